@@ -1,0 +1,54 @@
+// Package facts holds what a model's module tree knows and its keys do not: ε,
+// strides, groups, padding, and children without parameters. repfuse exporter
+// writes them beside the tensors as modules.json; pickled modules hold them too.
+package facts
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+// File is the name of the facts in a directory of .npy files.
+const File = "modules.json"
+
+// Version is the version of the file that this program reads and writes.
+const Version = 1
+
+// Model is the facts of a whole model.
+type Model struct {
+	Version int `json:"version"`
+	// Modules by path; the root is "".
+	Modules map[string]Module `json:"modules"`
+}
+
+// Module is the facts of one module. What a module does not have is zero.
+type Module struct {
+	Class       string   `json:"class"`
+	Eps         *float64 `json:"eps,omitempty"`
+	Kernel      []int    `json:"kernel,omitempty"`
+	Stride      []int    `json:"stride,omitempty"`
+	Padding     []int    `json:"padding,omitempty"`
+	PaddingMode string   `json:"padding_mode,omitempty"`
+	Dilation    []int    `json:"dilation,omitempty"`
+	Groups      int      `json:"groups,omitempty"`
+	Transposed  bool     `json:"transposed,omitempty"`
+	// Keyless is the children that hold no tensor, name to class ("Identity", "ReLU").
+	Keyless map[string]string `json:"keyless,omitempty"`
+	// Flags is the module's own booleans and small numbers that decide its form
+	// (with_idt, use_residual_connection, stride).
+	Flags map[string]any `json:"flags,omitempty"`
+}
+
+// Read parses a modules.json of at most 64 MiB.
+func Read(r io.Reader) (*Model, error) {
+	var m Model
+	d := json.NewDecoder(io.LimitReader(r, 64<<20))
+	if err := d.Decode(&m); err != nil {
+		return nil, fmt.Errorf("%s: %w", File, err)
+	}
+	if m.Version != Version {
+		return nil, fmt.Errorf("%s: version %d, want %d", File, m.Version, Version)
+	}
+	return &m, nil
+}

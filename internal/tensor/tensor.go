@@ -1,0 +1,183 @@
+package tensor
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// Data is the bytes of one tensor, open for reading.
+type Data interface {
+	io.ReaderAt
+	io.Closer
+}
+
+// Tensor is a stored tensor. Open gives its bytes; it may be called by several
+// goroutines, and every Data it gives must be closed.
+type Tensor struct {
+	Type  Type
+	Shape []int
+	Open  func() (Data, error)
+}
+
+// Named is a tensor under its key in a checkpoint.
+type Named struct {
+	Key string
+	Tensor
+}
+
+// Spec is what a writer must know of a tensor before its bytes arrive.
+type Spec struct {
+	Key   string
+	Type  Type
+	Shape []int
+}
+
+// Writer takes the bytes of the tensors it was created for, in any order and
+// from several goroutines at once. i is the tensor's place in the list of Specs.
+type Writer interface {
+	// WriteAt stores p at byte off of tensor i.
+	WriteAt(i int, p []byte, off int64) error
+	// Done says that tensor i is whole and what the CRC-32 (IEEE) of its bytes is.
+	Done(i int, crc uint32) error
+	// Close writes what is still missing of the file and closes it.
+	Close() error
+}
+
+// Count is the number of elements of a shape, or an error where it is negative
+// or its bytes do not fit an int64.
+func Count(shape []int, t Type) (int, error) {
+	n, zero := 1, false
+	for _, d := range shape {
+		if d < 0 {
+			return 0, fmt.Errorf("shape %v has a negative dimension", shape)
+		}
+		if d == 0 {
+			zero = true
+			continue
+		}
+		if n > math.MaxInt64/d/max(t.Size(), 1) {
+			return 0, fmt.Errorf("shape %v of %s has more bytes than an int64 holds", shape, t)
+		}
+		n *= d
+	}
+	if zero {
+		return 0, nil
+	}
+	return n, nil
+}
+
+// Elems is the number of elements of a shape that Count accepts.
+func Elems(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// Len is the number of elements.
+func (t Tensor) Len() int { return Elems(t.Shape) }
+
+// Bytes is the number of bytes.
+func (t Tensor) Bytes() int64 { return int64(t.Len()) * int64(t.Type.Size()) }
+
+// Spec describes t under a key.
+func (n Named) Spec() Spec { return Spec{n.Key, n.Type, n.Shape} }
+
+// Bytes is the number of bytes of the tensor described.
+func (s Spec) Bytes() int64 { return int64(Elems(s.Shape)) * int64(s.Type.Size()) }
+
+// Of makes a tensor in memory, rounding the values to the element type.
+func Of(t Type, shape []int, values []float64) Tensor {
+	b := make([]byte, len(values)*t.Size())
+	Encode(b, values, t)
+	return FromBytes(t, shape, b)
+}
+
+// FromBytes makes a tensor of bytes in memory.
+func FromBytes(t Type, shape []int, b []byte) Tensor {
+	return Tensor{t, shape, func() (Data, error) { return nopCloser{bytes.NewReader(b)}, nil }}
+}
+
+type nopCloser struct{ io.ReaderAt }
+
+func (nopCloser) Close() error { return nil }
+
+// NopCloser makes Data of a reader that somebody else closes.
+func NopCloser(r io.ReaderAt) Data { return nopCloser{r} }
+
+// Reshape is the same bytes under another shape of as many elements.
+func (t Tensor) Reshape(shape ...int) (Tensor, error) {
+	if Elems(shape) != t.Len() {
+		return Tensor{}, fmt.Errorf("shape %v, want one of %d elements as %v has", t.Shape, Elems(shape), shape)
+	}
+	t.Shape = slices.Clone(shape)
+	return t, nil
+}
+
+// Slice is rows from to to-1 of the first axis.
+func (t Tensor) Slice(from, to int) (Tensor, error) {
+	if len(t.Shape) == 0 || from < 0 || to > t.Shape[0] || from > to {
+		return Tensor{}, fmt.Errorf("rows %d to %d of shape %v", from, to, t.Shape)
+	}
+	open, row := t.Open, t.Bytes()/int64(max(t.Shape[0], 1))
+	t.Shape = append([]int{to - from}, t.Shape[1:]...)
+	t.Open = func() (Data, error) {
+		d, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return section{io.NewSectionReader(d, int64(from)*row, int64(to-from)*row), d}, nil
+	}
+	return t, nil
+}
+
+type section struct {
+	*io.SectionReader
+	io.Closer
+}
+
+// ErrShort says that a file ended, while it was read, before its tensor did.
+var ErrShort = errors.New("the file is shorter than when it was opened")
+
+// ReadFull fills p from byte off of d.
+func ReadFull(d io.ReaderAt, p []byte, off int64) error {
+	n, err := d.ReadAt(p, off)
+	switch {
+	case n == len(p):
+		return nil
+	case err == io.EOF || err == nil:
+		return ErrShort
+	default:
+		return err
+	}
+}
+
+// Floats reads a whole tensor as float64. It is meant for vectors and for tests.
+func (t Tensor) Floats() ([]float64, error) {
+	if !t.Type.IsFloat() {
+		return nil, fmt.Errorf("element type %s, want a floating one", t.Type)
+	}
+	b, err := t.ReadAll()
+	if err != nil {
+		return nil, err
+	}
+	v := make([]float64, t.Len())
+	Decode(v, b, t.Type)
+	return v, nil
+}
+
+// ReadAll reads the bytes of a whole tensor.
+func (t Tensor) ReadAll() ([]byte, error) {
+	d, err := t.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer d.Close()
+	b := make([]byte, t.Bytes())
+	return b, ReadFull(d, b, 0)
+}
