@@ -1,0 +1,12 @@
+// Package micro is the inner loops that fuse and conv share: products of matrices,
+// convolutions over a padded plane, and the passes over stored elements that fusing
+// is made of. It knows nothing of networks.
+//
+// Every loop has a plain Go form. On amd64 with AVX2 and FMA, or with AVX-512, an
+// assembly form takes its place when the program starts; REPFUSE_CPU=generic, avx2
+// or avx512 chooses one by hand.
+//
+// The passes over stored elements (Scale, Axpy, Round) give the same bits on every
+// path: a product and the addition after it are rounded separately. The products of
+// matrices and the convolutions promise a bound on the error instead.
+package micro
