@@ -25,7 +25,7 @@ func channels(e Expr) span {
 	case Shift:
 		return ofVector(e.By)
 	case Select:
-		return span{out: e.To - e.From}
+		return span{in: e.Of, out: e.To - e.From}
 	case Seq:
 		return chain(e)
 	case Sum:

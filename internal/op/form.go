@@ -148,7 +148,7 @@ func (c checker) form(e Expr, in int) (Form, error) {
 	case AvgPool:
 		return c.pool(e, in)
 	case Select:
-		if e.From < 0 || e.To > in || e.From >= e.To {
+		if e.From < 0 || e.To > in || e.From >= e.To || e.Of != in {
 			return Form{}, fmt.Errorf("%s of %d channels", e, in)
 		}
 		return c.point(in, e.To-e.From, 1), nil

@@ -93,8 +93,8 @@ type AvgPool struct{ Kernel []int }
 // Window puts zeros back outside the image: the zero padding of the layer after it.
 type Window struct{}
 
-// Select takes channels From to To-1.
-type Select struct{ From, To int }
+// Select takes channels From to To-1 of Of.
+type Select struct{ From, To, Of int }
 
 // Seq is its parts one after the other, the first applied first.
 type Seq []Expr
@@ -154,7 +154,7 @@ func (s Shift) String() string {
 
 func (p AvgPool) String() string { return "avgpool(" + shape(p.Kernel) + ")" }
 func (Window) String() string    { return "window" }
-func (s Select) String() string  { return fmt.Sprintf("channels(%d:%d)", s.From, s.To) }
+func (s Select) String() string  { return fmt.Sprintf("channels(%d:%d of %d)", s.From, s.To, s.Of) }
 func (c Concat) String() string  { return "concat(" + join(c, ", ") + ")" }
 func (s Seq) String() string     { return join(s, " > ") }
 func (s Sum) String() string     { return join(s, " + ") }
