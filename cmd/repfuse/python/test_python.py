@@ -1,0 +1,151 @@
+"""python3 -m unittest discover -s cmd/repfuse/python -p 'test_*.py'"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import torch
+from torch import nn
+
+import exporter
+import loader
+
+
+class Block(nn.Module):
+    """What keys cannot say, in one module."""
+
+    def __init__(self, identity=True):
+        super().__init__()
+        self.with_idt, self.stride, self.alpha, self.name = identity, 2, 0.5, "block"
+        self.worst = float("inf")
+        self.same = nn.Conv2d(4, 4, (3, 5), padding="same", dilation=2, groups=2)
+        self.even = nn.Conv1d(4, 4, 2, padding="same")
+        self.up = nn.ConvTranspose2d(4, 4, 2, stride=2)
+        self.bn = nn.BatchNorm2d(4, eps=1e-3)
+        self.pool = nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.BatchNorm2d(4))
+        self.rest = nn.Sequential(nn.ReLU(), nn.Sequential())
+        if identity:
+            self.idt = nn.Identity()
+
+
+class Extra(nn.Module):
+    def get_extra_state(self):
+        return {"calls": 3}
+
+    def set_extra_state(self, state):
+        pass
+
+
+class TestExport(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.at = os.path.join(folder.name, "weights")
+
+    def facts(self, model):
+        exporter.export(model, self.at)
+        with open(os.path.join(self.at, "modules.json")) as f:
+            found = json.load(f)
+        self.assertEqual(found["version"], 1)
+        return found["modules"]
+
+    def test_round_trip(self):
+        for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+            with self.subTest(dtype=dtype):
+                at = os.path.join(self.at, str(dtype))
+                model, other = Block().to(dtype), Block().to(dtype)
+                exporter.export(model, at)
+                loader.load(other, at)
+                for key, value in model.state_dict().items():
+                    self.assertTrue(torch.equal(value, other.state_dict()[key]), key)
+                    self.assertEqual(value.dtype, loader.read(at)[key].dtype, key)
+
+    def test_bfloat16_keeps_its_bytes(self):
+        exporter.export({"x": torch.tensor([1.0, -2.5], dtype=torch.bfloat16)}, self.at)
+        saved = np.load(os.path.join(self.at, "x.npy"))
+        self.assertEqual(saved.dtype.str, "|V2")
+        self.assertEqual(saved.tobytes(), b"\x80\x3f\x20\xc0")
+
+    def test_strides_and_scalars(self):
+        state = {"t": torch.arange(6.0).view(2, 3).t(), "n": torch.tensor(7)}
+        exporter.export(state, self.at)
+        saved = np.load(os.path.join(self.at, "t.npy"))
+        self.assertTrue(saved.flags.c_contiguous)
+        self.assertEqual(saved.tolist(), [[0, 3], [1, 4], [2, 5]])
+        self.assertEqual(np.load(os.path.join(self.at, "n.npy")).shape, ())
+        self.assertFalse(os.path.exists(os.path.join(self.at, "modules.json")))
+
+    def test_facts(self):
+        modules = self.facts(nn.Sequential(Block(), Block(identity=False)))
+        self.assertEqual(modules[""]["class"], "Sequential")
+        block = modules["0"]
+        self.assertEqual(block["class"], "Block")
+        self.assertEqual(block["keyless"], {"rest": "Sequential", "idt": "Identity"})
+        self.assertEqual(modules["1"]["keyless"], {"rest": "Sequential"})
+        self.assertEqual(block["flags"], {"with_idt": True, "stride": 2, "alpha": 0.5})
+        self.assertEqual(modules["0.bn"]["eps"], 1e-3)
+        same = modules["0.same"]
+        self.assertEqual((same["kernel"], same["padding"], same["dilation"]), ([3, 5], [2, 4], [2, 2]))
+        self.assertEqual((same["groups"], same["stride"], same["padding_mode"]), (2, [1, 1], "zeros"))
+        self.assertNotIn("padding", modules["0.even"])
+        self.assertTrue(modules["0.up"]["transposed"])
+        self.assertEqual(modules["0.pool"]["keyless"], {"0": "AvgPool2d"})
+        pool = modules["0.pool.0"]
+        self.assertEqual((pool["kernel"], pool["stride"], pool["padding"]), ([3, 3], [1, 1], [1, 1]))
+
+    def refused(self, state, error, text):
+        with self.assertRaisesRegex(error, text):
+            exporter.export(state, self.at)
+        self.assertFalse(os.path.exists(self.at))
+
+    def test_refusals(self):
+        self.refused(nn.Sequential(Extra()), TypeError, "0._extra_state is a dict")
+        self.refused({"epoch": 3}, TypeError, "epoch is a int, not a tensor")
+        self.refused({"a/b": torch.zeros(1)}, ValueError, "'a/b' cannot be a file name")
+        self.refused([torch.zeros(1)], TypeError, "a list, want a model or a state_dict")
+
+    def test_old_files_are_not_mixed_with_new(self):
+        exporter.export({"a": torch.zeros(1)}, self.at)
+        with self.assertRaisesRegex(FileExistsError, "a.npy already"):
+            exporter.export({"b": torch.zeros(1)}, self.at)
+
+    def test_numpy_lacks_it(self):
+        with self.assertRaisesRegex(TypeError, "^s: numpy has no such tensor"):
+            exporter.export({"s": torch.eye(2).to_sparse()}, self.at)
+
+    def test_command_line(self):
+        path = self.at + ".pth"
+        torch.save({"state_dict": Block().state_dict(), "epoch": 1}, path)
+        run = [sys.executable, exporter.__file__, path, self.at]
+        bad = subprocess.run(run, capture_output=True, text=True)
+        self.assertEqual((bad.returncode, bad.stdout), (1, ""))
+        self.assertIn("state_dict is a ", bad.stderr)
+        subprocess.run(run + ["state_dict"], check=True)
+        self.assertEqual(set(loader.read(self.at)), set(Block().state_dict()))
+
+
+class TestLoad(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.at = folder.name
+
+    def test_strict(self):
+        np.save(os.path.join(self.at, "weight.npy"), np.ones((2, 3), "f4"))
+        with self.assertRaisesRegex(RuntimeError, 'Missing key.*"bias"'):
+            loader.load(nn.Linear(3, 2), self.at)
+        np.save(os.path.join(self.at, "bias.npy"), np.ones(2, ">f4"))
+        model = nn.Linear(3, 2)
+        loader.load(model, self.at)
+        self.assertEqual(model(torch.ones(1, 3)).tolist(), [[4, 4]])
+
+    def test_nothing_there(self):
+        with self.assertRaisesRegex(FileNotFoundError, "holds no .npy file"):
+            loader.load(nn.ReLU(), self.at)
+
+
+if __name__ == "__main__":
+    unittest.main()
