@@ -1,0 +1,339 @@
+package family
+
+import (
+	"fmt"
+	"strconv"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// build turns a node into an expression over the tensors that are there.
+func (b *builder) build(n Node) part {
+	switch n := n.(type) {
+	case xNode:
+		return part{expr: op.Identity{}}
+	case windowNode:
+		return part{expr: op.Window{}}
+	case *convNode:
+		return b.conv(n)
+	case *bnNode:
+		return b.bn(n)
+	case *scaleNode:
+		return b.vector(n.by, func(p *op.Param) op.Expr { return op.Scale{By: p, Factor: n.factor} })
+	case *shiftNode:
+		return b.vector(n.by, func(p *op.Param) op.Expr { return op.Shift{By: p, Term: n.term} })
+	case *poolNode:
+		return b.pool(n)
+	case *splitNode:
+		return b.split(n)
+	case *askNode:
+		return b.ask(n)
+	case *optionalNode:
+		return b.optional(n)
+	case altNode:
+		return b.alternatives(n)
+	case *sumOverNode:
+		return b.sumOver(n)
+	case seqNode:
+		parts, p := b.all(n)
+		return p.as(parts, func() op.Expr { return flatSeq(parts) })
+	case sumNode:
+		parts, p := b.all(n)
+		return p.as(parts, func() op.Expr { return flatSum(parts) })
+	case concatNode:
+		parts, p := b.all(n)
+		return p.as(parts, func() op.Expr { return op.Concat(parts) })
+	default:
+		panic(fmt.Sprintf("family: no expression for %T", n))
+	}
+}
+
+// as makes the expression of several parts: nothing of none, of one the part
+// itself.
+func (p part) as(parts []op.Expr, make func() op.Expr) part {
+	switch len(parts) {
+	case 0:
+	case 1:
+		p.expr = parts[0]
+	default:
+		p.expr = make()
+	}
+	return p
+}
+
+func (b *builder) all(nodes []Node) ([]op.Expr, part) {
+	var parts []op.Expr
+	var whole part
+	for _, n := range nodes {
+		p := b.build(n)
+		whole.add(p)
+		if p.expr != nil {
+			parts = append(parts, p.expr)
+		}
+	}
+	return parts, whole
+}
+
+func flatSeq(parts []op.Expr) op.Expr {
+	var flat op.Seq
+	for _, e := range parts {
+		if s, ok := e.(op.Seq); ok {
+			flat = append(flat, s...)
+		} else {
+			flat = append(flat, e)
+		}
+	}
+	return flat
+}
+
+func flatSum(parts []op.Expr) op.Expr {
+	var flat op.Sum
+	for _, e := range parts {
+		if s, ok := e.(op.Sum); ok {
+			flat = append(flat, s...)
+		} else {
+			flat = append(flat, e)
+		}
+	}
+	return flat
+}
+
+// tensor fetches a key into p: as used where it is there, else as missing.
+func (b *builder) tensor(p *part, key string) *op.Param {
+	t, ok := b.maybe(p, key)
+	if !ok {
+		p.missing = append(p.missing, b.whole(b.fill(key)))
+		return nil
+	}
+	return t
+}
+
+func (b *builder) maybe(p *part, key string) (*op.Param, bool) {
+	if key == "" {
+		return nil, false
+	}
+	whole := b.whole(b.fill(key))
+	t, ok := b.site.Keys.Lookup(whole)
+	if !ok {
+		return nil, false
+	}
+	p.used = append(p.used, whole)
+	return &t, true
+}
+
+func (b *builder) source(p *part, s source) *op.Param {
+	if s.call == nil {
+		return b.tensor(p, s.key)
+	}
+	return b.generate(p, s.call)
+}
+
+func (b *builder) conv(n *convNode) part {
+	var p part
+	w := b.source(&p, n.weight)
+	bias, ok := b.maybe(&p, n.bias)
+	switch {
+	case ok && n.deny:
+		p.missing = append(p.missing, b.whole(b.fill(n.bias))+" (absent)")
+	case !ok && n.need:
+		p.missing = append(p.missing, b.whole(b.fill(n.bias)))
+	}
+	if w == nil {
+		return p
+	}
+	c := op.Conv{Weight: *w, Bias: bias, Transposed: n.transposed, Groups: n.groups, Origin: n.origin}
+	if err := b.dilate(&c, n.dilation); err != nil {
+		p.err = err
+	}
+	if err := b.convFacts(&c, b.whole(b.fill(n.module))); err != nil {
+		p.err = err
+	}
+	p.expr = c
+	return p
+}
+
+// dilate takes the dilation written in the expression, where <r> may stand for what
+// the key says: one number for every axis, or one an axis.
+func (b *builder) dilate(c *op.Conv, words []string) error {
+	for a := range max(len(c.Weight.Shape)-2, 0) {
+		if len(words) == 0 {
+			return nil
+		}
+		r, err := strconv.Atoi(b.fill(words[min(a, len(words)-1)]))
+		if err != nil || r < 1 {
+			return fmt.Errorf("%s: dilation %q, want a number", c.Weight.Key, b.fill(words[min(a, len(words)-1)]))
+		}
+		c.Dilation = append(c.Dilation, r)
+	}
+	return nil
+}
+
+func (b *builder) bn(n *bnNode) part {
+	var p part
+	at := func(name string) string { return child(n.module, name) }
+	e := op.BatchNorm{}
+	gamma, hasGamma := b.maybe(&p, at("weight"))
+	beta, hasBeta := b.maybe(&p, at("bias"))
+	e.Gamma, e.Beta = gamma, beta
+	mean, paddle := "running_mean", false
+	if e.Mean, paddle = b.maybe(&p, at("_mean")); paddle {
+		e.Var = b.tensor(&p, at("_variance"))
+	} else {
+		e.Mean = b.tensor(&p, at(mean))
+		e.Var = b.tensor(&p, at("running_var"))
+		b.maybe(&p, at("num_batches_tracked"))
+	}
+	switch {
+	case hasGamma && !hasBeta:
+		p.missing = append(p.missing, b.whole(b.fill(at("bias"))))
+	case hasBeta && !hasGamma:
+		p.missing = append(p.missing, b.whole(b.fill(at("weight"))))
+	}
+	e.Eps, p.err = b.eps(n)
+	if len(p.missing) == 0 {
+		p.expr = e
+	}
+	return p
+}
+
+// vector is an operator of a stored or literal number a channel.
+func (b *builder) vector(s source, make func(*op.Param) op.Expr) part {
+	var p part
+	if s.call == nil && s.key == "" {
+		p.expr = make(nil)
+		return p
+	}
+	if t := b.source(&p, s); t != nil {
+		p.expr = make(t)
+	}
+	return p
+}
+
+func (b *builder) pool(n *poolNode) part {
+	var p part
+	k := n.kernel
+	if n.like != "" {
+		t, ok := b.site.Keys.Lookup(b.whole(b.fill(n.like)))
+		if !ok || len(t.Shape) < 3 {
+			p.missing = append(p.missing, b.whole(b.fill(n.like)))
+			return p
+		}
+		k = t.Shape[2:]
+	}
+	p.expr = op.AvgPool{Kernel: k}
+	return p
+}
+
+func (b *builder) split(n *splitNode) part {
+	var p part
+	s := op.Select{}
+	for k, key := range n.keys {
+		t, ok := b.site.Keys.Lookup(b.whole(b.fill(key)))
+		if !ok || len(t.Shape) < 2 {
+			p.missing = append(p.missing, b.whole(b.fill(key)))
+			return p
+		}
+		if k == n.part {
+			s.From, s.To = s.Of, s.Of+t.Shape[1]
+		}
+		s.Of += t.Shape[1]
+	}
+	p.expr = s
+	return p
+}
+
+func (b *builder) ask(n *askNode) part {
+	q, ok := b.family.Question(n.name)
+	if !ok {
+		return part{err: fmt.Errorf("%s asks %q, which its declaration does not explain", b.family.Name, n.name)}
+	}
+	if a := b.answer(q, "yes"); a.Value == "yes" {
+		return b.build(n.expr)
+	}
+	return part{}
+}
+
+func (b *builder) optional(n *optionalNode) part {
+	p := b.build(n.expr)
+	if len(p.used) == 0 {
+		return part{}
+	}
+	return p
+}
+
+// alternatives takes the one part whose keys are all there; else the one of which
+// most is there, as a near miss.
+func (b *builder) alternatives(n altNode) part {
+	var best part
+	for k, alt := range n {
+		p := b.build(alt)
+		switch {
+		case k == 0:
+			best = p
+		case len(p.missing) == 0 && len(best.missing) == 0 && len(p.used) > 0 && len(best.used) > 0:
+			if len(p.used) > len(best.used) {
+				best = p
+			}
+		case len(p.missing) < len(best.missing) || (len(p.missing) == len(best.missing) && len(p.used) > len(best.used)):
+			best = p
+		}
+	}
+	return best
+}
+
+func (b *builder) sumOver(n *sumOverNode) part {
+	var parts []op.Expr
+	var whole part
+	b.each(n.vars, n.expr, func() {
+		p := b.build(n.expr)
+		whole.add(p)
+		if p.expr != nil {
+			parts = append(parts, p.expr)
+		}
+	})
+	if len(parts) == 0 && len(whole.missing) == 0 {
+		for _, key := range keysOf(n.expr)[:1] {
+			whole.missing = append(whole.missing, b.whole(key))
+		}
+	}
+	return whole.as(parts, func() op.Expr { return flatSum(parts) })
+}
+
+// generate calls a kernel generator on tensors that are there.
+func (b *builder) generate(p *part, c *call) *op.Param {
+	g := generators[c.name]
+	args := make([]argument, 0, len(c.args))
+	for k, word := range c.args {
+		a := argument{word: b.fill(word)}
+		switch g.kind(k) {
+		case required:
+			a.tensor = b.tensor(p, word)
+		case optional:
+			a.tensor, _ = b.maybe(p, word)
+		}
+		args = append(args, a)
+	}
+	if len(p.missing) > 0 {
+		return nil
+	}
+	shape, values, err := g.prepare(args)
+	if err != nil {
+		p.err = fmt.Errorf("%s: %w", b.fill(c.text), err)
+		return nil
+	}
+	return &op.Param{Key: b.fill(c.text), Tensor: lazy(shape, values)}
+}
+
+// lazy is a float64 tensor computed when it is opened.
+func lazy(shape []int, values func() ([]float64, error)) tensor.Tensor {
+	t := tensor.Tensor{Type: tensor.F64, Shape: shape}
+	t.Open = func() (tensor.Data, error) {
+		v, err := values()
+		if err != nil {
+			return nil, err
+		}
+		return tensor.Of(tensor.F64, shape, v).Open()
+	}
+	return t
+}

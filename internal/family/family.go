@@ -1,0 +1,210 @@
+// Package family holds the declarations: which key names make which expression,
+// what becomes of the keys, what no key can say. A declaration is data in one
+// notation (docs/notation.md); the built-in families, a user's own and the blocks of
+// a plan file are all written in it.
+//
+// The package does no input or output and no arithmetic, but for the kernel
+// generators (generate.go): formulas that the algebra cannot say.
+package family
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Family is the declaration of one kind of block, or, where Network is set, of a
+// whole network.
+type Family struct {
+	Name   string
+	Title  string
+	Paper  string
+	Source string
+	// Network marks a declaration that says how its blocks sit in a model: it need not
+	// account for every key, and it allows the families in Enable below itself.
+	Network bool
+	Enable  []string
+	// OnRequest marks families whose keys many modules have by chance: they are tried
+	// only where --family or a network asks for them.
+	OnRequest bool
+	// Eps is what the family's batch norms add to the variance where no fact says it.
+	Eps float64
+	// Anchor lists the sets of keys that give a block away: a module that has all keys
+	// of one set is such a block or a near miss.
+	Anchor [][]Pattern
+	// Make is the convolutions that come of a block: the key of the fused module,
+	// relative to the block, and the expression that it stands for.
+	Make []Output
+	// Keep and Drop are globs of keys that the expressions do not use.
+	Keep []string
+	Drop []Drop
+	// Stale keeps the keys that were fused in the result, as the reference does.
+	Stale bool
+	// Rename moves kept modules, old prefix to new.
+	Rename []Rename
+	// Ask is what no key says, by name.
+	Ask      []Question
+	Dialects []Dialect
+	Notes    []string
+	// Dialect is the name of the dialect that this copy speaks; "" is the first.
+	Dialect string
+	file    string
+	line    int
+}
+
+// Output is a fused module's key and what it computes.
+type Output struct {
+	Key  string
+	Expr Node
+	text string
+}
+
+// Drop is keys that the deploy model does not have and why.
+type Drop struct{ Glob, Why string }
+
+// Rename moves the keys below a prefix.
+type Rename struct{ From, To string }
+
+// Question is a choice that changes the kernel and that keys do not show.
+type Question struct {
+	Name, About string
+	// Default is "ask" (the user must say), "yes", "no" or a value.
+	Default string
+	// Facts are the rules by which a fact of the module tree answers: "keyless NAME",
+	// "flag NAME", "stride MODULE" (yes where it is 1). The first that applies decides.
+	Facts []string
+}
+
+// Dialect is the same expression with another ε, other keys or another fate of keys.
+type Dialect struct {
+	Name, Title string
+	Eps         float64
+	Make        []Output
+	Keep        []string
+	Drop        []Drop
+	Stale       bool
+	Answers     map[string]string
+}
+
+// Pattern is a key relative to the block that must be there, perhaps with given
+// kernel extents.
+type Pattern struct {
+	Key    string
+	Kernel []int
+}
+
+// String is the family's name, with its dialect where it is not the first.
+func (f *Family) String() string {
+	if f.Dialect == "" {
+		return f.Name
+	}
+	return f.Name + "/" + f.Dialect
+}
+
+// Expression is the text of output k as it was declared.
+func (f *Family) Expression(k int) string { return f.Make[k].text }
+
+// In is the family speaking the named dialect.
+func (f *Family) In(dialect string) (*Family, error) {
+	if dialect == "" {
+		return f, nil
+	}
+	for _, d := range f.Dialects {
+		if d.Name == dialect {
+			return f.speaking(d), nil
+		}
+	}
+	names := make([]string, len(f.Dialects))
+	for k, d := range f.Dialects {
+		names[k] = f.Name + "/" + d.Name
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s/%s: %s has no dialects", f.Name, dialect, f.Name)
+	}
+	return nil, fmt.Errorf("%s/%s: no such dialect, want %s or one of %s", f.Name, dialect, f.Name, strings.Join(names, ", "))
+}
+
+func (f *Family) speaking(d Dialect) *Family {
+	g := *f
+	g.Dialect = d.Name
+	if d.Title != "" {
+		g.Title = d.Title
+	}
+	if d.Eps != 0 {
+		g.Eps = d.Eps
+	}
+	if d.Make != nil {
+		g.Make = d.Make
+	}
+	if d.Keep != nil {
+		g.Keep = d.Keep
+	}
+	if d.Drop != nil {
+		g.Drop = d.Drop
+	}
+	g.Stale = f.Stale || d.Stale
+	g.Ask = slices.Clone(f.Ask)
+	for k, q := range g.Ask {
+		if a, ok := d.Answers[q.Name]; ok {
+			g.Ask[k].Default = a
+		}
+	}
+	return &g
+}
+
+// Question finds what the family asks under a name.
+func (f *Family) Question(name string) (Question, bool) {
+	for _, q := range f.Ask {
+		if q.Name == name {
+			return q, true
+		}
+	}
+	return Question{}, false
+}
+
+// Set is families by name, in the order declared.
+type Set struct {
+	list   []*Family
+	byName map[string]*Family
+}
+
+// All is the families in the order declared.
+func (s *Set) All() []*Family { return s.list }
+
+// Add appends families; a name that is there already is an error.
+func (s *Set) Add(list ...*Family) error {
+	if s.byName == nil {
+		s.byName = map[string]*Family{}
+	}
+	for _, f := range list {
+		if old := s.byName[f.Name]; old != nil {
+			return fmt.Errorf("%s:%d: family %s is declared already (%s:%d)", f.file, f.line, f.Name, old.file, old.line)
+		}
+		s.byName[f.Name] = f
+		s.list = append(s.list, f)
+	}
+	return nil
+}
+
+// Find is the family called NAME or NAME/DIALECT.
+func (s *Set) Find(name string) (*Family, error) {
+	base, dialect, _ := strings.Cut(name, "/")
+	if f := s.byName[base]; f != nil {
+		return f.In(dialect)
+	}
+	return nil, fmt.Errorf("no family is called %q%s", base, s.like(base))
+}
+
+// like is a suggestion of names that contain the given one or begin alike.
+func (s *Set) like(name string) string {
+	var near []string
+	for _, f := range s.list {
+		if strings.Contains(f.Name, name) || (len(name) > 2 && strings.Contains(name, f.Name)) {
+			near = append(near, f.Name)
+		}
+	}
+	if len(near) == 0 {
+		return ""
+	}
+	return " (there is " + strings.Join(near, ", ") + ")"
+}

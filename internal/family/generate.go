@@ -1,0 +1,94 @@
+package family
+
+import (
+	"fmt"
+
+	"repfuse/internal/op"
+)
+
+// A generator is a named function from stored tensors to a kernel or a vector, for
+// what the algebra cannot say: a small pure formula, written out in its comment.
+type generator struct {
+	// params is what each argument is; the last kind holds for all that follow.
+	params []kind
+	// prepare tells the shape from the arguments' shapes and returns the formula.
+	prepare func([]argument) (shape []int, values func() ([]float64, error), err error)
+}
+
+type kind int
+
+const (
+	required kind = iota // a key
+	optional             // a key that may be absent
+	word                 // a plain word
+)
+
+type argument struct {
+	word   string
+	tensor *op.Param
+}
+
+func (g *generator) kind(k int) kind { return g.params[min(k, len(g.params)-1)] }
+
+// generators is every generator by its name in the notation.
+var generators = map[string]*generator{
+	"blank":  {[]kind{required, word}, blank},
+	"truthy": {[]kind{required}, truthy},
+	"eye":    {[]kind{required}, eye},
+}
+
+// blank(VECTOR, K): a depthwise kernel of extents K without any tap set, one row an
+// element of the vector. Added to an identity it gives that the extents that the
+// deploy model's layer has.
+func blank(a []argument) ([]int, func() ([]float64, error), error) {
+	if len(a) != 2 {
+		return nil, nil, fmt.Errorf("has %d arguments, want a vector and extents", len(a))
+	}
+	k, err := parseExtents(a[1].word)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%q: %w", a[1].word, err)
+	}
+	if len(k) == 1 {
+		k = append(k, k[0])
+	}
+	shape := append([]int{a[0].tensor.Len(), 1}, k...)
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return shape, func() ([]float64, error) { return make([]float64, n), nil }, nil
+}
+
+// truthy(ALPHA): α, or 1 where α is exactly 0, as `if self.alpha:` in PP-YOLOE and
+// RT-DETRv2 has it.
+func truthy(a []argument) ([]int, func() ([]float64, error), error) {
+	return a[0].tensor.Shape, func() ([]float64, error) {
+		v, err := a[0].tensor.Floats()
+		for k := range v {
+			if v[k] == 0 {
+				v[k] = 1
+			}
+		}
+		return v, err
+	}, nil
+}
+
+// eye(WEIGHT): the identity over the output channels of a kernel, dense and 1×1 in
+// as many axes: δ(o, i).
+func eye(a []argument) ([]int, func() ([]float64, error), error) {
+	if len(a[0].tensor.Shape) < 2 {
+		return nil, nil, fmt.Errorf("%s has shape %v, want a kernel", a[0].tensor.Key, a[0].tensor.Shape)
+	}
+	n := a[0].tensor.Shape[0]
+	shape := []int{n, n}
+	for range a[0].tensor.Shape[2:] {
+		shape = append(shape, 1)
+	}
+	return shape, func() ([]float64, error) {
+		v := make([]float64, n*n)
+		for o := range n {
+			v[o*n+o] = 1
+		}
+		return v, nil
+	}, nil
+}

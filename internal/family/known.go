@@ -1,0 +1,67 @@
+package family
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"repfuse/internal/facts"
+	"repfuse/internal/op"
+)
+
+// EpsDefault is the ε of PyTorch's and of Paddle's batch norm.
+const EpsDefault = 1e-5
+
+// eps decides what a batch norm adds to its variance: what the expression says,
+// what the user said, the fact, the family's own.
+func (b *builder) eps(n *bnNode) (float64, error) {
+	if n.eps != 0 {
+		return n.eps, nil
+	}
+	if said, ok := b.site.Said("eps"); ok {
+		v, err := strconv.ParseFloat(said, 64)
+		if err != nil || v < 0 {
+			return 0, fmt.Errorf("eps=%s, want a number such as 1e-5", said)
+		}
+		return v, nil
+	}
+	if m, ok := b.fact1(b.whole(b.fill(n.module))); ok && m.Eps != nil {
+		return *m.Eps, nil
+	}
+	if b.family.Eps != 0 {
+		return b.family.Eps, nil
+	}
+	return EpsDefault, nil
+}
+
+func (b *builder) fact1(path string) (facts.Module, bool) {
+	if b.site.Facts == nil {
+		return facts.Module{}, false
+	}
+	m, ok := b.site.Facts.Modules[path]
+	return m, ok
+}
+
+// convFacts takes groups and dilation from the module tree and holds the kernel to
+// what it says.
+func (b *builder) convFacts(c *op.Conv, path string) error {
+	m, ok := b.fact1(path)
+	if !ok || len(m.Kernel) == 0 {
+		return nil
+	}
+	kernel := c.Weight.Shape[min(2, len(c.Weight.Shape)):]
+	if !slices.Equal(m.Kernel, kernel) {
+		return fmt.Errorf("%s has shape %v, want a %v kernel as %s says", c.Weight.Key, c.Weight.Shape, m.Kernel, facts.File)
+	}
+	if m.Transposed != c.Transposed {
+		return fmt.Errorf("%s: transposed is %t, want %t as %s says", c.Weight.Key, c.Transposed, m.Transposed, facts.File)
+	}
+	if c.Dilation != nil && len(m.Dilation) > 0 && !slices.Equal(c.Dilation, m.Dilation) {
+		return fmt.Errorf("%s has dilation %v by its key, want %v as %s says", c.Weight.Key, c.Dilation, m.Dilation, facts.File)
+	}
+	if len(m.Dilation) > 0 && slices.Max(m.Dilation) > 1 {
+		c.Dilation = m.Dilation
+	}
+	c.Groups = m.Groups
+	return nil
+}

@@ -1,0 +1,335 @@
+package family
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed builtin/*.yaml
+var builtin embed.FS
+
+// Builtin is the families that come with repfuse, parsed anew at each call.
+func Builtin() (*Set, error) {
+	s := &Set{}
+	names, err := fs.Glob(builtin, "builtin/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		text, err := builtin.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		list, err := Load(path.Base(name), text)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.Add(list...); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Load parses a file of declarations; file is its name in errors, which give the
+// line.
+func Load(file string, text []byte) ([]*Family, error) {
+	doc, err := Document(file, text)
+	if err != nil {
+		return nil, err
+	}
+	l := &Loader{File: file}
+	var list []*Family
+	l.Fields(doc, map[string]func(*yaml.Node){
+		"families": func(n *yaml.Node) {
+			l.Items(n, func(n *yaml.Node) { list = append(list, l.family(n)) })
+		},
+	})
+	if l.Err != nil {
+		return nil, l.Err
+	}
+	return list, nil
+}
+
+// Document parses the text of a YAML file of one document to its root.
+func Document(file string, text []byte) (*yaml.Node, error) {
+	var doc yaml.Node
+	if err := yaml.Unmarshal(text, &doc); err != nil {
+		return nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(doc.Content) == 0 {
+		return nil, fmt.Errorf("%s: is empty", file)
+	}
+	return doc.Content[0], nil
+}
+
+// Loader walks a YAML file and keeps the first mistake, with its line.
+type Loader struct {
+	File string
+	Err  error
+}
+
+// Fail notes a mistake at a node.
+func (l *Loader) Fail(n *yaml.Node, format string, args ...any) {
+	if l.Err == nil {
+		l.Err = fmt.Errorf("%s:%d: %s", l.File, n.Line, fmt.Sprintf(format, args...))
+	}
+}
+
+// Fields hands the value of every field of a mapping to its reader; a field that
+// has none, or that comes twice, is a mistake.
+func (l *Loader) Fields(n *yaml.Node, readers map[string]func(*yaml.Node)) {
+	seen := map[string]bool{}
+	l.Pairs(n, func(key, value *yaml.Node) {
+		read := readers[key.Value]
+		switch {
+		case read == nil:
+			known := make([]string, 0, len(readers))
+			for k := range readers {
+				known = append(known, k)
+			}
+			slices.Sort(known)
+			l.Fail(key, "unknown field %q, want one of %s", key.Value, strings.Join(known, ", "))
+		case seen[key.Value]:
+			l.Fail(key, "field %q comes twice", key.Value)
+		default:
+			read(value)
+		}
+		seen[key.Value] = true
+	})
+}
+
+// Pairs visits a mapping in the order written.
+func (l *Loader) Pairs(n *yaml.Node, visit func(key, value *yaml.Node)) {
+	if n.Kind != yaml.MappingNode {
+		l.Fail(n, "want a mapping (name: value)")
+		return
+	}
+	for k := 0; k+1 < len(n.Content); k += 2 {
+		visit(n.Content[k], n.Content[k+1])
+	}
+}
+
+// Items visits a list; a single value is a list of one.
+func (l *Loader) Items(n *yaml.Node, visit func(*yaml.Node)) {
+	if n.Kind != yaml.SequenceNode {
+		visit(n)
+		return
+	}
+	for _, item := range n.Content {
+		visit(item)
+	}
+}
+
+// Into decodes a node into a Go value.
+func (l *Loader) Into(to any) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if err := n.Decode(to); err != nil {
+			l.Fail(n, "%q does not fit, want %T", n.Value, to)
+		}
+	}
+}
+
+// Strings decodes a list of strings, or one.
+func (l *Loader) Strings(to *[]string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		*to = []string{}
+		l.Items(n, func(n *yaml.Node) {
+			if n.Kind != yaml.ScalarNode {
+				l.Fail(n, "want text")
+			}
+			*to = append(*to, n.Value)
+		})
+	}
+}
+
+var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
+
+func (l *Loader) family(n *yaml.Node) *Family {
+	f := &Family{file: l.File, line: n.Line}
+	l.Fields(n, map[string]func(*yaml.Node){
+		"name":       l.Into(&f.Name),
+		"title":      l.Into(&f.Title),
+		"paper":      l.Into(&f.Paper),
+		"source":     l.Into(&f.Source),
+		"network":    l.Into(&f.Network),
+		"enable":     l.Strings(&f.Enable),
+		"on request": l.Into(&f.OnRequest),
+		"eps":        l.Into(&f.Eps),
+		"anchor":     l.anchors(&f.Anchor),
+		"make":       l.Outputs(&f.Make),
+		"keep":       l.Strings(&f.Keep),
+		"drop":       l.Drops(&f.Drop),
+		"stale":      l.Into(&f.Stale),
+		"rename":     l.Renames(&f.Rename),
+		"ask":        l.questions(&f.Ask),
+		"dialects":   l.dialects(&f.Dialects),
+		"notes":      l.Strings(&f.Notes),
+	})
+	switch {
+	case !nameRule.MatchString(f.Name):
+		l.Fail(n, "name %q, want small letters, digits and hyphens", f.Name)
+	case len(f.Make) == 0 && !f.Network:
+		l.Fail(n, "%s makes nothing, want make: {KEY: EXPRESSION}", f.Name)
+	case len(f.Anchor) == 0:
+		l.Fail(n, "%s has no anchor, want the keys that give it away", f.Name)
+	}
+	if err := f.checkAsks(); err != nil {
+		l.Fail(n, "%v", err)
+	}
+	return f
+}
+
+// checkAsks holds every question that an expression asks to being declared.
+func (f *Family) checkAsks() error {
+	for _, out := range f.Make {
+		for _, name := range asked(out.Expr) {
+			if _, ok := f.Question(name); !ok {
+				return fmt.Errorf("%s asks %q, which is not under ask", f.Name, name)
+			}
+		}
+	}
+	return nil
+}
+
+func asked(n Node) []string {
+	switch n := n.(type) {
+	case *askNode:
+		return append(asked(n.expr), n.name)
+	case *sumOverNode:
+		return asked(n.expr)
+	case *optionalNode:
+		return asked(n.expr)
+	case seqNode:
+		return askedAll(n)
+	case sumNode:
+		return askedAll(n)
+	case concatNode:
+		return askedAll(n)
+	case altNode:
+		return askedAll(n)
+	}
+	return nil
+}
+
+func askedAll(list []Node) []string {
+	var all []string
+	for _, n := range list {
+		all = append(all, asked(n)...)
+	}
+	return all
+}
+
+// anchors reads sets of patterns: each a line of keys, all of which must be there.
+func (l *Loader) anchors(to *[][]Pattern) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		l.Items(n, func(n *yaml.Node) {
+			var set []Pattern
+			for _, w := range strings.Fields(n.Value) {
+				p, err := parsePattern(w)
+				if err != nil {
+					l.Fail(n, "%v", err)
+				}
+				set = append(set, p)
+			}
+			if len(set) == 0 {
+				l.Fail(n, "an empty anchor")
+			}
+			*to = append(*to, set)
+		})
+	}
+}
+
+// parsePattern reads KEY or KEY[3x3].
+func parsePattern(w string) (Pattern, error) {
+	key, extents, ok := strings.Cut(w, "[")
+	if !ok {
+		return Pattern{Key: w}, nil
+	}
+	k, err := parseExtents(strings.TrimSuffix(extents, "]"))
+	if err != nil {
+		return Pattern{}, fmt.Errorf("anchor %s: %w", w, err)
+	}
+	return Pattern{key, k}, nil
+}
+
+// Outputs reads KEY: EXPRESSION pairs.
+func (l *Loader) Outputs(to *[]Output) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		l.Pairs(n, func(key, value *yaml.Node) {
+			expr, err := Parse(value.Value)
+			if s, ok := err.(*SyntaxError); ok {
+				at := *value
+				if value.Style&(yaml.LiteralStyle|yaml.FoldedStyle) != 0 {
+					at.Line++ // the text begins below its | or >
+				}
+				at.Line += s.Line - 1
+				l.Fail(&at, "%s: %s (column %d of the expression's line)", key.Value, s.Msg, s.Column)
+			}
+			*to = append(*to, Output{key.Value, expr, strings.TrimSpace(value.Value)})
+		})
+	}
+}
+
+// Drops reads GLOB: REASON pairs.
+func (l *Loader) Drops(to *[]Drop) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		*to = []Drop{}
+		l.Pairs(n, func(key, value *yaml.Node) {
+			if value.Value == "" {
+				l.Fail(value, "%s is dropped without a reason", key.Value)
+			}
+			*to = append(*to, Drop{key.Value, value.Value})
+		})
+	}
+}
+
+// Renames reads FROM: TO pairs.
+func (l *Loader) Renames(to *[]Rename) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		l.Pairs(n, func(key, value *yaml.Node) { *to = append(*to, Rename{key.Value, value.Value}) })
+	}
+}
+
+func (l *Loader) questions(to *[]Question) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		l.Pairs(n, func(key, value *yaml.Node) {
+			q := Question{Name: key.Value, Default: "ask"}
+			l.Fields(value, map[string]func(*yaml.Node){
+				"about":   l.Into(&q.About),
+				"default": l.Into(&q.Default),
+				"facts":   l.Strings(&q.Facts),
+			})
+			*to = append(*to, q)
+		})
+	}
+}
+
+func (l *Loader) dialects(to *[]Dialect) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		l.Pairs(n, func(key, value *yaml.Node) {
+			d := Dialect{Name: key.Value}
+			l.Fields(value, map[string]func(*yaml.Node){
+				"title":   l.Into(&d.Title),
+				"eps":     l.Into(&d.Eps),
+				"make":    l.Outputs(&d.Make),
+				"keep":    l.Strings(&d.Keep),
+				"drop":    l.Drops(&d.Drop),
+				"stale":   l.Into(&d.Stale),
+				"answers": l.Into(&d.Answers),
+			})
+			if !nameRule.MatchString(d.Name) {
+				l.Fail(key, "dialect %q, want small letters, digits and hyphens", d.Name)
+			}
+			*to = append(*to, d)
+		})
+	}
+}

@@ -1,0 +1,402 @@
+package family
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"repfuse/internal/facts"
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// Keys is what a matcher sees of a checkpoint.
+type Keys interface {
+	// Lookup finds a tensor by its whole key.
+	Lookup(key string) (tensor.Named, bool)
+	// Below lists the keys under a module, relative to it.
+	Below(module string) []string
+}
+
+// Site is a place where families are tried: a module of a checkpoint, what is
+// known of it besides its keys, and what the user said.
+type Site struct {
+	Keys   Keys
+	Module string
+	Facts  *facts.Model
+	// Said gives the user's answer to a question (eps among them) at this module.
+	Said func(name string) (string, bool)
+}
+
+// Match is what a family makes of a module's keys.
+type Match struct {
+	Family *Family
+	Module string
+	Made   []Made
+	// Used is the whole keys that the expressions read or that go with what they read.
+	Used map[string]bool
+	// Missing is the whole keys that the expressions want and the checkpoint lacks: the
+	// match is a near miss.
+	Missing []string
+	// Answers is how each question that made a difference was answered, Open those that
+	// nobody answered and that both answers fit.
+	Answers []Answer
+	Open    []Question
+	// Err says why tensors that are all there do not fit each other.
+	Err error
+}
+
+// Made is a convolution that a block becomes: the whole key of its module, what it
+// computes, and what that comes to.
+type Made struct {
+	Key  string
+	Expr op.Expr
+	Form op.Form
+}
+
+// Answer is a question's answer and who gave it: "said", "fact", "default" or
+// "shapes".
+type Answer struct {
+	Question
+	Value, By string
+}
+
+// Fits reports whether every key that the expressions want is there.
+func (m *Match) Fits() bool { return len(m.Missing) == 0 && len(m.Used) > 0 }
+
+// Match tries a family at a site. Questions that nobody answers are tried with yes;
+// where the shapes refuse that, the answer is no.
+func (f *Family) Match(s Site) *Match {
+	b := &builder{site: s, family: f, answers: map[string]Answer{}}
+	m := b.match()
+	if m.Err != nil && b.tryNo() {
+		m = b.match()
+	}
+	m.Answers, m.Open = nil, nil
+	for _, q := range f.Ask {
+		a, asked := b.answers[q.Name]
+		switch {
+		case !asked:
+		case a.By == "open":
+			m.Open = append(m.Open, q)
+		default:
+			m.Answers = append(m.Answers, a)
+		}
+	}
+	return m
+}
+
+type builder struct {
+	site    Site
+	family  *Family
+	answers map[string]Answer
+	env     []binding
+}
+
+// binding is the value of a <name> in keys.
+type binding struct{ name, value string }
+
+// part is what a node comes to: nil where it is left out.
+type part struct {
+	expr    op.Expr
+	used    []string
+	missing []string
+	err     error
+}
+
+func (p *part) add(q part) {
+	p.used = append(p.used, q.used...)
+	p.missing = append(p.missing, q.missing...)
+	if p.err == nil {
+		p.err = q.err
+	}
+}
+
+func (b *builder) match() *Match {
+	m := &Match{Family: b.family, Module: b.site.Module, Used: map[string]bool{}}
+	for _, out := range b.family.Make {
+		b.each(varsOf(out.Key), out.Expr, func() {
+			key := b.whole(strings.TrimSuffix(b.fill(out.Key), "?"))
+			p := b.build(out.Expr)
+			optional := strings.HasSuffix(out.Key, "?")
+			if optional && (len(p.used) == 0 || p.expr == nil) {
+				return
+			}
+			for _, k := range p.used {
+				m.Used[k] = true
+			}
+			m.Missing = append(m.Missing, p.missing...)
+			if m.Err == nil {
+				m.Err = p.err
+			}
+			if p.expr == nil || len(p.missing) > 0 || m.Err != nil {
+				return
+			}
+			form, err := op.Check(p.expr)
+			if err != nil {
+				m.Err = err
+				return
+			}
+			m.Made = append(m.Made, Made{key, p.expr, form})
+		})
+	}
+	return m
+}
+
+// tryNo turns questions that only shapes can have answered to no.
+func (b *builder) tryNo() bool {
+	changed := false
+	for name, a := range b.answers {
+		if a.Value == "yes" && (a.By == "open" || a.By == "default") {
+			a.Value, a.By = "no", "shapes"
+			b.answers[name] = a
+			changed = true
+		}
+	}
+	return changed
+}
+
+// whole is a relative key as the checkpoint has it.
+func (b *builder) whole(key string) string {
+	switch {
+	case key == "." || key == "":
+		return b.site.Module
+	case b.site.Module == "":
+		return key
+	}
+	return b.site.Module + "." + key
+}
+
+// fill puts captured values and answers in the place of <name>.
+func (b *builder) fill(key string) string {
+	if !strings.Contains(key, "<") {
+		return key
+	}
+	for _, v := range b.env {
+		key = strings.ReplaceAll(key, "<"+v.name+">", v.value)
+	}
+	for _, name := range varsOf(key) {
+		if q, ok := b.family.Question(name); ok {
+			key = strings.ReplaceAll(key, "<"+name+">", b.answer(q, "").Value)
+		}
+	}
+	return key
+}
+
+var varPattern = regexp.MustCompile(`<([a-z_]+)>`)
+
+func varsOf(key string) []string {
+	var names []string
+	for _, m := range varPattern.FindAllStringSubmatch(key, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+// each calls do once for every set of values of vars that keys in n show; once
+// where there are no vars.
+func (b *builder) each(vars []string, n Node, do func()) {
+	if len(vars) == 0 {
+		do()
+		return
+	}
+	outer := b.env
+	for _, values := range b.captures(vars, n) {
+		b.env = slices.Clone(outer)
+		for k, name := range vars {
+			b.env = append(b.env, binding{name, values[k]})
+		}
+		do()
+	}
+	b.env = outer
+}
+
+// captures finds the values that the vars take in the keys below the module.
+func (b *builder) captures(vars []string, n Node) [][]string {
+	seen := map[string][]string{}
+	below := b.site.Keys.Below(b.site.Module)
+	for _, template := range keysOf(n) {
+		re, order := b.template(template, vars)
+		if re == nil {
+			continue
+		}
+		for _, key := range below {
+			if m := re.FindStringSubmatch(key); m != nil {
+				values := make([]string, len(vars))
+				for k, at := range order {
+					values[k] = m[at+1]
+				}
+				seen[strings.Join(values, ",")] = values
+			}
+		}
+	}
+	all := make([][]string, 0, len(seen))
+	for _, v := range seen {
+		all = append(all, v)
+	}
+	slices.SortFunc(all, compareNumbers)
+	return all
+}
+
+func compareNumbers(a, c []string) int {
+	for k := range a {
+		x, _ := strconv.Atoi(a[k])
+		y, _ := strconv.Atoi(c[k])
+		if x != y {
+			return x - y
+		}
+	}
+	return 0
+}
+
+// template is the pattern of a key that holds all of vars, and which of its groups
+// is which of them.
+func (b *builder) template(key string, vars []string) (*regexp.Regexp, []int) {
+	key = b.fill(key)
+	names := varsOf(key)
+	order := make([]int, len(vars))
+	for k, v := range vars {
+		order[k] = slices.Index(names, v)
+		if order[k] < 0 {
+			return nil, nil
+		}
+	}
+	pattern := regexp.QuoteMeta(key)
+	for _, name := range names {
+		pattern = strings.Replace(pattern, "<"+name+">", `([0-9]+)`, 1)
+	}
+	return regexp.MustCompile("^" + pattern + "$"), order
+}
+
+// keysOf lists the keys that a node reads by which its indices can be told.
+func keysOf(n Node) []string {
+	switch n := n.(type) {
+	case *convNode:
+		return n.weight.keys()
+	case *bnNode:
+		return []string{child(n.module, "running_mean"), child(n.module, "_mean")}
+	case *scaleNode:
+		return n.by.keys()
+	case *shiftNode:
+		return n.by.keys()
+	case *askNode:
+		return keysOf(n.expr)
+	case *sumOverNode:
+		return keysOf(n.expr)
+	case *optionalNode:
+		return keysOf(n.expr)
+	case seqNode:
+		return keysOfAll(n)
+	case sumNode:
+		return keysOfAll(n)
+	case concatNode:
+		return keysOfAll(n)
+	case altNode:
+		return keysOfAll(n)
+	}
+	return nil
+}
+
+func keysOfAll(list []Node) []string {
+	var all []string
+	for _, n := range list {
+		all = append(all, keysOf(n)...)
+	}
+	return all
+}
+
+func (s source) keys() []string {
+	if s.call != nil {
+		return s.call.args
+	}
+	if s.key == "" {
+		return nil
+	}
+	return []string{s.key}
+}
+
+// answer decides a question: what the user said, else a fact, else the default.
+func (b *builder) answer(q Question, open string) Answer {
+	if a, ok := b.answers[q.Name]; ok {
+		return a
+	}
+	a := Answer{Question: q, Value: q.Default, By: "default"}
+	if said, ok := b.site.Said(q.Name); ok {
+		a.Value, a.By = said, "said"
+	} else if fact, ok := b.fact(q); ok {
+		a.Value, a.By = fact, "fact"
+	} else if q.Default == "ask" {
+		a.Value, a.By = open, "open"
+	}
+	b.answers[q.Name] = a
+	return a
+}
+
+// fact answers a question from the module tree, by the first rule that applies.
+func (b *builder) fact(q Question) (string, bool) {
+	if b.site.Facts == nil {
+		return "", false
+	}
+	for _, rule := range q.Facts {
+		verb, arg, _ := strings.Cut(rule, " ")
+		if v, ok := b.factRule(verb, b.fill(arg)); ok {
+			return v, true
+		}
+	}
+	return "", false
+}
+
+func (b *builder) factRule(verb, arg string) (string, bool) {
+	modules := b.site.Facts.Modules
+	own, ok := modules[b.site.Module]
+	switch verb {
+	case "keyless":
+		if !ok || own.Class == "" {
+			return "", false
+		}
+		parent, name := own, arg
+		if at := strings.LastIndexByte(arg, '.'); at >= 0 {
+			parent, name = modules[b.whole(arg[:at])], arg[at+1:]
+		}
+		return yesNo(parent.Keyless[name] == "Identity"), true
+	case "has": // a keyless child of whatever class
+		_, there := own.Keyless[arg]
+		return yesNo(there), ok && own.Class != ""
+	case "flag":
+		v, there := own.Flags[arg]
+		return flagValue(v), there
+	case "stride":
+		m, there := modules[b.whole(arg)]
+		return yesNo(!slices.ContainsFunc(m.Stride, func(s int) bool { return s != 1 })), there && len(m.Stride) > 0
+	case "class":
+		return "yes", ok && own.Class == arg
+	case "yes", "no":
+		return verb, ok
+	}
+	return "", false
+}
+
+func flagValue(v any) string {
+	switch v := v.(type) {
+	case bool:
+		return yesNo(v)
+	case float64:
+		return strconv.FormatFloat(v, 'g', -1, 64)
+	case []any:
+		parts := make([]string, len(v))
+		for k, e := range v {
+			parts[k] = flagValue(e)
+		}
+		return strings.Join(parts, "x")
+	}
+	return fmt.Sprint(v)
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}

@@ -1,0 +1,98 @@
+package family
+
+// Node is a parsed expression over key names. Keys are relative to the block's
+// module; <n> in them stands for what an enclosing sum or output key captured.
+type Node interface{ isNode() }
+
+// The kinds of node. Their notation is in the comment.
+type (
+	// convNode is conv(MODULE): MODULE.weight and, where it is there, MODULE.bias;
+	// kernel(KEY) or kernel(KEY, KEY): a weight and a bias under names of their own;
+	// convt(MODULE): a transposed convolution.
+	convNode struct {
+		weight     source
+		bias       string
+		need, deny bool // the bias must be there, must not be there
+		transposed bool
+		dilation   []string
+		origin     []int
+		groups     int
+		module     string
+	}
+	// bnNode is bn(MODULE).
+	bnNode struct {
+		module string
+		eps    float64
+	}
+	// xNode is x, the identity.
+	xNode struct{}
+	// windowNode is window.
+	windowNode struct{}
+	// scaleNode is scale(KEY) or scale(NUMBER).
+	scaleNode struct {
+		by     source
+		factor float64
+	}
+	// shiftNode is shift(KEY) or shift(NUMBER).
+	shiftNode struct {
+		by   source
+		term float64
+	}
+	// poolNode is avgpool(KEY), over the extents of the kernel under KEY, or
+	// avgpool(3x3).
+	poolNode struct {
+		like   string
+		kernel []int
+	}
+	// splitNode is split(K, KEY, KEY…): part K of the input, which the given kernels
+	// share among them.
+	splitNode struct {
+		part int
+		keys []string
+	}
+	// askNode is ask(NAME: EXPR): there or not, as the question NAME is answered.
+	askNode struct {
+		name string
+		expr Node
+	}
+	// sumOverNode is sum<n>(EXPR): one addend for every value of n that keys show.
+	sumOverNode struct {
+		vars []string
+		expr Node
+	}
+	// optionalNode is EXPR?: there where its keys are.
+	optionalNode struct{ expr Node }
+	seqNode      []Node // EXPR > EXPR
+	sumNode      []Node // EXPR + EXPR
+	concatNode   []Node // concat(EXPR, EXPR)
+	altNode      []Node // EXPR | EXPR: the one whose keys are there
+)
+
+// source is a tensor by its key, or what a generator makes of several.
+type source struct {
+	key  string
+	call *call
+}
+
+// call is a generator applied to keys and words.
+type call struct {
+	name string
+	args []string
+	text string
+}
+
+func (*convNode) isNode()     {}
+func (*bnNode) isNode()       {}
+func (xNode) isNode()         {}
+func (windowNode) isNode()    {}
+func (*scaleNode) isNode()    {}
+func (*shiftNode) isNode()    {}
+func (*poolNode) isNode()     {}
+func (*splitNode) isNode()    {}
+func (*askNode) isNode()      {}
+func (*sumOverNode) isNode()  {}
+func (*optionalNode) isNode() {}
+func (seqNode) isNode()       {}
+func (sumNode) isNode()       {}
+func (concatNode) isNode()    {}
+func (altNode) isNode()       {}

@@ -1,0 +1,369 @@
+package family
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Parse reads an expression. Errors are *SyntaxError.
+//
+//	expr = sum { "|" sum }        one of these, by its keys
+//	sum  = seq { "+" seq }        side by side
+//	seq  = part { ">" part }      one after the other
+//	part = atom [ "?" ]           "?": where its keys are
+//	atom = "(" expr ")" | "x" | "window" | NAME "(" arguments ")"
+func Parse(text string) (Node, error) {
+	p := &parser{text: text}
+	p.next()
+	n := p.expr()
+	if p.err == nil && p.tok != "" {
+		p.fail("want an operator (> + | ?) or the end")
+	}
+	if p.err != nil {
+		return nil, p.err
+	}
+	return n, nil
+}
+
+// SyntaxError is a mistake in an expression, at a line and column of its text.
+type SyntaxError struct {
+	Line, Column int
+	Msg          string
+}
+
+func (e *SyntaxError) Error() string { return e.Msg }
+
+type parser struct {
+	text string
+	pos  int    // behind tok
+	at   int    // where tok begins
+	tok  string // "" at the end
+	err  error
+}
+
+const wordChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
+
+// next reads a token: a sign, or a word, which may hold <n>.
+func (p *parser) next() {
+	for p.pos < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
+		p.pos++
+	}
+	p.at = p.pos
+	for p.pos < len(p.text) {
+		c := p.text[p.pos]
+		if c == '<' {
+			end := strings.IndexByte(p.text[p.pos:], '>')
+			if end < 0 {
+				p.pos = len(p.text)
+				p.fail("want > behind <")
+				break
+			}
+			p.pos += end + 1
+			continue
+		}
+		if strings.IndexByte(wordChars, c) < 0 {
+			break
+		}
+		p.pos++
+	}
+	if p.pos == p.at && p.pos < len(p.text) {
+		p.pos++
+	}
+	p.tok = p.text[p.at:p.pos]
+}
+
+func (p *parser) fail(format string, args ...any) {
+	if p.err != nil {
+		return
+	}
+	msg := fmt.Sprintf(format, args...)
+	if p.tok == "" {
+		msg = "ends, " + msg
+	} else {
+		msg = fmt.Sprintf("%q: %s", p.tok, msg)
+	}
+	before := p.text[:p.at]
+	line := strings.Count(before, "\n")
+	p.err = &SyntaxError{line + 1, p.at - strings.LastIndexByte(before, '\n'), msg}
+}
+
+func (p *parser) accept(sign string) bool {
+	if p.err != nil || p.tok != sign {
+		return false
+	}
+	p.next()
+	return true
+}
+
+func (p *parser) expect(sign string) {
+	if !p.accept(sign) {
+		p.fail("want %s", sign)
+	}
+}
+
+func (p *parser) word() string {
+	w := p.tok
+	if w == "" || strings.IndexByte(wordChars+"<", w[0]) < 0 {
+		p.fail("want a name")
+		return ""
+	}
+	p.next()
+	return w
+}
+
+func (p *parser) list(sign string, item func() Node) []Node {
+	all := []Node{item()}
+	for p.accept(sign) {
+		all = append(all, item())
+	}
+	return all
+}
+
+func (p *parser) expr() Node {
+	all := p.list("|", p.sum)
+	if len(all) == 1 {
+		return all[0]
+	}
+	return altNode(all)
+}
+
+func (p *parser) sum() Node {
+	all := p.list("+", p.seq)
+	if len(all) == 1 {
+		return all[0]
+	}
+	return sumNode(all)
+}
+
+func (p *parser) seq() Node {
+	all := p.list(">", p.part)
+	if len(all) == 1 {
+		return all[0]
+	}
+	return seqNode(all)
+}
+
+func (p *parser) part() Node {
+	n := p.atom()
+	if p.accept("?") {
+		n = &optionalNode{n}
+	}
+	return n
+}
+
+func (p *parser) atom() Node {
+	if p.accept("(") {
+		n := p.expr()
+		p.expect(")")
+		return n
+	}
+	at := *p
+	name := p.word()
+	switch {
+	case p.err != nil:
+		return nil
+	case name == "x":
+		return xNode{}
+	case name == "window":
+		return windowNode{}
+	}
+	if !p.accept("(") {
+		p.fail("want ( behind %s", name)
+		return nil
+	}
+	n := p.function(name)
+	p.expect(")")
+	if n == nil && p.err == nil {
+		*p = at
+		p.fail("want conv, kernel, convt, bn, scale, shift, avgpool, split, concat, ask, sum<n>, x or window")
+	}
+	return n
+}
+
+// function parses the arguments of NAME( up to the closing bracket.
+func (p *parser) function(name string) Node {
+	if vars, ok := strings.CutPrefix(name, "sum<"); ok {
+		return &sumOverNode{strings.Split(strings.TrimSuffix(vars, ">"), ","), p.expr()}
+	}
+	switch name {
+	case "conv", "convt":
+		return p.conv(name == "convt")
+	case "kernel":
+		return p.kernel()
+	case "bn":
+		return p.bn()
+	case "scale":
+		s, v := p.value()
+		return &scaleNode{s, v}
+	case "shift":
+		s, v := p.value()
+		return &shiftNode{s, v}
+	case "avgpool":
+		return p.pool()
+	case "split":
+		return p.split()
+	case "concat":
+		return concatNode(p.list(",", p.expr))
+	case "ask":
+		q := p.word()
+		p.expect(":")
+		return &askNode{q, p.expr()}
+	default:
+		return nil
+	}
+}
+
+func (p *parser) conv(transposed bool) Node {
+	module := p.word()
+	c := &convNode{weight: source{key: child(module, "weight")}, bias: child(module, "bias"), transposed: transposed, module: module}
+	p.options(c)
+	return c
+}
+
+func (p *parser) kernel() Node {
+	c := &convNode{weight: p.source()}
+	if p.accept(",") {
+		if isOption(p.tok) {
+			p.option(c)
+		} else {
+			c.bias, c.need = p.word(), true
+		}
+		p.options(c)
+	}
+	c.module = strings.TrimSuffix(c.weight.key, ".weight")
+	return c
+}
+
+func isOption(w string) bool {
+	switch w {
+	case "dilation", "origin", "groups", "biased", "unbiased":
+		return true
+	}
+	return false
+}
+
+func (p *parser) options(c *convNode) {
+	for p.accept(",") {
+		p.option(c)
+	}
+}
+
+func (p *parser) option(c *convNode) {
+	switch opt := p.word(); opt {
+	case "biased":
+		c.need = true
+	case "unbiased":
+		c.deny = true
+	case "dilation":
+		c.dilation = strings.Split(p.word(), "x")
+	case "origin":
+		c.origin = p.extents()
+	case "groups":
+		c.groups, _ = strconv.Atoi(p.word())
+	default:
+		p.fail("%s is no option, want biased, unbiased, dilation, origin or groups", opt)
+	}
+}
+
+func (p *parser) bn() Node {
+	b := &bnNode{module: p.word()}
+	if p.accept(",") {
+		if w := p.word(); w != "eps" {
+			p.fail("%s is no option, want eps", w)
+		}
+		v, err := strconv.ParseFloat(p.tok, 64)
+		if err != nil || v < 0 {
+			p.fail("want a number")
+		}
+		b.eps = v
+		p.next()
+	}
+	return b
+}
+
+// source is a key or generator(arguments).
+func (p *parser) source() source {
+	start := p.at
+	name := p.word()
+	if !p.accept("(") {
+		return source{key: name}
+	}
+	c := &call{name: name}
+	if generators[name] == nil {
+		p.fail("%s is no generator", name)
+	}
+	for p.err == nil && p.tok != ")" {
+		c.args = append(c.args, p.word())
+		if p.tok != ")" {
+			p.expect(",")
+		}
+	}
+	c.text = strings.Join(strings.Fields(p.text[start:p.pos]), " ")
+	p.expect(")")
+	return source{call: c}
+}
+
+// value is a key, a generator or a number.
+func (p *parser) value() (source, float64) {
+	if v, err := strconv.ParseFloat(p.tok, 64); err == nil {
+		p.next()
+		if p.tok == "" || p.tok != "." {
+			return source{}, v
+		}
+	}
+	return p.source(), 0
+}
+
+func (p *parser) pool() Node {
+	if p.tok != "" && p.tok[0] >= '0' && p.tok[0] <= '9' {
+		return &poolNode{kernel: p.extents()}
+	}
+	return &poolNode{like: p.word()}
+}
+
+func (p *parser) extents() []int {
+	k, err := parseExtents(p.tok)
+	if err != nil {
+		p.fail("%v", err)
+	}
+	p.next()
+	return k
+}
+
+// parseExtents reads 3x3 or 3.
+func parseExtents(s string) ([]int, error) {
+	var k []int
+	for _, w := range strings.Split(s, "x") {
+		n, err := strconv.Atoi(w)
+		if err != nil || n < 0 {
+			return nil, fmt.Errorf("want extents such as 3x3")
+		}
+		k = append(k, n)
+	}
+	return k, nil
+}
+
+func (p *parser) split() Node {
+	n, err := strconv.Atoi(p.tok)
+	if err != nil {
+		p.fail("want the number of a part")
+	}
+	p.next()
+	s := &splitNode{part: n}
+	for p.accept(",") {
+		s.keys = append(s.keys, p.word())
+	}
+	if n < 0 || n >= len(s.keys) {
+		p.fail("part %d of %d", n, len(s.keys))
+	}
+	return s
+}
+
+// child joins a module and a name; "." is the module itself.
+func child(module, name string) string {
+	if module == "." || module == "" {
+		return name
+	}
+	return module + "." + name
+}
