@@ -1,0 +1,151 @@
+package npy
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"repfuse/internal/tensor"
+)
+
+// Ext is the extension of a file that holds one array.
+const Ext = ".npy"
+
+// Set is the arrays of a directory or of a .npz file.
+type Set struct {
+	// Tensors is sorted by key.
+	Tensors []tensor.Named
+	// Others are the names of what is there and is no array, sorted.
+	Others []string
+
+	close func() error
+}
+
+// Close closes what the set keeps open. Data opened from it must be closed before.
+func (s *Set) Close() error {
+	if s.close == nil {
+		return nil
+	}
+	return s.close()
+}
+
+// sort puts the tensors and the others in order.
+func (s *Set) sort() {
+	slices.SortFunc(s.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(s.Others)
+}
+
+// OpenDir finds the arrays in a directory and the folders in it, one to a file:
+// conv/bn/weight.npy and conv.bn.weight.npy both have the key conv.bn.weight, and
+// it is an error if both are there. Files and folders whose name begins with a dot
+// are passed over. Headers alone are read; nothing stays open. A symbolic link that
+// leads out of the directory is an error.
+func OpenDir(dir string, o Options) (*Set, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	set, files := &Set{}, map[string]string{}
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != "." && strings.HasPrefix(d.Name(), "."):
+			if d.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
+		case d.IsDir():
+			return nil
+		case !strings.HasSuffix(name, Ext):
+			set.Others = append(set.Others, name)
+			return nil
+		}
+		key := strings.ReplaceAll(strings.TrimSuffix(name, Ext), "/", ".")
+		if other, ok := files[key]; ok {
+			return fmt.Errorf("%s and %s both have the key %s", other, name, key)
+		}
+		files[key] = name
+		t, err := lookAt(root, dir, name, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, reason(err))
+		}
+		set.Tensors = append(set.Tensors, tensor.Named{Key: key, Tensor: t})
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	set.sort()
+	return set, nil
+}
+
+// lookAt reads the header of one file and closes it again.
+func lookAt(root *os.Root, dir, name string, o Options) (tensor.Tensor, error) {
+	info, err := root.Stat(name)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return tensor.Tensor{}, fmt.Errorf("%s, want a regular file", info.Mode().Type())
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	defer f.Close()
+	if info, err = f.Stat(); err != nil {
+		return tensor.Tensor{}, err
+	}
+	h, err := ReadHeader(f, info.Size(), o)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
+		return openFile(path, info, h)
+	}}, nil
+}
+
+// openFile opens the elements of a file whose header was read when it had info.
+func openFile(path string, info fs.FileInfo, h Header) (tensor.Data, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	now, err := f.Stat()
+	if err == nil {
+		err = unchanged(path, info, now)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return h.elements(f, f), nil
+}
+
+// unchanged is an error where a file is not the one that was looked at.
+func unchanged(path string, then, now fs.FileInfo) error {
+	switch {
+	case then.Size() != now.Size():
+		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", path, now.Size(), then.Size())
+	case !os.SameFile(then, now) || !then.ModTime().Equal(now.ModTime()):
+		return fmt.Errorf("%s has changed since its header was read", path)
+	}
+	return nil
+}
+
+// reason strips the operation and the path from an error of package os: the
+// caller names the file.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
