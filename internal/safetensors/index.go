@@ -1,0 +1,164 @@
+package safetensors
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// IndexSuffix ends the name of the file that says in which shard a tensor is.
+const IndexSuffix = ".safetensors.index.json"
+
+// Index finds the index in a directory: its path, or "" where there is none.
+// Several are an error, as only the user knows which is meant.
+func Index(dir string) (string, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, e := range list {
+		if strings.HasSuffix(e.Name(), IndexSuffix) {
+			found = append(found, e.Name())
+		}
+	}
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return filepath.Join(dir, found[0]), nil
+	}
+	return "", fmt.Errorf("%s: %s and %s are there, want one index", dir, found[0], found[1])
+}
+
+// openIndex opens the shards that an index names, from the directory it is in.
+func openIndex(path string) (*File, error) {
+	shards, err := readIndex(path)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f := &File{Metadata: map[string]string{}}
+	dropped := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(shards)) {
+		h, err := f.openShard(root, name, shards[name])
+		if err != nil {
+			f.Close()
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		f.agree(h.metadata, dropped)
+	}
+	return f, nil
+}
+
+// readIndex gives the keys of every shard.
+func readIndex(path string) (map[string]map[string]bool, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("a %s, want a regular file", kind(info.Mode()))
+	case info.Size() > maxHeader:
+		return nil, fmt.Errorf("%d bytes, want at most %d", info.Size(), maxHeader)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return parseIndex(text)
+}
+
+func parseIndex(text []byte) (map[string]map[string]bool, error) {
+	var shards map[string]map[string]bool
+	err := scan(text, func(s scanner, field string) error {
+		if field != "weight_map" {
+			return wrap(field, s.skip(0))
+		}
+		shards = map[string]map[string]bool{}
+		return wrap(field, s.object(func(key string) error {
+			name, err := s.text()
+			if err == nil && !plain(name) {
+				err = fmt.Errorf("shard %q, want the plain name of a file beside the index", name)
+			}
+			if err != nil {
+				return wrap(key, err)
+			}
+			if shards[name] == nil {
+				shards[name] = map[string]bool{}
+			}
+			shards[name][key] = true
+			return nil
+		}))
+	})
+	if err == nil && shards == nil {
+		err = errors.New("no weight_map")
+	}
+	return shards, err
+}
+
+// plain says whether a name has no path in it, on any system.
+func plain(name string) bool {
+	return name != "" && name != "." && name != ".." && !strings.ContainsAny(name, "/\\:\x00") && filepath.IsLocal(name)
+}
+
+// openShard adds the tensors of one shard, which must be the ones that the index
+// puts there.
+func (f *File) openShard(root *os.Root, name string, want map[string]bool) (*header, error) {
+	info, err := root.Stat(name) // of a link, too, it stays within the directory
+	if err != nil {
+		return nil, fmt.Errorf("shard %s: %w", name, cause(err))
+	}
+	file, err := regular(name, info, root.Open)
+	if err != nil {
+		return nil, fmt.Errorf("shard %w", err)
+	}
+	f.files = append(f.files, file)
+	h, err := readFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("shard %s: %w", name, err)
+	}
+	missing := maps.Clone(want)
+	for _, e := range h.entries {
+		if !want[e.key] {
+			return nil, fmt.Errorf("shard %s: holds %s, which the index does not put there", name, e.key)
+		}
+		delete(missing, e.key)
+	}
+	if len(missing) > 0 {
+		first := slices.Min(slices.Collect(maps.Keys(missing)))
+		return nil, fmt.Errorf("shard %s: %s is not in it, where the index puts it", name, first)
+	}
+	f.Tensors = append(f.Tensors, h.tensors(file)...)
+	return h, nil
+}
+
+// cause is what went wrong without the name of the system call.
+func cause(err error) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}
+
+// agree takes over a shard's metadata, except for what another shard says differently.
+func (f *File) agree(metadata map[string]string, dropped map[string]bool) {
+	for k, v := range metadata {
+		if old, ok := f.Metadata[k]; ok && old != v {
+			dropped[k] = true
+		}
+		f.Metadata[k] = v
+	}
+	for k := range dropped {
+		delete(f.Metadata, k)
+	}
+}

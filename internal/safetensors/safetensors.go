@@ -1,0 +1,100 @@
+// Package safetensors reads and writes .safetensors files, single and sharded:
+// a little-endian u64 N, N bytes of JSON that say of every tensor its type, shape
+// and span, then the spans.
+//
+// What the format demands is demanded in both directions: the spans follow each
+// other from the first byte of the data to the last byte of the file, without
+// holes or overlap, each as long as its shape and type make it, and no key is
+// there twice. A file that departs from this is refused whole.
+package safetensors
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"repfuse/internal/tensor"
+)
+
+// File is an open checkpoint: one .safetensors file, or an index with its shards.
+type File struct {
+	// Tensors in the order in which they lie on disk, shard by shard.
+	Tensors []tensor.Named
+	// Metadata is the header's __metadata__; of shards, the pairs that no two of them
+	// disagree on.
+	Metadata map[string]string
+
+	files []*os.File
+}
+
+// Open reads the header of the file, or, where path ends in .index.json, the index
+// and the headers of its shards. The elements stay on disk until they are read
+// through Tensor.Open, which is good until Close.
+func Open(path string) (*File, error) {
+	if strings.HasSuffix(path, ".json") {
+		return openIndex(path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := regular(path, info, os.Open)
+	if err != nil {
+		return nil, err
+	}
+	h, err := readFile(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &File{Tensors: h.tensors(f), Metadata: h.metadata, files: []*os.File{f}}, nil
+}
+
+// Close closes the files. Data that is still open cannot be read after it.
+func (f *File) Close() error {
+	var first error
+	for _, file := range f.files {
+		if err := file.Close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	f.files = nil
+	return first
+}
+
+// regular opens a file that is known not to be a pipe, a device or a directory,
+// where opening or reading could wait for ever.
+func regular(path string, info fs.FileInfo, open func(string) (*os.File, error)) (*os.File, error) {
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: a %s, want a regular file", path, kind(info.Mode()))
+	}
+	return open(path)
+}
+
+func kind(m fs.FileMode) string {
+	if m.IsDir() {
+		return "directory"
+	}
+	return "special file"
+}
+
+func readFile(f *os.File) (*header, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	return readHeader(f, info.Size())
+}
+
+// tensors binds the spans of a header to the file that they lie in.
+func (h *header) tensors(r io.ReaderAt) []tensor.Named {
+	out := make([]tensor.Named, len(h.entries))
+	for i, e := range h.entries {
+		off, n := h.start+e.begin, e.end-e.begin
+		open := func() (tensor.Data, error) { return tensor.Section(r, off, n), nil }
+		out[i] = tensor.Named{Key: e.key, Tensor: tensor.Tensor{Type: e.typ, Shape: e.shape, Open: open}}
+	}
+	return out
+}

@@ -1,0 +1,194 @@
+package safetensors
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"repfuse/internal/tensor"
+)
+
+// writer writes one file: its header at once, the spans as they come.
+type writer struct {
+	f     *os.File
+	specs []tensor.Spec
+	at    []int64 // of tensor i, in the file
+	wrote []atomic.Int64
+	done  []atomic.Bool
+}
+
+// Create makes a file at path, which must not be there, for the tensors of specs.
+// They are laid out by type, the larger alignment first, then by key; metadata that
+// is nil is {"format": "pt"}, which the transformers library asks for. The bytes of
+// the file follow from specs, metadata and the tensors alone.
+func Create(path string, specs []tensor.Spec, metadata map[string]string) (tensor.Writer, error) {
+	head, at, err := layout(specs, metadata)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	w := &writer{f: f, specs: specs, at: at,
+		wrote: make([]atomic.Int64, len(specs)), done: make([]atomic.Bool, len(specs))}
+	if _, err := f.WriteAt(head, 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// layout plans the file: the bytes before the data, and where each tensor begins.
+func layout(specs []tensor.Spec, metadata map[string]string) ([]byte, []int64, error) {
+	order := make([]int, len(specs))
+	for i, s := range specs {
+		if err := storable(s); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", s.Key, err)
+		}
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(rank(specs[b].Type), rank(specs[a].Type)), cmp.Compare(specs[a].Key, specs[b].Key))
+	})
+	if metadata == nil {
+		metadata = map[string]string{"format": "pt"}
+	}
+	at := make([]int64, len(specs))
+	text, err := headerText(specs, order, at, metadata)
+	if err != nil {
+		return nil, nil, err
+	}
+	head := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
+	head = append(head, text...)
+	for i := range at {
+		at[i] += int64(len(head))
+	}
+	return head, at, nil
+}
+
+// storable says whether the format can hold a tensor.
+func storable(s tensor.Spec) error {
+	switch {
+	case s.Key == metadataKey:
+		return errors.New("the format keeps this name for itself")
+	case !utf8.ValidString(s.Key):
+		return fmt.Errorf("key %q is not UTF-8", s.Key)
+	case rank(s.Type) < 0:
+		return fmt.Errorf("safetensors has no element type %s", s.Type)
+	case len(s.Shape) > maxRank:
+		return fmt.Errorf("%d dimensions, want at most %d", len(s.Shape), maxRank)
+	}
+	_, err := tensor.Count(s.Shape, s.Type)
+	return err
+}
+
+// headerText is the JSON, padded with spaces to a multiple of 8 bytes; at gets the
+// offsets within the data.
+func headerText(specs []tensor.Spec, order []int, at []int64, metadata map[string]string) ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	writeMetadata(&b, metadata)
+	seen := make(map[string]bool, len(specs))
+	var off int64
+	for _, i := range order {
+		s := specs[i]
+		if seen[s.Key] {
+			return nil, fmt.Errorf("%s: two tensors have this key", s.Key)
+		}
+		seen[s.Key] = true
+		at[i] = off
+		if off += s.Bytes(); off < 0 {
+			return nil, fmt.Errorf("%s: ends beyond byte 2⁶³", s.Key)
+		}
+		comma(&b)
+		writeEntry(&b, s, at[i], off)
+	}
+	b.WriteByte('}')
+	for b.Len()%8 != 0 {
+		b.WriteByte(' ')
+	}
+	if b.Len() > maxHeader {
+		return nil, fmt.Errorf("a header of %d bytes, want at most %d", b.Len(), maxHeader)
+	}
+	return b.Bytes(), nil
+}
+
+// comma parts the fields of an object from each other.
+func comma(b *bytes.Buffer) {
+	if last := b.Bytes()[b.Len()-1]; last != '{' && last != '[' {
+		b.WriteByte(',')
+	}
+}
+
+func writeMetadata(b *bytes.Buffer, metadata map[string]string) {
+	if len(metadata) == 0 {
+		return
+	}
+	b.WriteString(quote(metadataKey) + ":{")
+	for _, k := range slices.Sorted(maps.Keys(metadata)) {
+		comma(b)
+		b.WriteString(quote(k) + ":" + quote(metadata[k]))
+	}
+	b.WriteByte('}')
+}
+
+func writeEntry(b *bytes.Buffer, s tensor.Spec, begin, end int64) {
+	b.WriteString(quote(s.Key) + `:{"dtype":"` + dtypes[rank(s.Type)].name + `","shape":[`)
+	for _, n := range s.Shape {
+		comma(b)
+		b.WriteString(strconv.Itoa(n))
+	}
+	fmt.Fprintf(b, `],"data_offsets":[%d,%d]}`, begin, end)
+}
+
+// quote is a JSON string with no more escapes than JSON asks for.
+func quote(s string) string {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(s); err != nil {
+		panic(err) // a string always has a form
+	}
+	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
+}
+
+// WriteAt stores p at byte off of tensor i.
+func (w *writer) WriteAt(i int, p []byte, off int64) error {
+	s := w.specs[i]
+	if off < 0 || off > s.Bytes()-int64(len(p)) {
+		return fmt.Errorf("%s: bytes %d to %d of a tensor of %d", s.Key, off, off+int64(len(p)), s.Bytes())
+	}
+	n, err := w.f.WriteAt(p, w.at[i]+off)
+	w.wrote[i].Add(int64(n))
+	return err
+}
+
+// Done says that tensor i is whole. The format has no place for its CRC.
+func (w *writer) Done(i int, _ uint32) error {
+	if n, want := w.wrote[i].Load(), w.specs[i].Bytes(); n < want {
+		return fmt.Errorf("%s: %d bytes written, want %d", w.specs[i].Key, n, want)
+	}
+	w.done[i].Store(true)
+	return nil
+}
+
+// Close closes the file, which is whole if every tensor is.
+func (w *writer) Close() error {
+	err := w.f.Close()
+	for i := range w.done {
+		if !w.done[i].Load() && err == nil {
+			err = fmt.Errorf("%s: not written", w.specs[i].Key)
+		}
+	}
+	return err
+}
