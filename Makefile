@@ -1,0 +1,68 @@
+# What there is to do here; `make` lists it. Needs Go; conformance needs Python too.
+
+STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+PYTHON ?= python3
+FUZZTIME ?= 10s
+export PYTHON
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' Makefile | expand -t 14
+
+.PHONY: build
+build: ## the command, as ./repfuse
+	go build -o repfuse ./cmd/repfuse
+
+.PHONY: install
+install: ## the command, where go install puts it
+	go install ./cmd/repfuse
+
+.PHONY: test
+test: ## all tests
+	go test ./...
+
+.PHONY: race
+race: ## the quick tests under the race detector
+	go test -race -short ./...
+
+.PHONY: lint
+lint: ## formatting, vet (here and for arm64), staticcheck, tidiness of go.mod
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
+	go vet ./...
+	GOARCH=arm64 go vet ./...
+	$(STATICCHECK) ./...
+	go mod tidy -diff
+
+.PHONY: fmt
+fmt: ## format the code
+	gofmt -w .
+
+.PHONY: generate
+generate: ## make what is generated anew
+	go generate ./...
+
+# Compares with what is there rather than with what is committed, so that it works
+# in the middle of a change.
+.PHONY: check
+check: lint test ## lint, test, and see that what is generated is fresh
+	@state() { git status --porcelain; git diff; }; before=$$(state); go generate ./...; \
+	test "$$before" = "$$(state)" || { echo "make generate changes files:"; git status --short; exit 1; }
+
+.PHONY: conformance
+conformance: build ## against numpy and PyTorch: exporter and loader, file bytes, the example
+	$(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
+	REPFUSE=./repfuse $(PYTHON) testdata/conformance/npy.py
+	REPFUSE=./repfuse examples/pytorch/run.sh
+
+.PHONY: bench
+bench: build ## repfuse against cp, numpy and PyTorch; timed, never asserted
+	go run ./bench/run
+
+.PHONY: fuzz
+fuzz: ## every fuzz target, FUZZTIME each (10s)
+	@set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
+		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$package/*_test.go | cut -d' ' -f2); do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package; \
+		done; \
+	done
