@@ -22,6 +22,8 @@ type node struct {
 	lo, hi []int
 	// at is the place of each tap of a Conv or an AvgPool, in the order of the kernel.
 	at [][]int
+	// step is the distance of a Conv's taps on each axis, 0 where there is only one.
+	step []int
 }
 
 // resolve works out the node of e on in channels and a plane of rank axes. It
@@ -50,7 +52,7 @@ func leaf(e op.Expr, in, rank int) (*node, error) {
 	}
 	switch e := e.(type) {
 	case op.Conv:
-		n.at = taps(f, e.Weight.Shape[2:])
+		n.at, n.step = taps(f, e.Weight.Shape[2:]), f.Step
 	case op.AvgPool:
 		n.at = taps(f, e.Kernel)
 	}
@@ -141,6 +143,36 @@ func (n *node) before(lo, size []int) (from, all []int) {
 		all[a] = size[a] + n.hi[a] - n.lo[a]
 	}
 	return from, all
+}
+
+// hull is the smallest box that holds every map on the way to n on the box out.
+func (n *node) hull(out box) box {
+	all := out
+	switch n.e.(type) {
+	case op.Seq:
+		for k := len(n.parts) - 1; k >= 0; k-- {
+			all = around(all, n.parts[k].hull(out))
+			out.lo, out.size = n.parts[k].before(out.lo, out.size)
+		}
+	case op.Sum, op.Concat:
+		for _, p := range n.parts {
+			all = around(all, p.hull(out))
+		}
+	default:
+		lo, size := n.before(out.lo, out.size)
+		all = around(all, box{lo, size})
+	}
+	return all
+}
+
+// around is the smallest box that holds two.
+func around(b, c box) box {
+	all := box{make([]int, len(b.lo)), make([]int, len(b.lo))}
+	for a := range b.lo {
+		all.lo[a] = min(b.lo[a], c.lo[a])
+		all.size[a] = max(b.lo[a]+b.size[a], c.lo[a]+c.size[a]) - all.lo[a]
+	}
+	return all
 }
 
 func negated(v []int) []int {

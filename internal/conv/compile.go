@@ -1,0 +1,183 @@
+package conv
+
+import (
+	"fmt"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// compiler makes sources of nodes. All their maps lie in one frame.
+type compiler[T element] struct {
+	f      frame
+	image  box
+	lanes  int
+	jobs   int
+	worker func() *worker[T]
+	opened *[]tensor.Data
+}
+
+// store lays the image out in the frame.
+func (c *compiler[T]) store(image Map) *stored[T] {
+	s := &stored[T]{data: make([]T, image.Channels*c.f.plane), plane: c.f.plane}
+	for i := range image.Channels {
+		plane := s.channel(i)
+		rows(image.Lo, image.Size, func(p []int, n int) {
+			to := plane[c.f.index(p):]
+			for k, v := range image.row(i, p, n) {
+				to[k] = T(v)
+			}
+		})
+	}
+	if a := len(image.Size) - 2; a >= 0 {
+		begin := image.Lo[a] - c.f.lo[a]
+		s.live = []int{begin, begin + image.Size[a]}
+	}
+	return s
+}
+
+// copyOut takes the image's box out of planes.
+func (c *compiler[T]) copyOut(dst []float64, planes []T, channels int) {
+	k := 0
+	for i := range channels {
+		plane := planes[i*c.f.plane:]
+		rows(c.image.lo, c.image.size, func(p []int, n int) {
+			for _, v := range plane[c.f.index(p):][:n] {
+				dst[k] = float64(v)
+				k++
+			}
+		})
+	}
+}
+
+// compile makes the source of n on the box out; in is its input on the box before.
+func (c *compiler[T]) compile(n *node, in source[T], out box) (source[T], error) {
+	switch e := n.e.(type) {
+	case op.Seq:
+		return c.sequence(n, in, out)
+	case op.Sum:
+		parts, err := c.parts(n, in, out)
+		first, count := c.f.span(out)
+		return &total[T]{parts, first, count, c.f.plane}, err
+	case op.Concat:
+		parts, err := c.parts(n, in, out)
+		s := &stack[T]{parts: parts, plane: c.f.plane}
+		end := 0
+		for _, p := range n.parts {
+			end += p.out
+			s.ends = append(s.ends, end)
+		}
+		return s, err
+	case op.Identity:
+		return in, nil
+	case op.Select:
+		return &selected[T]{in, e.From}, nil
+	case op.Window:
+		return &windowed[T]{in, c.f, c.image}, nil
+	case op.AvgPool:
+		return c.pool(n, e, in, out), nil
+	case op.Conv:
+		return c.conv(n, e, in, out)
+	default:
+		apply, err := changer[T](n.e, n.out)
+		first, count := c.f.span(out)
+		return &each[T]{in, first, count, c.f.plane, apply}, err
+	}
+}
+
+func (c *compiler[T]) sequence(n *node, in source[T], out box) (source[T], error) {
+	boxes := make([]box, len(n.parts))
+	for k := len(n.parts) - 1; k >= 0; k-- {
+		boxes[k] = out
+		out.lo, out.size = n.parts[k].before(out.lo, out.size)
+	}
+	for k, part := range n.parts {
+		var err error
+		if in, err = c.compile(part, in, boxes[k]); err != nil {
+			return nil, err
+		}
+	}
+	return in, nil
+}
+
+// parts compiles the parts of a Sum or a Concat. What several of them look at is
+// computed once.
+func (c *compiler[T]) parts(n *node, in source[T], out box) ([]source[T], error) {
+	if len(n.parts) > 1 {
+		var err error
+		if in, err = c.hold(in, n.in); err != nil {
+			return nil, err
+		}
+	}
+	var parts []source[T]
+	for _, p := range n.parts {
+		s, err := c.compile(p, in, out)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, s)
+	}
+	return parts, nil
+}
+
+// hold computes a source whole, where it is not.
+func (c *compiler[T]) hold(in source[T], channels int) (*stored[T], error) {
+	if s, ok := in.(*stored[T]); ok {
+		return s, nil
+	}
+	s := &stored[T]{data: make([]T, channels*c.f.plane), plane: c.f.plane}
+	return s, concurrently(c.jobs, channels, c.worker, func(w *worker[T], a, b int) error {
+		return in.rows(w, a, b, s.data[a*s.plane:b*s.plane])
+	})
+}
+
+func (c *compiler[T]) pool(n *node, e op.AvgPool, in source[T], out box) source[T] {
+	step := make([]int, len(e.Kernel))
+	for a := range step {
+		step[a] = 1
+	}
+	return &planar[T]{in: in, outer: 1, f: c.f, out: out, lanes: c.lanes,
+		grid: newGrid(c.f, out, e.Kernel, n.lo, step, live(in))}
+}
+
+// live is the rows of a source that may be other than zero, where that is known.
+func live[T element](in source[T]) []int {
+	if s, ok := in.(*stored[T]); ok {
+		return s.live
+	}
+	return nil
+}
+
+func (c *compiler[T]) conv(n *node, e op.Conv, in source[T], out box) (source[T], error) {
+	k := kernel[T]{of: e.Weight, inner: n.in / n.groups, outer: n.out / n.groups, taps: len(n.at), transposed: e.Transposed}
+	d, err := e.Weight.Open()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Weight.Key, err)
+	}
+	k.data = d
+	*c.opened = append(*c.opened, d)
+	var bias []T
+	if e.Bias != nil {
+		if bias, err = vector[T](e.Bias, n.out, 0); err != nil {
+			return nil, err
+		}
+	}
+	if k.inner == 1 && !e.Transposed {
+		return &planar[T]{in: in, k: &k, bias: bias, outer: k.outer, f: c.f, out: out, lanes: c.lanes,
+			grid: newGrid(c.f, out, e.Weight.Shape[2:], n.lo, n.step, live(in))}, nil
+	}
+	whole, err := c.hold(in, n.in)
+	if err != nil {
+		return nil, err
+	}
+	s := &dense[T]{k: k, bias: bias, in: whole, f: c.f}
+	s.first, s.n = c.f.span(out)
+	s.n = upTo(s.n, c.lanes)
+	for _, at := range n.at {
+		s.low = min(s.low, c.f.shift(at))
+	}
+	for _, at := range n.at {
+		s.off = append(s.off, c.f.shift(at)-s.low)
+	}
+	return s, nil
+}

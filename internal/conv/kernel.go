@@ -1,0 +1,140 @@
+package conv
+
+import (
+	"fmt"
+
+	"repfuse/internal/micro"
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// kernel is a convolution's weight, open for reading some output channels at a
+// time: it is never held whole.
+type kernel[T element] struct {
+	of   op.Param
+	data tensor.Data
+	// An output channel has inner input channels of taps elements; outer output
+	// channels make a group.
+	inner, outer, taps int
+	transposed         bool
+}
+
+// rows reads the kernels of output channels a to b-1 of one group, [b-a, inner,
+// taps], and leaves their bytes in w.raw.
+func (k *kernel[T]) rows(w *worker[T], a, b int) error {
+	size := k.of.Type.Size()
+	row := k.inner * k.taps * size
+	w.raw = grown(w.raw, (b-a)*row)
+	if !k.transposed {
+		return k.failed(tensor.ReadFull(k.data, w.raw, int64(a)*int64(row)))
+	}
+	// [I, O/g, taps]: what an input channel has of these rows lies together.
+	tap := k.taps * size
+	part := make([]byte, (b-a)*tap)
+	group := a / k.outer
+	for i := range k.inner {
+		at := int64((group*k.inner+i)*k.outer+a%k.outer) * int64(tap)
+		if err := tensor.ReadFull(k.data, part, at); err != nil {
+			return k.failed(err)
+		}
+		for o := range b - a {
+			copy(w.raw[o*row+i*tap:][:tap], part[o*tap:])
+		}
+	}
+	return nil
+}
+
+func (k *kernel[T]) failed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", k.of.Key, err)
+}
+
+// decode turns n elements of what rows read, from element at on, into T.
+func (k *kernel[T]) decode(w *worker[T], dst []T, at int) {
+	size := k.of.Type.Size()
+	src := w.raw[at*size : (at+len(dst))*size]
+	if dst, ok := any(dst).([]float64); ok {
+		decode(dst, src, k.of.Type)
+		return
+	}
+	w.wide = grown(w.wide, len(dst))
+	decode(w.wide, src, k.of.Type)
+	for i, v := range w.wide {
+		dst[i] = T(v)
+	}
+}
+
+// decode is tensor.Decode, by the fast pass where there is one: 1·x is x.
+func decode(dst []float64, src []byte, t tensor.Type) {
+	if t == tensor.F32 {
+		micro.ScaleF32(dst, src, 1)
+		return
+	}
+	tensor.Decode(dst, src, t)
+}
+
+// dense is a convolution whose output channels look at several input channels.
+type dense[T element] struct {
+	k    kernel[T]
+	bias []T
+	in   *stored[T]
+	f    frame
+	// The output is n elements from first on; n is a whole number of vectors. Tap t
+	// looks off[t] further than low.
+	first, n, low int
+	off           []int
+}
+
+// rows computes each group's rows together, several groups one after another.
+func (s *dense[T]) rows(w *worker[T], a, b int, dst []T) error {
+	for a < b {
+		end := min(b, (a/s.k.outer+1)*s.k.outer)
+		if err := s.group(w, a, end, dst); err != nil {
+			return err
+		}
+		dst = dst[(end-a)*s.f.plane:]
+		a = end
+	}
+	return nil
+}
+
+// group computes output channels a to b-1 of one group. The kernel is a matrix of
+// micro.Rows rows, those past b of zeros, taken some input channels at a time: few
+// enough for the first cache, and for short chains of additions.
+func (s *dense[T]) group(w *worker[T], a, b int, dst []T) error {
+	if err := s.k.rows(w, a, b); err != nil {
+		return err
+	}
+	all := w.take(micro.Rows * s.f.plane)
+	defer w.give(all)
+	c := all[s.first:]
+	for o := range micro.Rows {
+		clear(c[o*s.f.plane:][:s.n])
+	}
+	taps, width := len(s.off), min(s.k.inner, max(1, min(64, 288/len(s.off))))
+	lda := width * taps
+	m := w.take(micro.Rows * lda)
+	defer w.give(m)
+	clear(m[(b-a)*lda:])
+	begin := a / s.k.outer * s.k.inner
+	for i := 0; i < s.k.inner; i += width {
+		channels := min(width, s.k.inner-i)
+		for o := range b - a {
+			s.k.decode(w, m[o*lda:][:channels*taps], (o*s.k.inner+i)*taps)
+		}
+		x := s.in.data[(begin+i)*s.f.plane+s.first+s.low:]
+		w.taps(c, s.f.plane, m, 0, lda, x, s.f.plane, s.off, channels, s.n)
+	}
+	for o := range b - a {
+		to := dst[o*s.f.plane+s.first:][:s.n]
+		copy(to, c[o*s.f.plane:])
+		if s.bias != nil {
+			for k := range to {
+				to[k] += s.bias[a+o]
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,193 @@
+package conv
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"repfuse/internal/micro"
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// Options say how a Runner computes.
+type Options struct {
+	// Float32 rounds everything to float32 as it goes, which is what a runtime shows.
+	// Otherwise all is float64, and what two expressions differ by is themselves.
+	Float32 bool
+	// Jobs is how many goroutines compute the maps between two convolutions when the
+	// Runner is made; 0 is one for each processor.
+	Jobs int
+}
+
+// Runner is an expression ready to be run on one image, some output channels at a
+// time. It holds the image, and the maps that a later convolution looks at all
+// channels of; kernels are read as they are needed.
+type Runner struct {
+	channels int
+	size     []int
+	opened   []tensor.Data
+	worker   func() *Worker
+}
+
+// Worker is what one goroutine needs to run rows of its Runner.
+type Worker struct {
+	rows func(a, b int, dst []float64) error
+}
+
+// New prepares e for running on the image. Close must be called in the end.
+func New(e op.Expr, image Map, o Options) (*Runner, error) {
+	n, err := resolve(e, image.Channels, len(image.Size))
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{channels: n.out, size: image.Size}
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	if o.Float32 {
+		r.worker, err = prepare(r, n, image, o.Jobs, micro.Taps32, micro.Lanes32)
+	} else {
+		r.worker, err = prepare(r, n, image, o.Jobs, micro.Taps64, micro.Lanes64)
+	}
+	if err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// Channels is the number of output channels.
+func (r *Runner) Channels() int { return r.channels }
+
+// Elems is the number of elements of an output channel.
+func (r *Runner) Elems() int { return tensor.Elems(r.size) }
+
+// Worker makes a Worker; each goroutine needs its own.
+func (r *Runner) Worker() *Worker { return r.worker() }
+
+// Close closes the tensors that the Runner reads from.
+func (r *Runner) Close() error {
+	var err error
+	for _, d := range r.opened {
+		err = errors.Join(err, d.Close())
+	}
+	r.opened = nil
+	return err
+}
+
+// Rows computes output channels a to b-1 on the image's box, into the first places
+// of dst. It is fastest for multiples of eight.
+func (w *Worker) Rows(a, b int, dst []float64) error { return w.rows(a, b, dst) }
+
+// worker is the memory that one goroutine works in: it belongs to the sources of
+// one Runner by turns.
+type worker[T element] struct {
+	taps tapsFunc[T]
+	free [][]T
+	raw  []byte
+	wide []float64
+	off  []int
+}
+
+// take gives n elements with anything in them, until they are given back.
+func (w *worker[T]) take(n int) []T {
+	best := -1
+	for k, v := range w.free {
+		if cap(v) >= n && (best < 0 || cap(v) < cap(w.free[best])) {
+			best = k
+		}
+	}
+	if best < 0 {
+		return make([]T, n)
+	}
+	v := w.free[best]
+	w.free = slices.Delete(w.free, best, best+1)
+	return v[:n]
+}
+
+func (w *worker[T]) give(v []T) { w.free = append(w.free, v) }
+
+// shifts is 0, d, 2d, …
+func (w *worker[T]) shifts(n, d int) []int {
+	w.off = grown(w.off, n)
+	for k := range w.off {
+		w.off[k] = k * d
+	}
+	return w.off
+}
+
+// grown is v with n elements, which may be new ones.
+func grown[E any](v []E, n int) []E {
+	if cap(v) < n {
+		return make([]E, n)
+	}
+	return v[:n]
+}
+
+type tapsFunc[T element] func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int)
+
+// prepare compiles n in T and says how a Worker of r is made.
+func prepare[T element](r *Runner, n *node, image Map, jobs int, taps tapsFunc[T], lanes int) (func() *Worker, error) {
+	out := box{image.Lo, image.Size}
+	whole := n.hull(out)
+	c := &compiler[T]{
+		f: newFrame(whole.lo, whole.size, lanes), image: out, lanes: lanes, jobs: jobs, opened: &r.opened,
+		worker: func() *worker[T] { return &worker[T]{taps: taps} },
+	}
+	s, err := c.compile(n, c.store(image), out)
+	if err != nil {
+		return nil, err
+	}
+	return func() *Worker {
+		w := c.worker()
+		return &Worker{func(a, b int, dst []float64) error {
+			if a < 0 || b > n.out || len(dst) < (b-a)*out.elems() {
+				return fmt.Errorf("channels %d to %d of %d into %d places", a, b, n.out, len(dst))
+			}
+			return chunks(a, b, func(o, end int) error {
+				planes := w.take((end - o) * c.f.plane)
+				defer w.give(planes)
+				if err := s.rows(w, o, end, planes); err != nil {
+					return err
+				}
+				c.copyOut(dst[(o-a)*out.elems():], planes, end-o)
+				return nil
+			})
+		}}
+	}, nil
+}
+
+// chunks calls do for channels a to b-1, micro.Rows at a time.
+func chunks(a, b int, do func(a, b int) error) error {
+	for ; a < b; a += micro.Rows {
+		if err := do(a, min(b, a+micro.Rows)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// concurrently calls do for channels 0 to n-1, micro.Rows at a time, from several
+// goroutines, each with its own worker.
+func concurrently[T element](jobs, n int, worker func() *worker[T], do func(w *worker[T], a, b int) error) error {
+	var next atomic.Int64
+	var wait sync.WaitGroup
+	failed := make([]error, min(jobs, (n+micro.Rows-1)/micro.Rows))
+	for j := range failed {
+		wait.Go(func() {
+			w := worker()
+			for failed[j] == nil {
+				a := int(next.Add(micro.Rows)) - micro.Rows
+				if a >= n {
+					return
+				}
+				failed[j] = do(w, a, min(n, a+micro.Rows))
+			}
+		})
+	}
+	wait.Wait()
+	return errors.Join(failed...)
+}
