@@ -27,6 +27,8 @@ func (b *builder) build(n Node) part {
 		return b.pool(n)
 	case *splitNode:
 		return b.split(n)
+	case *channelsNode:
+		return part{expr: op.Select{From: n.from, To: n.to, Of: n.of}}
 	case *askNode:
 		return b.ask(n)
 	case *optionalNode:

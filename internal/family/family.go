@@ -32,6 +32,9 @@ type Family struct {
 	// Anchor lists the sets of keys that give a block away: a module that has all keys
 	// of one set is such a block or a near miss.
 	Anchor [][]Pattern
+	// Deployed is keys that only the deploy form has: where they are and no anchor is,
+	// the block is fused already.
+	Deployed []string
 	// Make is the convolutions that come of a block: the key of the fused module,
 	// relative to the block, and the expression that it stands for.
 	Make []Output
@@ -54,16 +57,22 @@ type Family struct {
 
 // Output is a fused module's key and what it computes.
 type Output struct {
-	Key  string
-	Expr Node
-	text string
+	Key  string `json:"key"`
+	Expr Node   `json:"-"`
+	Text string `json:"expression"` // as it was declared
 }
 
 // Drop is keys that the deploy model does not have and why.
-type Drop struct{ Glob, Why string }
+type Drop struct {
+	Glob string `json:"keys"`
+	Why  string `json:"why"`
+}
 
 // Rename moves the keys below a prefix.
-type Rename struct{ From, To string }
+type Rename struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
 
 // Question is a choice that changes the kernel and that keys do not show.
 type Question struct {
@@ -100,9 +109,6 @@ func (f *Family) String() string {
 	}
 	return f.Name + "/" + f.Dialect
 }
-
-// Expression is the text of output k as it was declared.
-func (f *Family) Expression(k int) string { return f.Make[k].text }
 
 // In is the family speaking the named dialect.
 func (f *Family) In(dialect string) (*Family, error) {

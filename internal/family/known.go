@@ -25,16 +25,17 @@ func (b *builder) eps(n *bnNode) (float64, error) {
 		}
 		return v, nil
 	}
-	if m, ok := b.fact1(b.whole(b.fill(n.module))); ok && m.Eps != nil {
+	if m, ok := b.module(b.whole(b.fill(n.module))); ok && m.Eps != nil {
 		return *m.Eps, nil
 	}
+	b.epsAssumed = EpsDefault
 	if b.family.Eps != 0 {
-		return b.family.Eps, nil
+		b.epsAssumed = b.family.Eps
 	}
-	return EpsDefault, nil
+	return b.epsAssumed, nil
 }
 
-func (b *builder) fact1(path string) (facts.Module, bool) {
+func (b *builder) module(path string) (facts.Module, bool) {
 	if b.site.Facts == nil {
 		return facts.Module{}, false
 	}
@@ -45,7 +46,14 @@ func (b *builder) fact1(path string) (facts.Module, bool) {
 // convFacts takes groups and dilation from the module tree and holds the kernel to
 // what it says.
 func (b *builder) convFacts(c *op.Conv, path string) error {
-	m, ok := b.fact1(path)
+	if said, ok := b.site.Said("groups"); ok {
+		g, err := strconv.Atoi(said)
+		if err != nil || g < 1 {
+			return fmt.Errorf("groups=%s, want a number", said)
+		}
+		c.Groups = g
+	}
+	m, ok := b.module(path)
 	if !ok || len(m.Kernel) == 0 {
 		return nil
 	}

@@ -165,6 +165,7 @@ func (l *Loader) family(n *yaml.Node) *Family {
 		"on request": l.Into(&f.OnRequest),
 		"eps":        l.Into(&f.Eps),
 		"anchor":     l.anchors(&f.Anchor),
+		"deployed":   l.Strings(&f.Deployed),
 		"make":       l.Outputs(&f.Make),
 		"keep":       l.Strings(&f.Keep),
 		"drop":       l.Drops(&f.Drop),

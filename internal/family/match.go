@@ -2,6 +2,7 @@ package family
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -44,6 +45,8 @@ type Match struct {
 	// nobody answered and that both answers fit.
 	Answers []Answer
 	Open    []Question
+	// EpsAssumed is the ε that no fact and no user gave, 0 where there is none.
+	EpsAssumed float64
 	// Err says why tensors that are all there do not fit each other.
 	Err error
 }
@@ -71,10 +74,10 @@ func (m *Match) Fits() bool { return len(m.Missing) == 0 && len(m.Used) > 0 }
 func (f *Family) Match(s Site) *Match {
 	b := &builder{site: s, family: f, answers: map[string]Answer{}}
 	m := b.match()
-	if m.Err != nil && b.tryNo() {
+	if (m.Err != nil || !b.plausible(m)) && b.sayNo() {
 		m = b.match()
 	}
-	m.Answers, m.Open = nil, nil
+	m.EpsAssumed = b.epsAssumed
 	for _, q := range f.Ask {
 		a, asked := b.answers[q.Name]
 		switch {
@@ -93,6 +96,8 @@ type builder struct {
 	family  *Family
 	answers map[string]Answer
 	env     []binding
+	// epsAssumed is the ε that nobody gave, where a batch norm took one.
+	epsAssumed float64
 }
 
 // binding is the value of a <name> in keys.
@@ -145,17 +150,39 @@ func (b *builder) match() *Match {
 	return m
 }
 
-// tryNo turns questions that only shapes can have answered to no.
-func (b *builder) tryNo() bool {
+// sayNo turns every yes to no, since the shapes refuse it: a bare identity is there
+// only where as many channels go in as come out.
+func (b *builder) sayNo() bool {
 	changed := false
 	for name, a := range b.answers {
-		if a.Value == "yes" && (a.By == "open" || a.By == "default") {
+		if a.Value == "yes" {
 			a.Value, a.By = "no", "shapes"
 			b.answers[name] = a
 			changed = true
 		}
 	}
 	return changed
+}
+
+// plausible reports whether the block, were every yes a no, would have as many
+// channels in as out. A kernel [O, I/g] beside an identity could be read as one of
+// g = O/(I/g) groups, but without a word about groups it is one of fewer input
+// channels, which no identity can join. Depthwise kernels are told by I/g = 1.
+func (b *builder) plausible(yes *Match) bool {
+	trial := &builder{site: b.site, family: b.family, answers: maps.Clone(b.answers)}
+	if !trial.sayNo() {
+		return true
+	}
+	no := trial.match()
+	if no.Err != nil || len(no.Made) != len(yes.Made) {
+		return true
+	}
+	for k, m := range no.Made {
+		if in := m.Form.In; in != 1 && in != yes.Made[k].Form.In {
+			return false
+		}
+	}
+	return true
 }
 
 // whole is a relative key as the checkpoint has it.

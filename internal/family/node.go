@@ -50,6 +50,8 @@ type (
 		part int
 		keys []string
 	}
+	// channelsNode is channels(FROM, TO, OF): part of the input, in numbers.
+	channelsNode struct{ from, to, of int }
 	// askNode is ask(NAME: EXPR): there or not, as the question NAME is answered.
 	askNode struct {
 		name string
@@ -89,6 +91,7 @@ func (*scaleNode) isNode()    {}
 func (*shiftNode) isNode()    {}
 func (*poolNode) isNode()     {}
 func (*splitNode) isNode()    {}
+func (*channelsNode) isNode() {}
 func (*askNode) isNode()      {}
 func (*sumOverNode) isNode()  {}
 func (*optionalNode) isNode() {}

@@ -176,7 +176,7 @@ func (p *parser) atom() Node {
 	p.expect(")")
 	if n == nil && p.err == nil {
 		*p = at
-		p.fail("want conv, kernel, convt, bn, scale, shift, avgpool, split, concat, ask, sum<n>, x or window")
+		p.fail("want conv, kernel, convt, bn, scale, shift, avgpool, split, channels, concat, ask, sum<n>, x or window")
 	}
 	return n
 }
@@ -203,6 +203,13 @@ func (p *parser) function(name string) Node {
 		return p.pool()
 	case "split":
 		return p.split()
+	case "channels":
+		c := &channelsNode{from: p.integer()}
+		p.expect(",")
+		c.to = p.integer()
+		p.expect(",")
+		c.of = p.integer()
+		return c
 	case "concat":
 		return concatNode(p.list(",", p.expr))
 	case "ask":
@@ -260,7 +267,7 @@ func (p *parser) option(c *convNode) {
 	case "origin":
 		c.origin = p.extents()
 	case "groups":
-		c.groups, _ = strconv.Atoi(p.word())
+		c.groups = p.integer()
 	default:
 		p.fail("%s is no option, want biased, unbiased, dilation, origin or groups", opt)
 	}
@@ -345,25 +352,33 @@ func parseExtents(s string) ([]int, error) {
 }
 
 func (p *parser) split() Node {
-	n, err := strconv.Atoi(p.tok)
-	if err != nil {
-		p.fail("want the number of a part")
-	}
-	p.next()
-	s := &splitNode{part: n}
+	s := &splitNode{part: p.integer()}
 	for p.accept(",") {
 		s.keys = append(s.keys, p.word())
 	}
-	if n < 0 || n >= len(s.keys) {
-		p.fail("part %d of %d", n, len(s.keys))
+	if s.part < 0 || s.part >= len(s.keys) {
+		p.fail("part %d of %d", s.part, len(s.keys))
 	}
 	return s
 }
 
-// child joins a module and a name; "." is the module itself.
+func (p *parser) integer() int {
+	n, err := strconv.Atoi(p.tok)
+	if err != nil {
+		p.fail("want a number")
+	}
+	p.next()
+	return n
+}
+
+// child joins a module and a name; "." is the module itself, and a module that ends
+// in a dot or an underscore is taken as it is (bn3x3_ for bn3x3_running_mean).
 func child(module, name string) string {
-	if module == "." || module == "" {
+	switch {
+	case module == "." || module == "":
 		return name
+	case strings.HasSuffix(module, ".") || strings.HasSuffix(module, "_"):
+		return module + name
 	}
 	return module + "." + name
 }

@@ -1,0 +1,67 @@
+package family
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// FirstNames lists the child names that a module must have one of for an anchor to
+// hold; "" stands for an anchor that begins with a wildcard.
+func (f *Family) FirstNames() []string {
+	var names []string
+	for _, set := range f.Anchor {
+		first, _, _ := strings.Cut(set[0].Key, ".")
+		if strings.ContainsAny(first, "*<") {
+			first = ""
+		}
+		if !slices.Contains(names, first) {
+			names = append(names, first)
+		}
+	}
+	return names
+}
+
+// Anchored reports whether a module has all keys of one of the family's anchors.
+func (f *Family) Anchored(keys Keys, module string) bool {
+	for _, set := range f.Anchor {
+		if !slices.ContainsFunc(set, func(p Pattern) bool { return !p.holds(keys, module) }) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p Pattern) holds(keys Keys, module string) bool {
+	whole := func(key string) string {
+		if module == "" {
+			return key
+		}
+		return module + "." + key
+	}
+	if !strings.ContainsAny(p.Key, "*<") {
+		t, ok := keys.Lookup(whole(p.Key))
+		return ok && p.fits(t)
+	}
+	glob := CompileGlob(p.Key)
+	return slices.ContainsFunc(keys.Below(module), func(key string) bool {
+		if !glob.Match(key) {
+			return false
+		}
+		t, _ := keys.Lookup(whole(key))
+		return p.fits(t)
+	})
+}
+
+// fits reports whether a kernel has the extents that the pattern asks for.
+func (p Pattern) fits(t tensor.Named) bool {
+	return p.Kernel == nil || (len(t.Shape) >= 2 && slices.Equal(t.Shape[2:], p.Kernel))
+}
+
+var generated = regexp.MustCompile(`^[a-z0-9_]+\(`)
+
+// Generated reports whether a tensor is what a generator makes, rather than stored.
+func Generated(p op.Param) bool { return generated.MatchString(p.Key) }

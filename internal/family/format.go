@@ -1,0 +1,124 @@
+package family
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"repfuse/internal/op"
+)
+
+// Format writes an expression in the notation that Parse reads, with keys relative
+// to a module and everything that was decided (ε, dilation, groups) spelled out.
+func Format(e op.Expr, module string) string {
+	return formatter{module}.expr(e, false)
+}
+
+type formatter struct{ module string }
+
+func (f formatter) expr(e op.Expr, nested bool) string {
+	switch e := e.(type) {
+	case op.Identity:
+		return "x"
+	case op.Window:
+		return "window"
+	case op.Conv:
+		return f.conv(e)
+	case op.BatchNorm:
+		module := strings.TrimSuffix(strings.TrimSuffix(f.relative(e.Mean.Key), "running_mean"), "_mean")
+		return fmt.Sprintf("bn(%s, eps %s)", stem(module), number(e.Eps))
+	case op.Scale:
+		return "scale(" + f.vector(e.By, e.Factor) + ")"
+	case op.Shift:
+		return "shift(" + f.vector(e.By, e.Term) + ")"
+	case op.AvgPool:
+		return "avgpool(" + extents(e.Kernel) + ")"
+	case op.Select:
+		return fmt.Sprintf("channels(%d, %d, %d)", e.From, e.To, e.Of)
+	case op.Concat:
+		return "concat(" + f.join(e, ", ", false) + ")"
+	case op.Seq:
+		return f.join(e, " > ", true)
+	case op.Sum:
+		if nested {
+			return "(" + f.join(e, " + ", false) + ")"
+		}
+		return f.join(e, "\n+ ", false)
+	default:
+		panic(fmt.Sprintf("family: no notation for %T", e))
+	}
+}
+
+func (f formatter) join(parts []op.Expr, sep string, nested bool) string {
+	s := make([]string, len(parts))
+	for k, e := range parts {
+		s[k] = f.expr(e, nested)
+	}
+	return strings.Join(s, sep)
+}
+
+func (f formatter) conv(c op.Conv) string {
+	weight := f.relative(c.Weight.Key)
+	module := strings.TrimSuffix(weight, "weight")
+	named := weight == "weight" || strings.HasSuffix(weight, ".weight")
+	named = named && (c.Bias == nil || f.relative(c.Bias.Key) == module+"bias")
+	s := "kernel(" + weight
+	switch {
+	case c.Transposed:
+		s = "convt(" + stem(module)
+	case named:
+		s = "conv(" + stem(module)
+	case c.Bias != nil:
+		s += ", " + f.relative(c.Bias.Key)
+	}
+	if named && c.Bias == nil {
+		s += ", unbiased"
+	}
+	if c.Dilation != nil {
+		s += ", dilation " + extents(c.Dilation)
+	}
+	if c.Origin != nil {
+		s += ", origin " + extents(c.Origin)
+	}
+	if c.Groups > 0 {
+		s += ", groups " + strconv.Itoa(c.Groups)
+	}
+	return s + ")"
+}
+
+func (f formatter) vector(p *op.Param, literal float64) string {
+	if p == nil {
+		return number(literal)
+	}
+	return f.relative(p.Key)
+}
+
+// relative is a key as the block's module sees it. What a generator made has its
+// call for a key, which is relative already.
+func (f formatter) relative(key string) string {
+	if f.module == "" {
+		return key
+	}
+	return strings.TrimPrefix(key, f.module+".")
+}
+
+// stem is what child joins to a key prefix that ends in a dot or an underscore.
+func stem(prefix string) string {
+	if prefix == "" {
+		return "."
+	}
+	if strings.HasSuffix(prefix, "_.") {
+		return prefix
+	}
+	return strings.TrimSuffix(prefix, ".")
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+func extents(k []int) string {
+	s := make([]string, len(k))
+	for a, n := range k {
+		s[a] = strconv.Itoa(n)
+	}
+	return strings.Join(s, "x")
+}

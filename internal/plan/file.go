@@ -1,0 +1,226 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"repfuse/internal/family"
+)
+
+// File is a plan written down: the blocks by their modules, with expressions in
+// which everything is decided. repfuse plan --yaml prints one, a person may edit it,
+// --plan follows it, and the record of a fusing holds one.
+type File struct {
+	Prefix string          `json:"prefix,omitempty"`
+	Blocks []FileBlock     `json:"blocks"`
+	Drop   []family.Drop   `json:"drop,omitempty"`
+	Rename []family.Rename `json:"rename,omitempty"`
+}
+
+// FileBlock is a block of a plan file.
+type FileBlock struct {
+	Module string          `json:"module"`
+	Family string          `json:"family,omitempty"`
+	Stale  bool            `json:"stale,omitempty"`
+	Make   []family.Output `json:"make"`
+}
+
+// ReadFile parses a plan file; name is its name in errors, which give the line.
+func ReadFile(name string, text []byte) (*File, error) {
+	doc, err := family.Document(name, text)
+	if err != nil {
+		return nil, err
+	}
+	l := &family.Loader{File: name}
+	f := &File{}
+	l.Fields(doc, map[string]func(*yaml.Node){
+		"prefix": l.Into(&f.Prefix),
+		"drop":   l.Drops(&f.Drop),
+		"rename": l.Renames(&f.Rename),
+		"blocks": func(n *yaml.Node) {
+			l.Items(n, func(n *yaml.Node) {
+				b := FileBlock{}
+				l.Fields(n, map[string]func(*yaml.Node){
+					"module": l.Into(&b.Module),
+					"family": l.Into(&b.Family),
+					"stale":  l.Into(&b.Stale),
+					"make":   l.Outputs(&b.Make),
+				})
+				if len(b.Make) == 0 {
+					l.Fail(n, "a block that makes nothing, want make: {KEY: EXPRESSION}")
+				}
+				f.Blocks = append(f.Blocks, b)
+			})
+		},
+	})
+	if l.Err != nil {
+		return nil, l.Err
+	}
+	return f, nil
+}
+
+// File writes a plan down.
+func (p *Plan) File() *File {
+	f := &File{Prefix: p.Prefix}
+	for _, b := range p.Blocks {
+		fb := FileBlock{Module: shown(b.Path), Family: b.Family, Stale: b.Rules.Stale}
+		for _, o := range b.Outputs {
+			key := strings.TrimSuffix(strings.TrimSuffix(o.Weight, "weight"), ".")
+			fb.Make = append(fb.Make, family.Output{Key: relative(b.Path, key), Text: family.Format(o.Expr, b.Path)})
+		}
+		f.Blocks = append(f.Blocks, fb)
+	}
+	for _, t := range p.Fates {
+		key := strings.TrimPrefix(t.Key, p.Prefix)
+		switch {
+		case t.Fate == Dropped:
+			f.Drop = append(f.Drop, family.Drop{Glob: key, Why: t.Why})
+		case t.Fate == Kept && t.NewKey != key:
+			f.Rename = append(f.Rename, family.Rename{From: key, To: t.NewKey})
+		}
+	}
+	return f
+}
+
+// relative is a key as a module sees it; "." is the module itself.
+func relative(module, key string) string {
+	if key == module {
+		return "."
+	}
+	if module == "" {
+		return key
+	}
+	return strings.TrimPrefix(key, module+".")
+}
+
+// YAML is the file's text.
+func (f *File) YAML() []byte {
+	root := mapping()
+	if f.Prefix != "" {
+		root.put("prefix", scalar(f.Prefix))
+	}
+	blocks := &yaml.Node{Kind: yaml.SequenceNode}
+	for _, b := range f.Blocks {
+		m := mapping()
+		m.put("module", scalar(b.Module))
+		if b.Family != "" {
+			m.put("family", scalar(b.Family))
+		}
+		if b.Stale {
+			m.put("stale", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+		}
+		made := mapping()
+		for _, o := range b.Make {
+			made.put(o.Key, scalar(o.Text))
+		}
+		m.put("make", made.Node)
+		blocks.Content = append(blocks.Content, m.Node)
+	}
+	root.put("blocks", blocks)
+	if len(f.Drop) > 0 {
+		m := mapping()
+		for _, d := range f.Drop {
+			m.put(d.Glob, scalar(d.Why))
+		}
+		root.put("drop", m.Node)
+	}
+	if len(f.Rename) > 0 {
+		m := mapping()
+		for _, r := range f.Rename {
+			m.put(r.From, scalar(r.To))
+		}
+		root.put("rename", m.Node)
+	}
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(root.Node); err != nil {
+		panic(fmt.Sprintf("plan: a plan that YAML cannot hold: %v", err))
+	}
+	return out.Bytes()
+}
+
+type yamlMapping struct{ *yaml.Node }
+
+func mapping() yamlMapping { return yamlMapping{&yaml.Node{Kind: yaml.MappingNode}} }
+
+func (m yamlMapping) put(key string, value *yaml.Node) {
+	m.Content = append(m.Content, scalar(key), value)
+}
+
+func scalar(text string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+	if strings.Contains(text, "\n") {
+		n.Style = yaml.LiteralStyle
+	}
+	return n
+}
+
+// UnmarshalJSON reads a plan as the record holds it, parsing the expressions.
+func (f *File) UnmarshalJSON(text []byte) error {
+	type plain File
+	if err := json.Unmarshal(text, (*plain)(f)); err != nil {
+		return err
+	}
+	for k := range f.Blocks {
+		for j := range f.Blocks[k].Make {
+			o := &f.Blocks[k].Make[j]
+			n, err := family.Parse(o.Text)
+			if err != nil {
+				return fmt.Errorf("block %s: %s: %w", f.Blocks[k].Module, o.Key, err)
+			}
+			o.Expr = n
+		}
+	}
+	return nil
+}
+
+// byHand follows a plan file.
+func (r *recogniser) byHand(f *File) error {
+	for _, b := range f.Blocks {
+		path := b.Module
+		if path == "." {
+			path = ""
+		}
+		n := r.keys.find(path)
+		if n == nil {
+			return fmt.Errorf("plan: %s: there is no such module", b.Module)
+		}
+		name := b.Family
+		if name == "" {
+			name = "by hand"
+		}
+		rules := &family.Family{Name: name, Make: b.Make, Keep: []string{"**"}, Stale: b.Stale}
+		c := r.match(rules, n)
+		if c.problem != nil {
+			return c.problem
+		}
+		if err := r.take(c); err != nil {
+			return err
+		}
+	}
+	return r.dropAndRename(f)
+}
+
+func (r *recogniser) dropAndRename(f *File) error {
+	for _, d := range f.Drop {
+		g, hit := family.CompileGlob(d.Glob), false
+		for key, fate := range r.keys.tensors {
+			if g.Match(key) && fate.Fate == "" {
+				fate.Fate, fate.Why, hit = Dropped, d.Why, true
+			}
+		}
+		if !hit {
+			return fmt.Errorf("plan: drop: %s fits no key that is left", d.Glob)
+		}
+	}
+	for _, ren := range slices.Backward(f.Rename) {
+		r.rename("", ren)
+	}
+	return nil
+}
