@@ -1,0 +1,144 @@
+// Package checkpoint is a set of named tensors on disk, whatever the format.
+//
+// Open and Create each consult one table, which says what a path looks like and
+// who reads and writes it. What Create makes comes into being whole or not at all:
+// it is written beside its destination under a name of our own and renamed at the end.
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"repfuse/internal/facts"
+	"repfuse/internal/hint"
+	"repfuse/internal/tensor"
+)
+
+// ErrNoKey says that a checkpoint has no tensor of a key.
+var ErrNoKey = errors.New("not found")
+
+// Checkpoint is an open checkpoint. Data opened from its tensors must be closed
+// before it is.
+type Checkpoint struct {
+	// Path is what was opened, as it was given.
+	Path string
+	// Format is the name of the format, such as "npy".
+	Format string
+	// Tensors is sorted by key; no key is there twice.
+	Tensors []tensor.Named
+	// Notes are remarks on what was found, for the user to read.
+	Notes []string
+	// Metadata is the pairs of strings that a .safetensors file holds beside its tensors.
+	Metadata map[string]string
+	// Facts is what the checkpoint says of its modules, or nil.
+	Facts *facts.Model
+
+	close func() error
+}
+
+// Options are the choices that the formats leave open.
+type Options struct {
+	// BFloat16 says that .npy elements of two bytes and no type are bfloat16.
+	BFloat16 bool
+}
+
+// Open opens the checkpoint at a path. Tensors are described, not read.
+func Open(path string, o Options) (*Checkpoint, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, missing(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, reason(err))
+	}
+	f, err := reader(path, info)
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.open(path, o)
+	if err != nil {
+		return nil, wrap(path, err)
+	}
+	c.Path, c.Format = path, f.name
+	if len(c.Tensors) == 0 {
+		c.Close()
+		return nil, empty(c)
+	}
+	slices.SortFunc(c.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
+	return c, nil
+}
+
+// missing is the error for a path where nothing is. A checkpoint of that name with
+// an extension is the likely one that was meant.
+func missing(path string) error {
+	err := fmt.Errorf("%s: %w, want a checkpoint: %s", path, fs.ErrNotExist, wanted())
+	for _, f := range formats {
+		for _, suffix := range f.suffixes {
+			if _, e := os.Stat(filepath.Clean(path) + suffix); e == nil {
+				return hint.Add(err, "%s is there", filepath.Clean(path)+suffix)
+			}
+		}
+	}
+	return err
+}
+
+// empty is the error for a checkpoint without tensors. In a directory, a file that
+// is a checkpoint is the likely one that was meant.
+func empty(c *Checkpoint) error {
+	err := fmt.Errorf("%s: no tensor in it", c.Path)
+	if c.Format == formats[0].name {
+		err = fmt.Errorf("%s: no .npy file in it, want one for each tensor", c.Path)
+	}
+	entries, _ := os.ReadDir(c.Path)
+	for _, e := range entries {
+		if _, ok := bySuffix(e.Name()); ok {
+			return hint.Add(err, "%s is a checkpoint", filepath.Join(c.Path, e.Name()))
+		}
+	}
+	return err
+}
+
+// Lookup finds the tensor of a key.
+func (c *Checkpoint) Lookup(key string) (tensor.Tensor, error) {
+	i, ok := slices.BinarySearchFunc(c.Tensors, key, func(t tensor.Named, key string) int {
+		return strings.Compare(t.Key, key)
+	})
+	if !ok {
+		return tensor.Tensor{}, fmt.Errorf("%s: %w in %s", key, ErrNoKey, c.Path)
+	}
+	return c.Tensors[i].Tensor, nil
+}
+
+// Close closes what the checkpoint keeps open.
+func (c *Checkpoint) Close() error {
+	if c.close == nil {
+		return nil
+	}
+	return c.close()
+}
+
+// reason strips the operation and the path from an error of package os.
+func reason(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}
+
+// wrap puts the path before an error that does not begin with it.
+func wrap(path string, err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) && p.Path == path {
+		err = p.Err
+	}
+	if strings.HasPrefix(err.Error(), path+":") {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}

@@ -1,0 +1,79 @@
+package checkpoint
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"repfuse/internal/hint"
+	"repfuse/internal/npy"
+	"repfuse/internal/tensor"
+)
+
+// Record is the name of what repfuse notes beside its output: in a directory that
+// very file, beside a file the file's name and this after a dot.
+const Record = "repfuse.json"
+
+// format is one row of the table: what a path looks like, who opens it, who makes it.
+type format struct {
+	name     string
+	suffixes []string // none: a directory
+	about    string   // for messages
+	open     func(path string, o Options) (*Checkpoint, error)
+	// create makes the file, or fills the empty directory, at path; nil where the
+	// format is only read.
+	create func(path string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error)
+}
+
+// formats is the table; directories come first.
+var formats = []format{
+	{"npy", nil, "a directory of .npy files", openDir, createDir},
+	{"safetensors", []string{".safetensors", ".safetensors.index.json"}, ".safetensors", openSafetensors, createSafetensors},
+}
+
+// foreign are file names that end like a model's and that repfuse cannot read.
+var foreign = []string{".onnx", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".gguf", ".msgpack", ".mlmodel", ".pkl", ".zip", npy.Ext}
+
+// wanted lists the formats.
+func wanted() string {
+	var about []string
+	for _, f := range formats {
+		about = append(about, f.about)
+	}
+	last := len(about) - 1
+	if last == 0 {
+		return about[0]
+	}
+	return strings.Join(about[:last], ", ") + " or " + about[last]
+}
+
+// bySuffix finds the format of a file name.
+func bySuffix(path string) (format, bool) {
+	name := strings.ToLower(filepath.Base(path))
+	for _, f := range formats {
+		if slices.ContainsFunc(f.suffixes, func(s string) bool { return strings.HasSuffix(name, s) }) {
+			return f, true
+		}
+	}
+	return format{}, false
+}
+
+// reader finds who opens what lies at path.
+func reader(path string, info fs.FileInfo) (format, error) {
+	if info.IsDir() {
+		return formats[0], nil
+	}
+	if !info.Mode().IsRegular() {
+		return format{}, fmt.Errorf("%s is %s, want a checkpoint: %s", path, info.Mode().Type(), wanted())
+	}
+	if f, ok := bySuffix(path); ok {
+		return f, nil
+	}
+	err := fmt.Errorf("%s is no checkpoint by its name, want %s", path, wanted())
+	if strings.HasSuffix(path, npy.Ext) {
+		return format{}, hint.Add(err, "one .npy file is one tensor: name the directory, %s", filepath.Dir(path))
+	}
+	return format{}, err
+}

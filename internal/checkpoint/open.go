@@ -1,0 +1,69 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"repfuse/internal/facts"
+	"repfuse/internal/npy"
+	"repfuse/internal/safetensors"
+	"repfuse/internal/tensor"
+)
+
+// openDir opens a directory of .npy files, and the facts in it.
+func openDir(dir string, o Options) (*Checkpoint, error) {
+	set, err := npy.OpenDir(dir, npy.Options{BFloat16: o.BFloat16})
+	if err != nil {
+		return nil, err
+	}
+	others := slices.DeleteFunc(set.Others, func(name string) bool { return name == facts.File || name == Record })
+	c := &Checkpoint{Tensors: set.Tensors, Notes: passedOver(others), close: set.Close}
+	c.Facts, err = openFacts(dir)
+	return c, err
+}
+
+func createDir(dir string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
+	return npy.CreateDir(dir, specs)
+}
+
+// passedOver is the note on what lies among the arrays and is none.
+func passedOver(names []string) []string {
+	const shown = 3
+	switch n := len(names); {
+	case n == 0:
+		return nil
+	case n > shown:
+		names = append(names[:shown:shown], fmt.Sprintf("and %d more", n-shown))
+	}
+	return []string{"passed over, not .npy: " + strings.Join(names, ", ")}
+}
+
+// openFacts reads the facts in a directory, nil where there are none.
+func openFacts(dir string) (*facts.Model, error) {
+	f, err := os.Open(filepath.Join(dir, facts.File))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return facts.Read(f)
+}
+
+func openSafetensors(path string, _ Options) (*Checkpoint, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Checkpoint{Tensors: f.Tensors, Metadata: f.Metadata, close: f.Close}, nil
+}
+
+func createSafetensors(path string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
+	return safetensors.Create(path, specs, o.Metadata)
+}

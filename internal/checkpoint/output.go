@@ -1,0 +1,249 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"repfuse/internal/hint"
+	"repfuse/internal/tensor"
+)
+
+// CreateOptions say how a checkpoint is made.
+type CreateOptions struct {
+	// Format is the name of the format; "" goes by the path's extension, and to a
+	// directory of .npy files where it has none.
+	Format string
+	// Force replaces a checkpoint that is there.
+	Force bool
+	// Metadata is kept in formats that have a place for it (.safetensors).
+	Metadata map[string]string
+	// Sync has everything on the disk before Commit returns.
+	Sync bool
+}
+
+// Output is a checkpoint being written. It takes the tensors' bytes as
+// tensor.Writer says; then Commit puts it in its place. Until then, and after
+// Abort, whatever was there is as it was.
+type Output struct {
+	path   string // as it was given, for messages
+	dst    string // links resolved
+	tmp    string
+	format format
+	o      CreateOptions
+	w      tensor.Writer
+	closed bool
+	failed error // of closing w
+	unlock func()
+	beside []string // the files that AddFile put beside a file, in their final places
+	over   bool     // committed or aborted
+}
+
+// Create begins a checkpoint of the tensors of specs at path. The directory that
+// path lies in must be there; path itself must not, or be an empty directory, unless
+// Force says to replace it, which it does to a checkpoint and to nothing else. What killed
+// runs left beside it is removed.
+func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) {
+	f, err := writer(path, o.Format)
+	if err != nil {
+		return nil, err
+	}
+	dst, err := resolve(path)
+	if err != nil {
+		return nil, err
+	}
+	out := &Output{path: path, dst: dst, tmp: sibling(dst, temporary), format: f, o: o}
+	if err := sweep(dst, dst+"."+Record); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := out.checkPlace(); err != nil {
+		return nil, err
+	}
+	if err := out.begin(specs); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return out, nil
+}
+
+// writer finds who makes a checkpoint at path.
+func writer(path, name string) (format, error) {
+	for _, f := range formats {
+		if f.name == name && f.create != nil {
+			return f, nil
+		}
+	}
+	if name != "" {
+		return format{}, fmt.Errorf("format %q, want one of %s", name, writable())
+	}
+	if strings.HasSuffix(path, string(filepath.Separator)) || strings.HasSuffix(path, "/") {
+		return formats[0], nil
+	}
+	if f, ok := bySuffix(path); ok && f.create != nil {
+		return f, nil
+	} else if ok {
+		return format{}, fmt.Errorf("%s: repfuse reads %s and does not write it, want one of %s", path, f.about, writable())
+	}
+	for _, suffix := range foreign {
+		if strings.HasSuffix(strings.ToLower(path), suffix) {
+			return format{}, fmt.Errorf("%s: repfuse does not write %s, want %s", path, suffix, writable())
+		}
+	}
+	return formats[0], nil
+}
+
+func writable() string {
+	var names []string
+	for _, f := range formats {
+		if f.create != nil {
+			names = append(names, f.name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// begin makes the temporary sibling and the writer into it.
+func (out *Output) begin(specs []tensor.Spec) (err error) {
+	if !isMissing(out.tmp) { // sweep left it: this very process has another output here
+		return fmt.Errorf("it is being written: %w", &fs.PathError{Op: "create", Path: out.tmp, Err: fs.ErrExist})
+	}
+	if out.dir() {
+		if err := os.Mkdir(out.tmp, 0o777); err != nil {
+			return err
+		}
+	}
+	out.w, err = out.format.create(out.tmp, specs, out.o)
+	if err == nil && !out.dir() {
+		var total int64
+		for _, s := range specs {
+			total += s.Bytes()
+		}
+		err = reserve(out.tmp, total)
+	}
+	if err != nil {
+		out.Abort()
+		return err
+	}
+	out.unlock = lock(out.tmp)
+	return nil
+}
+
+// dir reports whether the output is a directory.
+func (out *Output) dir() bool { return len(out.format.suffixes) == 0 }
+
+// checkPlace is an error where something stands at the destination that may not be
+// replaced.
+func (out *Output) checkPlace() error {
+	info, err := os.Stat(out.dst)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("%s: %w", out.path, reason(err))
+	case info.IsDir() && !out.dir():
+		return fmt.Errorf("%s is a directory, want a file or nothing there", out.path)
+	case !info.IsDir() && out.dir():
+		return fmt.Errorf("%s is a file, want a directory or nothing there", out.path)
+	case !info.IsDir() && !info.Mode().IsRegular():
+		return fmt.Errorf("%s is %s, want a file or nothing there", out.path, info.Mode().Type())
+	case info.IsDir():
+		return out.checkDir(info)
+	case !out.o.Force:
+		return hint.Add(fmt.Errorf("%s is there already", out.path), "--force replaces it")
+	}
+	return nil
+}
+
+// checkDir is an error for a directory that may not be replaced: it is not empty,
+// or with Force, it holds what is no part of a checkpoint; or somebody works in it.
+func (out *Output) checkDir(info fs.FileInfo) error {
+	if wd, err := os.Getwd(); err == nil {
+		if here, err := under(wd, info); err == nil && here {
+			return hint.Add(fmt.Errorf("%s is the working directory or holds it", out.path), "name a directory in it that is not there yet")
+		}
+	}
+	stranger, any := "", false
+	err := filepath.WalkDir(out.dst, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || path == out.dst {
+			return err
+		}
+		any = true
+		if !ours(d) {
+			stranger, _ = filepath.Rel(out.dst, path)
+			return fs.SkipAll
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", out.path, err)
+	case !any:
+		return nil
+	case stranger != "":
+		return fmt.Errorf("%s holds %s, want an empty directory or nothing there", out.path, stranger)
+	case !out.o.Force:
+		return hint.Add(fmt.Errorf("%s is not empty", out.path), "--force replaces it")
+	}
+	return nil
+}
+
+// place is where AddFile puts a file in the end.
+func (out *Output) place(name string) string {
+	if out.dir() {
+		return filepath.Join(out.dst, name)
+	}
+	return out.dst + "." + name
+}
+
+// WriteAt stores p at byte off of tensor i.
+func (out *Output) WriteAt(i int, p []byte, off int64) error { return out.w.WriteAt(i, p, off) }
+
+// Done says that tensor i is whole, and its CRC-32.
+func (out *Output) Done(i int, crc uint32) error { return out.w.Done(i, crc) }
+
+// Close ends the writing of tensors; Commit does so too.
+func (out *Output) Close() error {
+	if !out.closed && out.w != nil {
+		out.closed, out.failed = true, out.w.Close()
+	}
+	return out.failed
+}
+
+// AddFile puts a file of the given bytes with the checkpoint: DST/name in a
+// directory, DST.name beside a file.
+func (out *Output) AddFile(name string, b []byte) error {
+	path := filepath.Join(out.tmp, name)
+	if !out.dir() {
+		out.beside = append(out.beside, out.place(name))
+		path = sibling(out.place(name), temporary)
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Close())
+}
+
+// Abort removes what was written. After Commit it does nothing, so that it can be
+// deferred.
+func (out *Output) Abort() {
+	if out.over {
+		return
+	}
+	out.Close()
+	os.RemoveAll(out.tmp)
+	for _, path := range out.beside {
+		os.Remove(sibling(path, temporary))
+	}
+	out.end()
+}
+
+func (out *Output) end() {
+	out.over = true
+	if out.unlock != nil {
+		out.unlock()
+	}
+}

@@ -1,0 +1,334 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"repfuse/internal/hint"
+	"repfuse/internal/tensor"
+)
+
+// small is two tensors, the second empty.
+var small = []tensor.Spec{
+	{Key: "a.weight", Type: tensor.F32, Shape: []int{2, 2}},
+	{Key: "b", Type: tensor.I64, Shape: []int{0, 3}},
+}
+
+// fill writes all tensors of a small output, the first byte being b.
+func fill(t *testing.T, out *Output, b byte) {
+	t.Helper()
+	p := make([]byte, 16)
+	p[0] = b
+	must(t, out.WriteAt(0, p[8:], 8))
+	must(t, out.WriteAt(0, p[:8], 0))
+	must(t, out.Done(0, crc32.ChecksumIEEE(p)))
+	must(t, out.Done(1, 0))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// make writes a small checkpoint with a record.
+func write(t *testing.T, path string, o CreateOptions, b byte) {
+	t.Helper()
+	out, err := Create(path, small, o)
+	must(t, err)
+	defer out.Abort()
+	fill(t, out, b)
+	must(t, out.AddFile(Record, []byte{'{', b, '}'}))
+	must(t, out.Commit())
+}
+
+// first is the first byte of the first tensor.
+func first(t *testing.T, path string) byte {
+	t.Helper()
+	c, err := Open(path, Options{})
+	must(t, err)
+	defer c.Close()
+	a, err := c.Lookup("a.weight")
+	must(t, err)
+	b, err := a.ReadAll()
+	must(t, err)
+	return b[0]
+}
+
+// names lists everything below a directory.
+func names(t *testing.T, dir string) []string {
+	t.Helper()
+	var all []string
+	must(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if path != dir {
+			rel, _ := filepath.Rel(dir, path)
+			all = append(all, filepath.ToSlash(rel))
+		}
+		return err
+	}))
+	return all
+}
+
+func wantNames(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	slices.Sort(want)
+	if got := names(t, dir); !slices.Equal(got, want) {
+		t.Errorf("in the directory: %q, want %q", got, want)
+	}
+}
+
+// each destination is written, refused, replaced and read again the same way.
+var places = []struct {
+	name  string
+	after []string // what is there when it is written
+}{
+	{"out", []string{"out", "out/a.weight.npy", "out/b.npy", "out/repfuse.json"}},
+	{"out.safetensors", []string{"out.safetensors", "out.safetensors.repfuse.json"}},
+}
+
+func TestWriteAndReplace(t *testing.T) {
+	for _, place := range places {
+		for _, sync := range []bool{false, true} {
+			t.Run(fmt.Sprint(place.name, sync), func(t *testing.T) {
+				dir := t.TempDir()
+				dst := filepath.Join(dir, place.name)
+				write(t, dst, CreateOptions{Sync: sync}, 1)
+				wantNames(t, dir, place.after...)
+				_, err := Create(dst, small, CreateOptions{})
+				if err == nil || hint.Of(err) != "--force replaces it" {
+					t.Errorf("a second time: %v, hint %q", err, hint.Of(err))
+				}
+				if got := first(t, dst); got != 1 {
+					t.Errorf("after the refusal byte %d, want 1", got)
+				}
+				write(t, dst, CreateOptions{Force: true, Sync: sync}, 2)
+				wantNames(t, dir, place.after...)
+				if got := first(t, dst); got != 2 {
+					t.Errorf("after --force byte %d, want 2", got)
+				}
+			})
+		}
+	}
+}
+
+// An old record must not stay beside a new file that has none.
+func TestStaleRecord(t *testing.T) {
+	dir := t.TempDir()
+	dst := filepath.Join(dir, "out.safetensors")
+	write(t, dst, CreateOptions{}, 1)
+	out, err := Create(dst, small, CreateOptions{Force: true})
+	must(t, err)
+	fill(t, out, 2)
+	must(t, out.Commit())
+	wantNames(t, dir, "out.safetensors")
+}
+
+func TestAbort(t *testing.T) {
+	for _, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			dir := t.TempDir()
+			dst := filepath.Join(dir, place.name)
+			write(t, dst, CreateOptions{}, 1)
+			out, err := Create(dst, small, CreateOptions{Force: true})
+			must(t, err)
+			must(t, out.WriteAt(0, []byte{9}, 0))
+			must(t, out.AddFile(Record, nil))
+			for range 2 { // an unfinished checkpoint is not committed, however often it is asked for
+				if err := out.Commit(); err == nil {
+					t.Error("an unfinished checkpoint was committed")
+				}
+			}
+			out.Abort()
+			wantNames(t, dir, place.after...)
+			if got := first(t, dst); got != 1 {
+				t.Errorf("byte %d, want 1", got)
+			}
+		})
+	}
+}
+
+func TestEmptyDirectoryIsFine(t *testing.T) {
+	dir := t.TempDir()
+	dst := filepath.Join(dir, "out")
+	must(t, os.Mkdir(dst, 0o777))
+	must(t, os.Symlink("out", filepath.Join(dir, "link")))
+	write(t, filepath.Join(dir, "link"), CreateOptions{}, 3)
+	if info, err := os.Lstat(filepath.Join(dir, "link")); err != nil || info.Mode()&fs.ModeSymlink == 0 {
+		t.Error("the link to the destination is gone")
+	}
+	if got := first(t, dst); got != 3 {
+		t.Errorf("byte %d, want 3", got)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	must(t, os.WriteFile("file", nil, 0o666))
+	must(t, os.WriteFile("old.safetensors", nil, 0o666))
+	must(t, os.MkdirAll("full/sub", 0o777))
+	must(t, os.WriteFile("full/sub/thesis.tex", []byte("x"), 0o666))
+	must(t, os.Mkdir("dir.safetensors", 0o777))
+	must(t, os.Symlink("nowhere", "dangling"))
+	before := names(t, dir)
+	for _, test := range []struct{ dst, format, err, hint string }{
+		{"a/b/out", "", "a/b/out: its directory is not there", "mkdir -p a/b"},
+		{"file/out", "", "file/out: file is a file, want a directory", ""},
+		{"file", "", "file is a file, want a directory or nothing there", ""},
+		{"full", "", "full holds " + filepath.FromSlash("sub/thesis.tex") + ", want an empty directory or nothing there", ""},
+		{"dir.safetensors", "", "dir.safetensors is a directory, want a file or nothing there", ""},
+		{".", "", ". is the working directory or holds it", "name a directory in it that is not there yet"},
+		{"/", "", "/ is the working directory or holds it", "name a directory in it that is not there yet"},
+		{"m.onnx", "", "m.onnx: repfuse does not write .onnx, want " + writable(), ""},
+		{"m.npy", "", "m.npy: repfuse does not write .npy, want " + writable(), ""},
+		{"m", "gguf", `format "gguf", want one of ` + writable(), ""},
+		{"dangling", "", "dangling: symbolic link to nothing: no such file or directory", ""},
+	} {
+		for _, force := range []bool{false, true} {
+			_, err := Create(test.dst, small, CreateOptions{Format: test.format, Force: force})
+			if err == nil || err.Error() != test.err || hint.Of(err) != test.hint {
+				t.Errorf("%s, force %t: %v (hint %q), want %s (hint %q)", test.dst, force, err, hint.Of(err), test.err, test.hint)
+			}
+		}
+	}
+	if after := names(t, dir); !slices.Equal(after, before) {
+		t.Errorf("the directory changed from %q to %q", before, after)
+	}
+}
+
+// What appears at the destination while the new checkpoint is written is not touched.
+func TestRefusedLate(t *testing.T) {
+	for _, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			dir := t.TempDir()
+			dst := filepath.Join(dir, place.name)
+			out, err := Create(dst, small, CreateOptions{})
+			must(t, err)
+			fill(t, out, 1)
+			late := dst
+			if out.dir() {
+				must(t, os.Mkdir(dst, 0o777))
+				late = filepath.Join(dst, "b.npy")
+			}
+			must(t, os.WriteFile(late, []byte("late"), 0o666))
+			if err := out.Commit(); err == nil {
+				t.Error("committed over it")
+			}
+			if err := commit([]move{{from: out.tmp, to: dst}}); err == nil {
+				t.Error("renamed over it")
+			}
+			out.Abort()
+			if b, err := os.ReadFile(late); err != nil || string(b) != "late" {
+				t.Errorf("it holds %q, %v", b, err)
+			}
+		})
+	}
+}
+
+// If the new one cannot be renamed in, the old one is put back.
+func TestRollBack(t *testing.T) {
+	dir := t.TempDir()
+	dst, record := filepath.Join(dir, "out.safetensors"), filepath.Join(dir, "out.safetensors.repfuse.json")
+	write(t, dst, CreateOptions{}, 1)
+	fresh := filepath.Join(dir, "new")
+	must(t, os.WriteFile(fresh, nil, 0o666))
+	before := names(t, dir)
+	err := commit([]move{
+		{from: fresh, to: dst, replace: true},
+		{from: filepath.Join(dir, "missing"), to: record, replace: true},
+	})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("error %v, want one of the missing file", err)
+	}
+	wantNames(t, dir, before...)
+	if got := first(t, dst); got != 1 {
+		t.Errorf("byte %d, want 1", got)
+	}
+}
+
+// ended is the number of a process that is no more.
+func ended(t *testing.T) int {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	must(t, cmd.Run())
+	return cmd.Process.Pid
+}
+
+func TestLeftovers(t *testing.T) {
+	for _, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			dir := t.TempDir()
+			dst := filepath.Join(dir, place.name)
+			left := func(kind string, pid int) string {
+				return filepath.Join(dir, fmt.Sprintf(".%s.repfuse-%s-%d", place.name, kind, pid))
+			}
+			dead := ended(t)
+			must(t, os.MkdirAll(filepath.Join(left(temporary, dead), "sub"), 0o777))
+			must(t, os.Mkdir(left(temporary, os.Getpid()), 0o777)) // a former run's, of our number
+			live := left(temporary, os.Getppid())
+			must(t, os.Mkdir(live, 0o777))
+			must(t, os.WriteFile(filepath.Join(dir, ".other.repfuse-tmp-1x"), nil, 0o666))
+			write(t, dst, CreateOptions{}, 1)
+			wantNames(t, dir, append([]string{filepath.Base(live), ".other.repfuse-tmp-1x"}, place.after...)...)
+
+			must(t, os.Rename(dst, left(aside, dead)))
+			must(t, os.Mkdir(left(temporary, dead), 0o777))
+			if _, err := Create(dst, small, CreateOptions{}); hint.Of(err) != "--force replaces it" {
+				t.Errorf("error %v, want that what was moved aside is back", err)
+			}
+			if got := first(t, dst); got != 1 {
+				t.Errorf("byte %d, want 1", got)
+			}
+			wantNames(t, dir, append([]string{filepath.Base(live), ".other.repfuse-tmp-1x"}, place.after...)...)
+		})
+	}
+}
+
+// The record that was put aside with a file comes back with it, and only with it.
+func TestLeftoverRecord(t *testing.T) {
+	dir := t.TempDir()
+	dst := filepath.Join(dir, "out.safetensors")
+	record := dst + "." + Record
+	put := func(path string) { must(t, os.WriteFile(path, []byte(filepath.Base(path)), 0o666)) }
+	old := func(path string) string {
+		return strings.TrimSuffix(sibling(path, aside), fmt.Sprint(os.Getpid())) + fmt.Sprint(ended(t))
+	}
+	put(old(dst))
+	put(old(record))
+	must(t, sweep(dst, record))
+	wantNames(t, dir, "out.safetensors", "out.safetensors.repfuse.json")
+
+	must(t, os.Remove(record))
+	put(old(record)) // the run ended after the new file was in its place
+	must(t, sweep(dst, record))
+	wantNames(t, dir, "out.safetensors")
+}
+
+// A run that is at work is not disturbed by another to the same place.
+func TestTwoAtOnce(t *testing.T) {
+	for _, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			dst := filepath.Join(t.TempDir(), place.name)
+			out, err := Create(dst, small, CreateOptions{})
+			must(t, err)
+			defer out.Abort()
+			if _, err := Create(dst, small, CreateOptions{}); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("second: %v, want that the temporary exists", err)
+			}
+			fill(t, out, 1)
+			must(t, out.Commit())
+			if got := first(t, dst); got != 1 {
+				t.Errorf("byte %d, want 1", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,109 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"repfuse/internal/hint"
+)
+
+// CheckPaths is an error where writing dst could touch src: both are one file or
+// directory, by whatever spelling or link, or one lies inside the other.
+func CheckPaths(src, dst string) error {
+	s, err := os.Stat(src)
+	if err != nil {
+		return fmt.Errorf("%s: %w", src, reason(err))
+	}
+	d, err := os.Stat(dst)
+	switch {
+	case err == nil && os.SameFile(s, d):
+		return fmt.Errorf("%s and %s are the same %s", src, dst, kind(s))
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: %w", dst, reason(err))
+	}
+	if s.IsDir() {
+		inside, err := within(dst, s)
+		if err != nil {
+			return err
+		}
+		if inside {
+			return fmt.Errorf("%s lies inside %s, want it beside", dst, src)
+		}
+	}
+	if d != nil && d.IsDir() {
+		inside, err := within(src, d)
+		if err != nil {
+			return err
+		}
+		if inside {
+			return fmt.Errorf("%s lies inside %s, want it beside", src, dst)
+		}
+	}
+	return nil
+}
+
+func kind(info fs.FileInfo) string {
+	if info.IsDir() {
+		return "directory"
+	}
+	return "file"
+}
+
+// within reports whether a directory above path, links resolved, is dir. The path
+// itself need not be there.
+func within(path string, dir fs.FileInfo) (bool, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return false, err
+	}
+	return under(filepath.Dir(path), dir)
+}
+
+// under reports whether dir is the directory at path or one above it.
+func under(path string, dir fs.FileInfo) (bool, error) {
+	for {
+		info, err := os.Stat(path)
+		if err != nil {
+			return false, err
+		}
+		if os.SameFile(info, dir) {
+			return true, nil
+		}
+		up := filepath.Dir(path)
+		if up == path {
+			return false, nil
+		}
+		path = up
+	}
+}
+
+// resolve makes a path absolute and follows its symbolic links. The last element
+// may be missing, its directory may not.
+func resolve(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Lstat(abs); err == nil {
+		real, err := filepath.EvalSymlinks(abs)
+		if err != nil {
+			return "", fmt.Errorf("%s: symbolic link to nothing: %w", path, reason(err))
+		}
+		return real, nil
+	}
+	parent, err := filepath.EvalSymlinks(filepath.Dir(abs))
+	if errors.Is(err, fs.ErrNotExist) {
+		err := fmt.Errorf("%s: its directory is not there", path)
+		return "", hint.Add(err, "mkdir -p %s", filepath.Dir(filepath.Clean(path)))
+	}
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, reason(err))
+	}
+	if info, err := os.Stat(parent); err == nil && !info.IsDir() {
+		return "", fmt.Errorf("%s: %s is a file, want a directory", path, filepath.Dir(filepath.Clean(path)))
+	}
+	return filepath.Join(parent, filepath.Base(abs)), nil
+}

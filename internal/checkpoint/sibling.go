@@ -1,0 +1,90 @@
+package checkpoint
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"syscall"
+)
+
+// The two kinds of siblings: what is being written, and what stood there before.
+const (
+	temporary = "tmp"
+	aside     = "old"
+)
+
+// sibling is the path of one of the two, hidden and with this process's number.
+func sibling(path, kind string) string {
+	name := fmt.Sprintf(".%s.repfuse-%s-%d", filepath.Base(path), kind, os.Getpid())
+	return filepath.Join(filepath.Dir(path), name)
+}
+
+// sweep removes what killed runs left beside a destination and beside its record.
+// What such a run had moved aside is moved back if it had not replaced it yet.
+// Siblings of a run that lives stay.
+func sweep(dst, record string) error {
+	undone, err := sweepOne(dst, isMissing(dst))
+	if err == nil {
+		_, err = sweepOne(record, undone && isMissing(record))
+	}
+	return err
+}
+
+func isMissing(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// sweepOne removes the siblings of one path, or with back moves one that was put
+// aside back. It reports whether it met a run that had not come to its end.
+func sweepOne(path string, back bool) (undone bool, err error) {
+	pattern := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(path)) + `\.repfuse-(tmp|old)-([0-9]+)$`)
+	dir := filepath.Dir(path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries { // by name: old before tmp
+		m := pattern.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		left := filepath.Join(dir, e.Name())
+		if pid, err := strconv.Atoi(m[2]); err != nil || alive(left, pid) {
+			continue
+		}
+		restore := m[1] == aside && back
+		if restore {
+			err, back = os.Rename(left, path), false
+		} else {
+			err = os.RemoveAll(left)
+		}
+		if err != nil {
+			return undone, err
+		}
+		undone = undone || restore || m[1] == temporary
+	}
+	return undone, nil
+}
+
+// alive reports whether the run that made a sibling may still be at work: it holds
+// its lock, or a process of its number runs. The lock is what counts across
+// containers, which see the same files and number their processes alike: our own
+// number without the lock is a former run's.
+func alive(path string, pid int) bool {
+	return locked(path) || pid != os.Getpid() && running(pid)
+}
+
+func running(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil || runtime.GOOS == "windows" { // there, finding it is the answer
+		return err == nil
+	}
+	err = p.Signal(syscall.Signal(0))
+	return err == nil || errors.Is(err, fs.ErrPermission)
+}
