@@ -1,0 +1,88 @@
+// Command gen writes checkpoints of the sizes that real models have, with their key
+// names and shapes and random values, as directories of .npy files.
+//
+//	go run ./bench/gen -model A0 DIR
+package main
+
+import (
+	"flag"
+	"fmt"
+	"hash/crc32"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+
+	"repfuse/internal/npy"
+	"repfuse/internal/tensor"
+)
+
+func main() {
+	names := strings.Join(slices.Sorted(maps.Keys(models)), ", ")
+	model := flag.String("model", "A0", "one of "+names)
+	format := flag.String("format", "npy", "npy is the only one")
+	seed := flag.Uint64("seed", 1, "of the random values")
+	flag.Parse()
+	build, known := models[*model]
+	if flag.NArg() != 1 || !known || *format != "npy" {
+		flag.Usage()
+		os.Exit(2)
+	}
+	var c checkpoint
+	build(&c)
+	if err := c.write(flag.Arg(0), *seed); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+	fmt.Printf("%s: %d tensors, %.1f MB\n", *model, len(c), float64(c.bytes())/1e6)
+}
+
+// write makes the directory, which must not be there yet, with one file a tensor.
+func (c checkpoint) write(dir string, seed uint64) error {
+	if err := os.Mkdir(dir, 0o777); err != nil {
+		return err
+	}
+	specs := make([]tensor.Spec, len(c))
+	for i, e := range c {
+		specs[i] = e.Spec
+	}
+	w, err := npy.CreateDir(dir, specs)
+	if err != nil {
+		return err
+	}
+	random := rand.New(rand.NewPCG(seed, 0))
+	for i, e := range c {
+		data := e.values(random)
+		if err := w.WriteAt(i, data, 0); err != nil {
+			return err
+		}
+		if err := w.Done(i, crc32.ChecksumIEEE(data)); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+func (c checkpoint) bytes() (n int64) {
+	for _, e := range c {
+		n += e.Bytes()
+	}
+	return n
+}
+
+// values is the bytes of an entry: uniformly distributed between its bounds, or, of
+// a counter, one thousand.
+func (e entry) values(random *rand.Rand) []byte {
+	if e.Type == tensor.I64 {
+		return []byte{0xe8, 3, 0, 0, 0, 0, 0, 0}
+	}
+	n := tensor.Elems(e.Shape)
+	data := make([]byte, 0, 4*n)
+	for range n {
+		v := math.Float32bits(e.low + (e.high-e.low)*random.Float32())
+		data = append(data, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+	}
+	return data
+}

@@ -1,0 +1,39 @@
+package main
+
+import (
+	"slices"
+	"testing"
+)
+
+// The published sizes: tensors, and float32 elements with statistics.
+func TestSizes(t *testing.T) {
+	for _, test := range []struct {
+		model   string
+		tensors int
+		million float64
+	}{
+		{"A0", 351, 9.13},
+		{"B1", 453, 57.48},
+		{"B3", 453, 123.19},
+		{"mobileone-s0", 1323, 5.38},
+	} {
+		var c checkpoint
+		models[test.model](&c)
+		var counters, elements int64
+		var keys []string
+		for _, e := range c {
+			keys = append(keys, e.Key)
+			if len(e.Shape) == 0 {
+				counters++
+			}
+		}
+		elements = (c.bytes() - 8*counters) / 4
+		if got := float64((elements+5e3)/1e4) / 100; len(c) != test.tensors || got != test.million {
+			t.Errorf("%s: %d tensors of %v million elements, want %d of %v", test.model, len(c), got, test.tensors, test.million)
+		}
+		slices.Sort(keys)
+		if n := len(slices.Compact(keys)); n != len(c) {
+			t.Errorf("%s: %d different keys for %d tensors", test.model, n, len(c))
+		}
+	}
+}
