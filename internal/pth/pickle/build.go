@@ -181,12 +181,21 @@ func stackGlobal(m *machine) error {
 	return m.push(Global{a, b})
 }
 
+// persistent is a reference. PyTorch before 1.6 also refers so to the classes that
+// it keeps the source of, as ('module', class, …): that is the class.
 func persistent(m *machine) error {
 	id, err := m.pop()
 	if err != nil {
 		return err
 	}
-	return m.push(&Persistent{id})
+	if t, ok := id.(Tuple); ok && len(t) > 1 && t[0] == "module" {
+		if class, ok := t[1].(Global); ok {
+			return m.push(class)
+		}
+	}
+	p := &Persistent{id}
+	m.refs = append(m.refs, p)
+	return m.push(p)
 }
 
 // build gives an object its state. That of a container is attributes beside its

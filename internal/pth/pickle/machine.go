@@ -23,32 +23,41 @@ type machine struct {
 	marks  []int // where in stack each open MARK is
 	memo   map[uint64]any
 	values int
+	refs   []*Persistent
 }
 
-// Load reads the pickle that begins at byte off of r, of which end bytes may be
-// looked at, and says where the next one would begin.
-func Load(r io.ReaderAt, off, end int64) (v any, next int64, err error) {
+// Pickle is what Load has read.
+type Pickle struct {
+	Value any
+	// Refs is every reference to something outside of the pickle.
+	Refs []*Persistent
+	// Next is the byte of the input after the pickle.
+	Next int64
+}
+
+// Load reads the pickle that begins at byte off of r and must stop before byte end.
+func Load(r io.ReaderAt, off, end int64) (*Pickle, error) {
 	m := &machine{in: input{r: r, at: off, end: end}, memo: map[uint64]any{}}
 	for {
 		at := m.in.at
 		code, err := m.in.take(1)
 		if err != nil {
-			return nil, 0, fmt.Errorf("pickle: byte %d: %w", at, err)
+			return nil, fmt.Errorf("pickle: byte %d: %w", at, err)
 		}
 		op := &ops[code[0]]
 		switch {
 		case op.name == "":
-			return nil, 0, fmt.Errorf("pickle: byte %d: 0x%02x is no opcode", at, code[0])
+			return nil, fmt.Errorf("pickle: byte %d: 0x%02x is no opcode", at, code[0])
 		case op.name == "STOP":
 			if len(m.stack) != 1 || len(m.marks) > 0 {
-				return nil, 0, fmt.Errorf("pickle: byte %d: ends with %d values, want 1", at, len(m.stack))
+				return nil, fmt.Errorf("pickle: byte %d: ends with %d values, want 1", at, len(m.stack))
 			}
-			return m.stack[0], m.in.at, nil
+			return &Pickle{m.stack[0], m.refs, m.in.at}, nil
 		case op.run == nil:
-			return nil, 0, fmt.Errorf("pickle: byte %d: asks for opcode %s, which data does not need", at, op.name)
+			return nil, fmt.Errorf("pickle: byte %d: asks for opcode %s, which data does not need", at, op.name)
 		}
 		if err := op.run(m); err != nil {
-			return nil, 0, fmt.Errorf("pickle: byte %d: %s: %w", at, op.name, err)
+			return nil, fmt.Errorf("pickle: byte %d: %s: %w", at, op.name, err)
 		}
 	}
 }

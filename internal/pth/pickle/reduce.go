@@ -178,7 +178,7 @@ func sequence(args Tuple) ([]any, bool) {
 	}
 	switch v := args[0].(type) {
 	case Tuple:
-		return v, true
+		return slices.Clone(v), true
 	case *List:
 		return slices.Clone(v.Items), true
 	case *Set:

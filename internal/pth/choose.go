@@ -1,0 +1,160 @@
+package pth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"repfuse/internal/pth/pickle"
+	"repfuse/internal/tensor"
+)
+
+// averaged is where projects keep an exponential moving average of the weights,
+// which is what they evaluate and ship, in the order in which loaders ask for it.
+var averaged = []string{
+	"ema.module", "ema.state_dict", "ema.model", "ema.ema", "ema",
+	"params_ema", "state_dict_ema", "model_ema.module", "model_ema.state_dict", "model_ema",
+	"ema_net", "net_ema", "ema_model.module", "ema_model", "state_dict.avg_model",
+}
+
+// usual is where projects keep the weights. The dict ema_state_dict of mmengine is
+// not averaged: it swaps the two when it saves, and state_dict is the average.
+var usual = []string{
+	"state_dict", "model", "model_state_dict", "net", "params", "module", "network", "weights",
+	".", "state_dict.model", "ema_state_dict",
+}
+
+// choose takes a state dict, says why that one, and finds its tensors.
+func (a *archive) choose(o Options) (*File, error) {
+	all := states(a.value)
+	if len(all) == 0 {
+		return nil, a.noState()
+	}
+	s, why, err := pick(all, o)
+	if err != nil {
+		return nil, err
+	}
+	f := &File{Chosen: s.path}
+	tensors, notes, err := a.tensors(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range tensors {
+		f.Tensors = append(f.Tensors, tensor.Named{Key: t.key, Tensor: t.tensor()})
+	}
+	if why != "" {
+		f.Notes = append(f.Notes, why)
+	}
+	f.Notes = append(f.Notes, notes...)
+	for _, other := range all {
+		if other.path != s.path {
+			f.Others = append(f.Others, other.path)
+			f.Notes = append(f.Notes, a.differ(s.path, tensors, other))
+		}
+	}
+	if s.module != nil {
+		f.Facts, err = moduleFacts(s.module)
+	}
+	return f, err
+}
+
+func (a *archive) noState() error {
+	d, ok := a.value.(*pickle.Dict)
+	if !ok {
+		return fmt.Errorf("holds %s, want a state dict or a module", pickle.Describe(a.value))
+	}
+	var keys []string
+	for _, p := range d.Pairs {
+		if name, ok := p.Key.(string); ok && len(keys) < 8 {
+			keys = append(keys, name)
+		}
+	}
+	if len(keys) == 0 {
+		return errors.New("holds a dict without a state dict")
+	}
+	return fmt.Errorf("holds a dict without a state dict, only %s", strings.Join(keys, ", "))
+}
+
+// pick is the state that o asks for, or the one that loaders take.
+func pick(all []state, o Options) (s state, why string, err error) {
+	if o.State != "" {
+		for _, s := range all {
+			if s.path == o.State {
+				return s, "", nil
+			}
+		}
+		return state{}, "", fmt.Errorf("no state dict %q, want %s", o.State, paths(all))
+	}
+	if len(all) == 1 {
+		return all[0], "", nil
+	}
+	for _, name := range averaged {
+		if s, ok, err := named(all, name); ok || err != nil {
+			return s, "took " + s.path + ", the averaged weights, as the projects' own loaders do", err
+		}
+	}
+	for _, name := range usual {
+		if s, ok, err := named(all, name); ok || err != nil {
+			why := "took " + s.path + " by its name"
+			if _, both, _ := named(all, "ema_state_dict"); both && name == "state_dict" {
+				why = "took state_dict, where mmengine saves the averaged weights; its ema_state_dict holds the others"
+			}
+			return s, why, err
+		}
+	}
+	return state{}, "", ambiguous(all)
+}
+
+// named finds the state of that name, at the outermost level where there is one.
+func named(all []state, name string) (found state, ok bool, err error) {
+	depth := func(s state) int { return strings.Count(s.path, ".") }
+	for _, s := range all {
+		if s.path == name {
+			return s, true, nil
+		}
+		if !strings.HasSuffix(s.path, "."+name) || name == "." {
+			continue
+		}
+		switch {
+		case !ok || depth(s) < depth(found):
+			found, ok, err = s, true, nil
+		case depth(s) == depth(found):
+			err = ambiguous([]state{found, s})
+		}
+	}
+	return found, ok, err
+}
+
+func ambiguous(all []state) error {
+	return fmt.Errorf("holds several state dicts, want the choice of one: %s", paths(all))
+}
+
+func paths(all []state) string {
+	names := make([]string, len(all))
+	for i, s := range all {
+		names[i] = s.path
+	}
+	return strings.Join(names, ", ")
+}
+
+// keyed is a tensor that was found under its key.
+type keyed struct {
+	key string
+	stored
+}
+
+// tensors finds the tensors of a state.
+func (a *archive) tensors(s state) (list []keyed, notes []string, err error) {
+	entries, notes, err := s.entries()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, e := range entries {
+		t, err := a.tensor(e.value)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", e.key, err)
+		}
+		list = append(list, keyed{e.key, t})
+	}
+	return list, notes, nil
+}
