@@ -29,6 +29,8 @@ type transposed struct {
 	shape []int // no dimension is 1; at least two
 	item  int   // bytes of an element
 	size  int64 // bytes
+	most  int   // bytes of a band, bandBytes but in tests
+	ahead int   // windowBytes but in tests
 
 	mu    sync.Mutex
 	bands []band // the last used is last
@@ -42,7 +44,8 @@ type band struct {
 }
 
 func newTransposed(d tensor.Data, shape []int, item int) *transposed {
-	return &transposed{Data: d, shape: shape, item: item, size: int64(tensor.Elems(shape)) * int64(item)}
+	return &transposed{Data: d, shape: shape, item: item, size: int64(tensor.Elems(shape)) * int64(item),
+		most: bandBytes, ahead: windowBytes}
 }
 
 // ReadAt copies out of the bands that p lies in.
@@ -101,7 +104,7 @@ func (t *transposed) cut(off int64) cut {
 	var fixed []int
 	for i := range t.shape {
 		row := tensor.Elems(t.shape[i+1:]) // elements per index of dimension i
-		n := bandBytes / (row * t.item)
+		n := t.most / (row * t.item)
 		if n == 0 && i < len(t.shape)-1 {
 			fixed = append(fixed, e/row)
 			e %= row
@@ -131,9 +134,9 @@ func (t *transposed) make(c cut, old []byte) (band, error) {
 	w := &window{r: t.Data, size: t.size, item: t.item, buf: t.buf[:0]}
 	defer func() { t.buf = w.buf }()
 	step := stride * t.shape[k] * t.item // between neighbours along the rest
-	w.ahead = windowBytes
+	w.ahead = t.ahead
 	if step >= farBytes {
-		w.ahead = min(((n-1)*stride+1)*t.item, windowBytes)
+		w.ahead = min(((n-1)*stride+1)*t.item, t.ahead)
 	}
 	index := make([]int, len(rest))
 	col := 0 // the row-major place of index among the rest
