@@ -1,44 +1,86 @@
 package micro
 
-// block is the number of products that one chain of additions holds before it is
-// added to the result: short chains keep the rounding small, and a block of B is
-// what stays in the first cache.
-const block = 64
+const (
+	// chain is the products that one chain of additions holds before it is added to
+	// the result: short chains keep the rounding small.
+	chain = 64
+	// panel is the columns that are multiplied at once: three vectors of AVX-512.
+	panel = 3 * Lanes64
+)
 
 // Gemm64 adds a product of matrices: C += A·B, where C is m×n, A m×k and B k×n, all
-// row-major with the distance of their rows given (in elements).
+// row-major with the distance of their rows given in elements.
 //
-// Each element is the sum over blocks of 64 of sums of products. |error| is at most
-// (64 + k/64 + 1)·2⁻⁵³·Σ|a·b|, whichever path runs; which last bits come out
-// differs between processors.
+// Each element is a sum of sums of 64 products: |error| is at most
+// (64 + ⌈k/64⌉)·2⁻⁵³·(|c| + Σ|a·b|). Its last bits differ between processors. It
+// panics where a slice is too short.
 func Gemm64(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, k int) {
 	if m <= 0 || n <= 0 || k <= 0 {
 		return
 	}
-	for from := 0; from < k; from += block {
-		gemmBlock(c, ldc, a[from:], lda, b[from*ldb:], ldb, m, n, min(block, k-from))
+	if ldc < n || lda < k || ldb < n || (m-1)*ldc+n > len(c) || (m-1)*lda+k > len(a) || (k-1)*ldb+n > len(b) {
+		panic("micro: a slice is too short for its matrix")
 	}
-}
-
-// gemmBlock is Gemm64 for one block of k, in plain Go: a stretch of a row of C at
-// a time, short enough for the first cache.
-func gemmBlock(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, k int) {
-	for o := 0; o < m; o++ {
-		row := c[o*ldc : o*ldc+n]
-		var sum [128]float64
-		for p := 0; p < n; p += len(sum) {
-			w := min(len(sum), n-p)
-			part := sum[:w]
-			clear(part)
-			for i, v := range a[o*lda : o*lda+k] {
-				x := b[i*ldb+p : i*ldb+p+w]
-				for j := range part {
-					part[j] += float64(v * x[j])
-				}
+	var g gemm
+	for i := 0; i < k; i += chain {
+		depth := min(chain, k-i)
+		for p := 0; p < n; p += panel {
+			width := min(panel, n-p)
+			x, stride := b[i*ldb+p:], ldb
+			if m > Rows || width < panel {
+				x, stride = g.pack(x, ldb, depth, width), panel
 			}
-			for j, v := range part {
-				row[p+j] += v
+			for o := 0; o < m; o += Rows {
+				g.tile(c[o*ldc+p:], ldc, a[o*lda+i:], lda, x, stride, min(Rows, m-o), width, depth)
 			}
 		}
 	}
 }
+
+// gemm is the copies that Gemm64 works on: b of a panel of B, which lies together
+// so that its rows are in few pages and different sets of the cache; and at the
+// edges a of some rows of A, and c of a tile of C.
+type gemm struct {
+	b [chain * panel]float64
+	a [Rows * chain]float64
+	c [Rows * panel]float64
+}
+
+// pack copies a panel of B, with zeros to its right.
+func (g *gemm) pack(b []float64, ldb, depth, width int) []float64 {
+	for i := range depth {
+		row := g.b[i*panel:][:panel]
+		clear(row[copy(row, b[i*ldb:][:width]):])
+	}
+	return g.b[:]
+}
+
+// oneTap is the table of taps of a product of matrices.
+var oneTap = []int{0}
+
+// tile adds rows×width of a product. What is no whole tile is computed as one, from
+// and into copies.
+func (g *gemm) tile(c []float64, ldc int, a []float64, lda int, x []float64, stride, rows, width, depth int) {
+	if rows < Rows {
+		clear(g.a[:])
+		for o := range rows {
+			copy(g.a[o*chain:][:depth], a[o*lda:])
+		}
+		a, lda = g.a[:], chain
+	}
+	if rows == Rows && width == panel {
+		taps64(c, ldc, a, 0, lda, x, stride, oneTap, depth, panel)
+		return
+	}
+	clear(g.c[:])
+	taps64(g.c[:], panel, a, 0, lda, x, stride, oneTap, depth, upTo(width, Lanes64))
+	for o := range rows {
+		to := c[o*ldc:][:width]
+		for j, v := range g.c[o*panel:][:width] {
+			to[j] += v
+		}
+	}
+}
+
+// upTo rounds n up to a multiple of k.
+func upTo(n, k int) int { return (n + k - 1) / k * k }

@@ -33,7 +33,7 @@ func Taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stri
 	if !reach(len(c), ldc, len(a), first, lda, len(x), stride, off, channels, n, Lanes64) {
 		return
 	}
-	taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+	taps64(c, ldc, a, first, lda, x, stride, off, channels, n)
 }
 
 // Taps32 is Taps64 in float32: |error| ≤ (channels·T + 1)·2⁻²⁴·Σ|a·x| a call, and n
@@ -42,7 +42,7 @@ func Taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stri
 	if !reach(len(c), ldc, len(a), first, lda, len(x), stride, off, channels, n, Lanes32) {
 		return
 	}
-	taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+	taps32(c, ldc, a, first, lda, x, stride, off, channels, n)
 }
 
 // reach panics where the arguments of Taps32 or Taps64 look past a slice, and

@@ -1,0 +1,159 @@
+package micro
+
+import (
+	"unsafe"
+
+	"golang.org/x/sys/cpu"
+)
+
+//go:generate go run ./gen
+
+// best is the highest level that the processor and the operating system have.
+func best() level {
+	x := &cpu.X86
+	switch {
+	case !x.HasAVX2 || !x.HasFMA || !x.HasF16C:
+		return generic
+	case !x.HasAVX512F || !x.HasAVX512BW || !x.HasAVX512DQ || !x.HasAVX512VL:
+		return avx2
+	default:
+		return avx512
+	}
+}
+
+// tile is the arguments of the routines for one tile of a sum. Distances are in
+// bytes, but for those in the table off, which are in elements.
+type tile struct {
+	c, a, x, off     unsafe.Pointer
+	ldc, lda, stride int
+	taps, channels   int
+}
+
+// taps64 is Taps64 after its checks.
+func taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
+	if using == generic {
+		taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+		return
+	}
+	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 8 * ldc, 8 * lda, 8 * stride, len(off), channels}
+	for p, vectors := 0, 0; p < n; p += vectors * lanes(8) {
+		vectors = next((n - p) / lanes(8))
+		t.x = unsafe.Pointer(&x[p])
+		for o := 0; o < Rows; o += height(vectors) {
+			t.c, t.a = unsafe.Pointer(&c[o*ldc+p]), unsafe.Pointer(&a[first+o*lda])
+			tile64(&t, vectors)
+		}
+	}
+}
+
+// taps32 is Taps32 after its checks.
+func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
+	if using == generic {
+		taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+		return
+	}
+	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 4 * ldc, 4 * lda, 4 * stride, len(off), channels}
+	for p, vectors := 0, 0; p < n; p += vectors * lanes(4) {
+		vectors = next((n - p) / lanes(4))
+		t.x = unsafe.Pointer(&x[p])
+		for o := 0; o < Rows; o += height(vectors) {
+			t.c, t.a = unsafe.Pointer(&c[o*ldc+p]), unsafe.Pointer(&a[first+o*lda])
+			tile32(&t, vectors)
+		}
+	}
+}
+
+// lanes is the elements of size bytes in a vector.
+func lanes(size int) int {
+	if using == avx512 {
+		return 64 / size
+	}
+	return 32 / size
+}
+
+// next is the width of the tile to begin a row with that has so many vectors left:
+// three, but four are two and two.
+func next(vectors int) int {
+	if vectors == 4 {
+		return 2
+	}
+	return min(vectors, 3)
+}
+
+// height is the rows of a tile of the given width.
+func height(vectors int) int {
+	if using == avx2 && vectors > 1 {
+		return 4
+	}
+	return Rows
+}
+
+func tile64(t *tile, vectors int) {
+	switch {
+	case using == avx512 && vectors == 3:
+		taps64z3(t)
+	case using == avx512 && vectors == 2:
+		taps64z2(t)
+	case using == avx512:
+		taps64z1(t)
+	case vectors == 3:
+		taps64y3(t)
+	case vectors == 2:
+		taps64y2(t)
+	default:
+		taps64y1(t)
+	}
+}
+
+func tile32(t *tile, vectors int) {
+	switch {
+	case using == avx512 && vectors == 3:
+		taps32z3(t)
+	case using == avx512 && vectors == 2:
+		taps32z2(t)
+	case using == avx512:
+		taps32z1(t)
+	case vectors == 3:
+		taps32y3(t)
+	case vectors == 2:
+		taps32y2(t)
+	default:
+		taps32y1(t)
+	}
+}
+
+//go:noescape
+func taps64z3(t *tile)
+
+//go:noescape
+func taps64z2(t *tile)
+
+//go:noescape
+func taps64z1(t *tile)
+
+//go:noescape
+func taps64y3(t *tile)
+
+//go:noescape
+func taps64y2(t *tile)
+
+//go:noescape
+func taps64y1(t *tile)
+
+//go:noescape
+func taps32z3(t *tile)
+
+//go:noescape
+func taps32z2(t *tile)
+
+//go:noescape
+func taps32z1(t *tile)
+
+//go:noescape
+func taps32y3(t *tile)
+
+//go:noescape
+func taps32y2(t *tile)
+
+//go:noescape
+func taps32y1(t *tile)

@@ -1,0 +1,195 @@
+package main
+
+import "fmt"
+
+// streams writes, for each type of stored element, the three passes: scale and
+// axpy, from stored elements to float64, and round, back. A turn of the loop is one
+// vector of float64. A product and its addition are two instructions, so that all
+// paths round alike.
+func streams(a *asm) {
+	for _, m := range []machine{avx512, avx2} {
+		for _, e := range []string{"F32", "F16", "BF16"} {
+			s := stream{a, m, e}
+			s.scale()
+			s.axpy()
+			s.round()
+		}
+	}
+}
+
+type stream struct {
+	*asm
+	m       machine
+	element string
+}
+
+// size is the bytes of a stored element.
+func (s stream) size() int {
+	if s.element == "F32" {
+		return 4
+	}
+	return 2
+}
+
+func (s stream) lanes() int { return s.m.bytes / 8 }
+
+// v is a vector register, half one of half its length, quarter of a quarter.
+func (s stream) v(k int) string { return fmt.Sprint(s.m.register, k) }
+func (s stream) half(k int) string {
+	return fmt.Sprint(map[string]string{"Z": "Y", "Y": "X"}[s.m.register], k)
+}
+func (s stream) quarter(k int) string { return fmt.Sprint("X", k) }
+
+// loop writes a routine whose body runs for each vector: DI the destination, SI the
+// source, CX the number of float64 left.
+func (s stream) loop(name, declaration string, args, dst, src int, prepare, body func()) {
+	s.text(fmt.Sprint(name, s.element, s.m.letter), declaration, args)
+	s.op("MOVQ dst+0(FP), DI")
+	s.op("MOVQ src+8(FP), SI")
+	s.op("MOVQ n+16(FP), CX")
+	prepare()
+	s.label("loop")
+	body()
+	s.op("ADDQ $%d, DI", dst*s.lanes())
+	s.op("ADDQ $%d, SI", src*s.lanes())
+	s.op("SUBQ $%d, CX", s.lanes())
+	s.op("JNZ loop")
+	s.end()
+}
+
+const factorArgs = "(dst, src unsafe.Pointer, n int, a float64)"
+
+func (s stream) broadcastFactor() { s.op("VBROADCASTSD a+24(FP), %s", s.v(0)) }
+
+func (s stream) scale() {
+	s.loop("scale", factorArgs, 32, 8, s.size(), s.broadcastFactor, func() {
+		s.load()
+		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
+		s.op("VMOVUPD %s, (DI)", s.v(1))
+	})
+}
+
+func (s stream) axpy() {
+	s.loop("axpy", factorArgs, 32, 8, s.size(), s.broadcastFactor, func() {
+		s.load()
+		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
+		s.op("VADDPD (DI), %s, %s", s.v(1), s.v(1))
+		s.op("VMOVUPD %s, (DI)", s.v(1))
+	})
+}
+
+// load makes float64 of the elements at SI, in register 1.
+func (s stream) load() {
+	switch s.element {
+	case "F32":
+		s.op("VCVTPS2PD (SI), %s", s.v(1))
+		return
+	case "F16":
+		s.op("VCVTPH2PS (SI), %s", s.half(1))
+	case "BF16":
+		s.op("VPMOVZXWD (SI), %s", s.half(1))
+		s.op("VPSLLD $16, %s, %s", s.half(1), s.half(1))
+	}
+	s.op("VCVTPS2PD %s, %s", s.half(1), s.v(1))
+}
+
+// round stores the float64 at SI as elements at DI.
+func (s stream) round() {
+	s.loop("round", "(dst, src unsafe.Pointer, n int)", 24, s.size(), 8, s.constants, func() {
+		s.op("VMOVUPD (SI), %s", s.v(1))
+		switch s.element {
+		case "F32":
+			s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(1), s.half(2))
+			s.op("VMOVUPS %s, (DI)", s.half(2))
+		case "F16":
+			s.odd()
+			s.op("VCVTPS2PH $0, %s, (DI)", s.half(2))
+		case "BF16":
+			s.odd()
+			s.bfloat16()
+		}
+	})
+}
+
+// wide is how Go tells the narrowing of an AVX register from that of an SSE one.
+func (s stream) wide() string {
+	if s.m == avx2 {
+		return "Y"
+	}
+	return ""
+}
+
+// constants puts what odd and bfloat16 need in all lanes: register 8 the integer 1,
+// 9 the sign bit of a float64 cleared, 10 0x7fff, 11 the bit that keeps a NaN one.
+func (s stream) constants() {
+	fill := func(k int, bits uint32) {
+		s.op("MOVL $%#x, AX", bits)
+		s.op("VMOVD AX, X%d", k)
+		s.op("VPBROADCASTD X%d, %s", k, s.half(k))
+	}
+	if s.element == "F32" {
+		return
+	}
+	fill(8, 1)
+	if s.m == avx2 {
+		s.op("VPCMPEQD Y9, Y9, Y9")
+		s.op("VPSRLQ $1, Y9, Y9")
+	}
+	if s.element == "BF16" {
+		fill(10, 0x7fff)
+		fill(11, 0x400000)
+	}
+}
+
+// odd rounds register 1 to float32 in register 2 so that an inexact result has an
+// odd last bit: cut off what is too much, then set the bit if that changed
+// anything. A NaN stays as it is.
+func (s stream) odd() {
+	if s.m == avx512 {
+		s.op("VCVTPD2PS.RZ_SAE Z1, Y2")
+		s.op("VCVTPS2PD Y2, Z3")
+		s.op("VCMPPD $0x0c, Z3, Z1, K1") // ordered and not equal
+		s.op("VPORD Y8, Y2, K1, Y2")
+		return
+	}
+	// AVX2 rounds to nearest only: where that went away from zero, one less.
+	s.op("VCVTPD2PSY Y1, X2")
+	s.op("VCVTPS2PD X2, Y3")
+	s.op("VCMPPD $0x0c, Y3, Y1, Y4")
+	s.op("VANDPD Y9, Y3, Y3")
+	s.op("VANDPD Y9, Y1, Y5")
+	s.op("VCMPPD $0x11, Y3, Y5, Y5") // |value| < |rounded|
+	s.low32(4)
+	s.low32(5)
+	s.op("VPADDD X5, X2, X2")
+	s.op("VPAND X8, X4, X4")
+	s.op("VPOR X4, X2, X2")
+}
+
+// low32 packs the lower halves of four 64-bit lanes.
+func (s stream) low32(k int) {
+	s.op("VEXTRACTF128 $1, Y%d, X6", k)
+	s.op("VSHUFPS $0x88, X6, X%d, X%d", k, k)
+}
+
+// bfloat16 stores the upper halves of register 2, rounded to nearest even: bits +
+// 0x7fff + the last bit kept, without its lower half.
+func (s stream) bfloat16() {
+	s.op("VPSRLD $16, %s, %s", s.half(2), s.half(4))
+	s.op("VPAND %s, %s, %s", s.half(8), s.half(4), s.half(4))
+	s.op("VPADDD %s, %s, %s", s.half(10), s.half(4), s.half(4))
+	s.op("VPADDD %s, %s, %s", s.half(2), s.half(4), s.half(4))
+	if s.m == avx512 {
+		s.op("VCMPPS $3, Y2, Y2, K2")
+		s.op("VPORD Y11, Y2, K2, Y4")
+		s.op("VPSRLD $16, Y4, Y4")
+		s.op("VPMOVDW Y4, (DI)")
+		return
+	}
+	s.op("VCMPPS $3, X2, X2, X5")
+	s.op("VPOR X11, X2, X2")
+	s.op("VBLENDVPS X5, X2, X4, X4")
+	s.op("VPSRLD $16, X4, X4")
+	s.op("VPACKUSDW X4, X4, X4")
+	s.op("VMOVQ X4, (DI)")
+}
