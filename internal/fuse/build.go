@@ -1,0 +1,168 @@
+package fuse
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"repfuse/internal/op"
+)
+
+// builder turns an expression into nodes, from the input on.
+type builder struct {
+	rank  int
+	convs []*conv
+}
+
+// node builds e on in channels.
+func (b *builder) node(e op.Expr, in int) (node, error) {
+	form, err := op.CheckFrom(e, in, b.rank)
+	if err != nil {
+		return nil, err
+	}
+	switch e := e.(type) {
+	case op.Conv:
+		return b.conv(e, form)
+	case op.BatchNorm:
+		return batchNorm(e, in, b.rank)
+	case op.Scale:
+		return scale(e, in, b.rank)
+	case op.Shift:
+		return shift(e, in, b.rank)
+	case op.Select:
+		return &diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, nil
+	case op.AvgPool:
+		d := &diag{box: boxOf(form)}
+		d.area = d.taps()
+		return d, nil
+	case op.Seq:
+		parts, err := b.chain(e, in)
+		return &seq{parts: parts}, err
+	case op.Sum:
+		return b.sum(e, in)
+	case op.Concat:
+		return b.concat(e, in)
+	default: // Identity; Window, which op.Check has found to change nothing
+		return &diag{box: point(b.rank), area: 1}, nil
+	}
+}
+
+func (b *builder) conv(e op.Conv, form op.Form) (*conv, error) {
+	if !e.Weight.Type.IsFloat() {
+		return nil, fmt.Errorf("%s: element type %s, want a floating one", e.Weight.Key, e.Weight.Type)
+	}
+	bias, err := vector(e.Bias, form.Out)
+	if err != nil {
+		return nil, err
+	}
+	c := &conv{box: boxOf(form), id: len(b.convs), weight: e.Weight, bias: bias,
+		rows: e.Weight.Shape[0], width: e.Weight.Shape[1], groups: form.Groups}
+	c.cells = c.width * c.taps()
+	b.convs = append(b.convs, c)
+	return c, nil
+}
+
+func (b *builder) chain(e op.Seq, in int) ([]node, error) {
+	parts := make([]node, len(e))
+	for k, p := range e {
+		form, err := op.CheckFrom(p, in, b.rank)
+		if err != nil {
+			return nil, err
+		}
+		if parts[k], err = b.node(p, in); err != nil {
+			return nil, err
+		}
+		in = form.Out
+	}
+	return parts, nil
+}
+
+// sum puts the kernel with the most taps first: what comes first need not be
+// added to anything.
+func (b *builder) sum(e op.Sum, in int) (node, error) {
+	s := &sum{}
+	for _, p := range e {
+		n, err := b.node(p, in)
+		if err != nil {
+			return nil, err
+		}
+		s.parts = append(s.parts, n)
+	}
+	one := point(b.rank)
+	slices.SortStableFunc(s.parts, func(p, q node) int { return reachOf(q, one).taps() - reachOf(p, one).taps() })
+	return s, nil
+}
+
+func (b *builder) concat(e op.Concat, in int) (node, error) {
+	c := &concat{from: []int{0}}
+	for k, p := range e {
+		n, err := b.node(p, in)
+		if err != nil {
+			return nil, err
+		}
+		form, err := op.CheckFrom(p, in, b.rank)
+		if err != nil {
+			return nil, err
+		}
+		c.parts = append(c.parts, n)
+		c.from = append(c.from, c.from[k]+form.Out)
+	}
+	return c, nil
+}
+
+// transposed builds a transposed convolution among operators on channels: the
+// parts in the order applied, and the same in the order in which the rows of the
+// stored kernel [I, O/g, k…], which are the input channels, are pulled through.
+func (b *builder) transposed(e op.Expr, form op.Form) (forward, pulled node, err error) {
+	in, parts, met := form.In, []node(nil), false
+	for _, p := range flat(e) {
+		switch p := p.(type) {
+		case op.Conv:
+			if !p.Transposed || met {
+				return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
+			}
+			// its groups and taps are the whole's: all else in it acts on single channels
+			c, err := b.conv(p, form)
+			if err != nil {
+				return nil, nil, err
+			}
+			parts, in, met = append(parts, c), form.Out, true
+			continue
+		case op.BatchNorm, op.Shift:
+			if !met {
+				return nil, nil, fmt.Errorf("%s before a transposed convolution: a constant does not reach all its outputs alike", p)
+			}
+		case op.Scale, op.Identity, op.Window:
+		default:
+			return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
+		}
+		n, err := b.node(p, in)
+		if err != nil {
+			return nil, nil, err
+		}
+		parts = append(parts, n)
+	}
+	if !met {
+		return nil, nil, errors.New("no transposed convolution in a transposed form")
+	}
+	back := slices.Clone(parts)
+	slices.Reverse(back)
+	return &seq{parts: parts}, &seq{parts: back}, nil
+}
+
+// flat is the parts of nested sequences, in order.
+func flat(e op.Expr) []op.Expr {
+	var all []op.Expr
+	switch s := e.(type) {
+	case op.Seq:
+		for _, p := range s {
+			all = append(all, flat(p)...)
+		}
+		return all
+	case op.Sum:
+		if len(s) == 1 {
+			return flat(s[0])
+		}
+	}
+	return []op.Expr{e}
+}

@@ -1,0 +1,138 @@
+package fuse
+
+import "repfuse/internal/tensor"
+
+// Bias stores the bias of all output channels in dst and returns how many of them
+// were not zero and became subnormal or zero. It is zero where the form has none. The
+// first call computes it, reading those kernels that a constant meets; a value that
+// the element type cannot hold is an *OverflowError.
+func (f *Fused) Bias(dst []byte) (small int, err error) {
+	bias, err := f.Constant()
+	if err != nil {
+		return 0, err
+	}
+	size := f.Type.Size()
+	hi := make([]float64, len(bias))
+	for o, v := range bias {
+		hi[o] = v[0]
+		tensor.Encode(dst[o*size:], []float64{rounded(dd{v[0], v[1]}, f.Type)}, f.Type)
+		if scan(dst[o*size:(o+1)*size], f.Type).infinite {
+			if err := f.finite(); err != nil {
+				return 0, err
+			}
+			return 0, &OverflowError{Channel: o, Value: v[0], Type: f.Type, Bias: true}
+		}
+	}
+	return countSmall(hi, f.Type), nil
+}
+
+// Constant is the bias as double-double numbers, hi and lo, an output channel each.
+// It errs by about 2⁻¹⁰⁰ of the sum of its terms' magnitudes.
+func (f *Fused) Constant() ([][2]float64, error) {
+	f.biasOnce.Do(func() {
+		f.bias, f.biasErr = constant(f.forward, nil)
+	})
+	if f.biasErr != nil {
+		return nil, f.biasErr
+	}
+	all := make([][2]float64, f.Form.Out)
+	for o, v := range f.bias {
+		all[o] = [2]float64{v.hi, v.lo}
+	}
+	return all, nil
+}
+
+// constant is what n makes of an image that is the constant in everywhere; nil is
+// zero.
+func constant(n node, in []dd) ([]dd, error) {
+	switch n := n.(type) {
+	case *diag:
+		return n.constant(in), nil
+	case *conv:
+		return n.constant(in)
+	case *seq:
+		var err error
+		for _, p := range n.parts {
+			if in, err = constant(p, in); err != nil {
+				return nil, err
+			}
+		}
+		return in, nil
+	case *sum:
+		var all []dd
+		for _, p := range n.parts {
+			v, err := constant(p, in)
+			if err != nil {
+				return nil, err
+			}
+			all = sumOf(all, v)
+		}
+		return all, nil
+	case *concat:
+		var all []dd
+		for k, p := range n.parts {
+			v, err := constant(p, in)
+			if err != nil {
+				return nil, err
+			}
+			if v == nil {
+				v = make([]dd, n.from[k+1]-n.from[k])
+			}
+			all = append(all, v...)
+		}
+		return all, nil
+	}
+	return in, nil
+}
+
+// sumOf is a+b as a new vector, or the other where one is nil.
+func sumOf(a, b []dd) []dd {
+	if a == nil || b == nil {
+		return append(append([]dd(nil), a...), b...)
+	}
+	s := make([]dd, len(a))
+	for i := range s {
+		s[i] = a[i].add(b[i])
+	}
+	return s
+}
+
+// constant: an average of a constant is that constant.
+func (n *diag) constant(in []dd) []dd {
+	if in != nil && n.to > 0 {
+		in = in[n.offset:n.to]
+	}
+	if in != nil && n.factor != nil {
+		scaled := make([]dd, len(in))
+		for c, v := range in {
+			scaled[c] = v.mul(n.factor.value[c])
+		}
+		in = scaled
+	}
+	return sumOf(in, n.term)
+}
+
+// constant: the kernel summed over its taps, times in, plus the bias.
+func (n *conv) constant(in []dd) ([]dd, error) {
+	out := asDD(n.bias)
+	if in == nil {
+		return out, nil
+	}
+	if out == nil {
+		out = make([]dd, n.rows)
+	}
+	taps, perGroup := n.taps(), n.rows/n.groups
+	err := n.scan(func(o int, row []float64) error {
+		from := in[o/perGroup*n.width:][:n.width]
+		for i, v := range from {
+			for _, w := range row[i*taps : (i+1)*taps] {
+				out[o] = out[o].add(v.times(w))
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}

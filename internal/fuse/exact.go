@@ -1,0 +1,248 @@
+package fuse
+
+import "repfuse/internal/tensor"
+
+// field is the numbers that the careful interpreter computes with.
+type field[T any] interface {
+	one() T
+	add(a, b T) T
+	// scale is a·s, where s is a factor of channel c.
+	scale(a T, f *factors, c int) T
+	divide(a T, n int) T
+	// axpy adds a·w[i] to dst[at+i] for all i, or, where want is not nil, for those
+	// places at+i that it lists.
+	axpy(dst []T, at int, a T, w []float64, want []int)
+}
+
+// cells is a tile of numbers of a field, tap-major. Of the channels of a row it may
+// hold some columns only, and of those want only some.
+type cells[T any] struct {
+	*layout
+	at   []place
+	val  []T
+	cols []int   // the columns held, counted from a row's base, ascending; nil is all
+	want [][]int // for every row and tap, which of the columns; nil is all
+	n    int     // columns
+}
+
+func newCells[T any](l *layout, at []place, cols []int) *cells[T] {
+	c := &cells[T]{layout: l, at: at, cols: cols, n: l.width}
+	if cols != nil {
+		c.n = len(cols)
+	}
+	c.val = make([]T, len(at)*l.taps()*c.n)
+	return c
+}
+
+// row is the columns at a tap of stored row o.
+func (c *cells[T]) row(o, tap int) []T {
+	at := (o*c.taps() + tap) * c.n
+	return c.val[at : at+c.n]
+}
+
+func (c *cells[T]) wanted(o, tap int) []int {
+	if c.want == nil {
+		return nil
+	}
+	return c.want[o*c.taps()+tap]
+}
+
+// columns is the places from x to y-1 among the columns held of row o that are
+// channels in s.
+func (c *cells[T]) columns(o int, s span) (x, y int) {
+	base := c.at[o].base
+	if c.cols == nil {
+		return s.lo - base, s.hi - base
+	}
+	for x < len(c.cols) && base+c.cols[x] < s.lo {
+		x++
+	}
+	y = x
+	for y < len(c.cols) && base+c.cols[y] < s.hi {
+		y++
+	}
+	return x, y
+}
+
+// channel is the channel of place i among the columns of row o.
+func (c *cells[T]) channel(o, i int) int {
+	if c.cols == nil {
+		return c.at[o].base + i
+	}
+	return c.at[o].base + c.cols[i]
+}
+
+// careful is the interpreter of pull once more, in any field and without its
+// haste: for the elements that float64 does not settle.
+type careful[T any, F field[T]] struct {
+	f F
+	w *Worker
+}
+
+func (e careful[T, F]) pull(n node, r, dst *cells[T]) error {
+	switch n := n.(type) {
+	case *diag:
+		e.pullDiag(n, r, dst)
+		return nil
+	case *conv:
+		return e.pullConv(n, r, dst)
+	case *sum:
+		for _, p := range n.parts {
+			if err := e.pull(p, r, dst); err != nil {
+				return err
+			}
+		}
+		return nil
+	case *concat:
+		for k, p := range n.parts {
+			sub := *r
+			if sub.at = partPlaces(r.at, span{n.from[k], n.from[k+1]}); len(sub.at) > 0 {
+				if err := e.pull(p, &sub, dst); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	case *seq:
+		return e.pullSeq(n, r, dst)
+	}
+	return nil
+}
+
+func (e careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
+	for k := len(n.parts) - 1; k > 0; k-- {
+		if n.mids[k] == nil {
+			r = e.scaled(n.parts[k].(*diag), r)
+			continue
+		}
+		at, into := make([]place, len(r.at)), *r
+		into.at = append([]place(nil), r.at...)
+		for j, p := range r.at {
+			s := spanOf(n.parts[k], p.span())
+			at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
+			into.at[j].row = j
+		}
+		mid := newCells[T](n.mids[k], at, nil)
+		if err := e.pull(n.parts[k], &into, mid); err != nil {
+			return err
+		}
+		r = mid
+	}
+	return e.pull(n.parts[0], r, dst)
+}
+
+// scaled is r·diag(s), as new cells.
+func (e careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
+	s := *r
+	s.at = append([]place(nil), r.at...)
+	if n.factor != nil {
+		s.val = append([]T(nil), r.val...)
+	}
+	for j, p := range r.at {
+		for τ := range r.taps() {
+			if n.factor == nil {
+				break
+			}
+			row := s.row(p.src, τ)[p.skip:][:p.width]
+			for c := range row {
+				row[c] = e.f.scale(row[c], n.factor, p.base+c)
+			}
+		}
+		s.at[j].base += n.offset
+	}
+	return &s
+}
+
+func (e careful[T, F]) pullDiag(n *diag, r, dst *cells[T]) {
+	for _, p := range r.at {
+		s := span{p.base + n.offset, p.base + p.width + n.offset}
+		x, y := dst.columns(p.row, s)
+		for τ := range r.taps() {
+			from := r.row(p.src, τ)[p.skip:][:p.width]
+			for i := x; i < y; i++ {
+				c := dst.channel(p.row, i) - n.offset
+				v := from[c-p.base]
+				if n.factor != nil {
+					v = e.f.scale(v, n.factor, c)
+				}
+				if n.area > 1 {
+					v = e.f.divide(v, n.area)
+				}
+				for _, to := range n.table[τ*n.taps():][:n.taps()] {
+					cell := &dst.row(p.row, to)[i]
+					*cell = e.f.add(*cell, v)
+				}
+			}
+		}
+	}
+}
+
+func (e careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
+	src, err := e.w.source(n)
+	if err != nil {
+		return err
+	}
+	for j := 0; j < len(r.at); {
+		end := run(r.at, j)
+		first := r.at[j]
+		for k := first.base; k < first.base+first.width; k++ {
+			b, err := src.row(k, max(first.base+first.width, r.at[len(r.at)-1].base+1))
+			if err != nil {
+				return err
+			}
+			e.pullRow(n, b, r, dst, r.at[j:end], k)
+		}
+		j = end
+	}
+	return nil
+}
+
+// pullRow adds what the rows at make of stored row k.
+func (e careful[T, F]) pullRow(n *conv, b []byte, r, dst *cells[T], at []place, k int) {
+	group := k / (n.rows / n.groups)
+	s := span{group * n.width, (group + 1) * n.width}
+	x, y := -1, -1
+	var strips [][]float64
+	for _, p := range at {
+		if i, j := dst.columns(p.row, s); strips == nil || i != x || j != y {
+			x, y = i, j
+			strips = e.gather(n, b, dst, p.row, s.lo, x, y)
+		}
+		for τ := range r.taps() {
+			a := r.row(p.src, τ)[p.skip+k-p.base]
+			for t, to := range n.table[τ*n.taps():][:n.taps()] {
+				want := dst.wanted(p.row, to)
+				if dst.want == nil || len(want) > 0 {
+					e.f.axpy(dst.row(p.row, to), x, a, strips[t], want)
+				}
+			}
+		}
+	}
+}
+
+// gather decodes, for each tap, the elements of a stored row that stand in the
+// columns from x to y-1 of row o; the stored row begins at channel base.
+func (e careful[T, F]) gather(n *conv, b []byte, dst *cells[T], o, base, x, y int) [][]float64 {
+	taps, size := n.taps(), n.weight.Type.Size()
+	w := e.w
+	if need := taps * (y - x); cap(w.strip) < need {
+		w.strip = make([]float64, need)
+	}
+	var row []float64 // all of it decoded, where nearly all of it is asked for
+	if dst.cols == nil {
+		row = w.decode(b, n)
+	}
+	strips := make([][]float64, taps)
+	for t := range strips {
+		strips[t] = w.strip[t*(y-x):][:y-x]
+		for i := range strips[t] {
+			cell := (dst.channel(o, x+i)-base)*taps + t
+			if row != nil {
+				strips[t][i] = row[cell]
+				continue
+			}
+			tensor.Decode(strips[t][i:i+1], b[cell*size:(cell+1)*size], n.weight.Type)
+		}
+	}
+	return strips
+}

@@ -1,0 +1,386 @@
+package fuse
+
+import (
+	"bytes"
+	"errors"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"repfuse/internal/op"
+	"repfuse/internal/op/optest"
+	"repfuse/internal/tensor"
+)
+
+var types = []tensor.Type{tensor.F32, tensor.F16, tensor.BF16, tensor.F64}
+
+// checkTruth collapses e and compares every stored element with the real value: at
+// most 0.501 ulp away, which is the design's promise. An element that overflows its
+// type must be reported.
+func checkTruth(t *testing.T, e op.Expr, typ tensor.Type) {
+	t.Helper()
+	form, err := op.Check(e)
+	if err != nil {
+		t.Fatalf("%s: %v", e, err)
+	}
+	p := truth(t, e, form.In, form.Rank())
+	want := p.stored(form)
+	all := []*big.Float{}
+	for _, m := range p.coef {
+		all = append(all, m...)
+	}
+	if nonzero(all) != nonzero(want) {
+		t.Fatalf("%s: the form leaves out coefficients of the polynomial", e)
+	}
+	c, err := Collapse(e, typ)
+	var over *OverflowError
+	if errors.As(err, &over) {
+		checkOverflow(t, e, typ, append(want, p.bias...))
+		return
+	}
+	if err != nil {
+		t.Fatalf("%s as %s: %v", e, typ, err)
+	}
+	compare(t, e, "kernel", c.Weight, want)
+	if c.Bias != nil {
+		compare(t, e, "bias", *c.Bias, p.bias)
+	} else {
+		for _, v := range p.bias {
+			if v.Sign() != 0 {
+				t.Fatalf("%s: bias %v is missing", e, v)
+			}
+		}
+	}
+}
+
+func nonzero(v []*big.Float) int {
+	n := 0
+	for _, x := range v {
+		if x.Sign() != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+func checkOverflow(t *testing.T, e op.Expr, typ tensor.Type, want []*big.Float) {
+	t.Helper()
+	for _, v := range want {
+		if x, _ := v.Float64(); math.Abs(x) > tensor.Max(typ) {
+			return
+		}
+	}
+	t.Fatalf("%s as %s: an overflow is reported, and there is none", e, typ)
+}
+
+func compare(t *testing.T, e op.Expr, what string, got op.Param, want []*big.Float) {
+	t.Helper()
+	v, err := got.Floats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(v) != len(want) {
+		t.Fatalf("%s: %d elements of the %s, want %d", e, len(v), what, len(want))
+	}
+	for i, x := range v {
+		r, _ := want[i].Float64()
+		off, _ := zero().Sub(num(x), want[i]).Float64()
+		if ulp := tensor.Ulp(r, got.Type); math.Abs(off) > 0.501*ulp {
+			t.Fatalf("%s as %s: element %d of the %s is %g, want %g: off by %.4g ulp", e, got.Type, i, what, x, r, off/ulp)
+		}
+	}
+}
+
+func TestRandomExpressions(t *testing.T) {
+	for seed := range uint64(1500) {
+		e := optest.Random(seed, optest.Options{Rank: -1})
+		typ := types[seed%4]
+		checkTruth(t, e, typ)
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func TestTransposed(t *testing.T) {
+	for seed := range uint64(200) {
+		checkTruth(t, optest.Transposed(seed, optest.Options{Rank: int(seed % 4)}), types[seed%3])
+		if t.Failed() {
+			t.Fatalf("seed %d", seed)
+		}
+	}
+}
+
+func param(key string, t tensor.Type, shape []int, v ...float64) *op.Param {
+	return &op.Param{Key: key, Tensor: tensor.Of(t, shape, v)}
+}
+
+func normal(r *rand.Rand, n int) []float64 {
+	v := make([]float64, n)
+	for i := range v {
+		v[i] = r.NormFloat64()
+	}
+	return v
+}
+
+func randomBN(r *rand.Rand, key string, n int) op.BatchNorm {
+	vari := normal(r, n)
+	for i := range vari {
+		vari[i] = math.Abs(vari[i]) + 0.1
+	}
+	return op.BatchNorm{
+		Gamma: param(key+".weight", tensor.F32, []int{n}, normal(r, n)...),
+		Beta:  param(key+".bias", tensor.F32, []int{n}, normal(r, n)...),
+		Mean:  param(key+".running_mean", tensor.F32, []int{n}, normal(r, n)...),
+		Var:   param(key+".running_var", tensor.F32, []int{n}, vari...),
+		Eps:   1e-5,
+	}
+}
+
+// cancelling is a 3×3 and a 1×1, both with a batch norm, whose centre taps cancel to
+// about 2⁻ᵈ of their magnitude.
+func cancelling(r *rand.Rand, n int, d int) op.Expr {
+	w3, w1 := normal(r, n*n*9), make([]float64, n*n)
+	bn3, bn1 := randomBN(r, "bn3", n), randomBN(r, "bn1", n)
+	s3, s1 := scales(bn3, n), scales(bn1, n)
+	for i := range w1 {
+		w3[i*9+4] = float64(float32(w3[i*9+4]))
+		w1[i] = -w3[i*9+4] * s3[i/n] / s1[i/n] * (1 + math.Ldexp(r.Float64(), -d))
+	}
+	return op.Sum{
+		op.Seq{op.Conv{Weight: *param("w3", tensor.F32, []int{n, n, 3, 3}, w3...)}, bn3},
+		op.Seq{op.Conv{Weight: *param("w1", tensor.F64, []int{n, n, 1, 1}, w1...)}, bn1},
+	}
+}
+
+func scales(b op.BatchNorm, n int) []float64 {
+	gamma, _ := b.Gamma.Floats()
+	vari, _ := b.Var.Floats()
+	s := make([]float64, n)
+	for c := range s {
+		s[c] = gamma[c] / math.Sqrt(vari[c]+b.Eps)
+	}
+	return s
+}
+
+func TestCancellation(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, d := range []int{10, 20, 40, 52} {
+		for _, typ := range types {
+			e := cancelling(r, 8, d)
+			checkTruth(t, e, typ)
+			// and through a product of matrices
+			w := param("w", tensor.F32, []int{5, 8, 1, 1}, normal(r, 40)...)
+			checkTruth(t, op.Seq{op.Conv{Weight: *w}, randomBN(r, "bn", 5), param1x1(r, 8, 5), e}, typ)
+		}
+	}
+}
+
+func param1x1(r *rand.Rand, out, in int) op.Conv {
+	return op.Conv{Weight: *param("p", tensor.F32, []int{out, in, 1, 1}, normal(r, out*in)...)}
+}
+
+// TestDeepCancellation reaches the third arithmetic: s·w − s'·w' where both are the
+// same real number, told by no double-double.
+func TestDeepCancellation(t *testing.T) {
+	v := param("var", tensor.F64, []int{1}, 3)
+	v4 := param("var4", tensor.F64, []int{1}, 12)
+	mean := param("mean", tensor.F64, []int{1}, 0)
+	w := func(x float64) op.Conv { return op.Conv{Weight: *param("w", tensor.F64, []int{1, 1}, x)} }
+	tiny := op.Scale{Factor: 0x1p-80}
+	e := op.Sum{
+		op.Seq{w(0.3), op.BatchNorm{Mean: mean, Var: v}},
+		op.Seq{w(-0.6), op.BatchNorm{Mean: mean, Var: v4}},
+		op.Seq{w(0.7), tiny},
+	}
+	for _, typ := range types {
+		checkTruth(t, e, typ)
+	}
+}
+
+// TestTies adds what leaves an element next to a tie of the output type, or on it.
+func TestTies(t *testing.T) {
+	for _, typ := range []tensor.Type{tensor.F32, tensor.F16, tensor.BF16} {
+		half := tensor.Ulp(1, typ) / 2
+		for _, nudge := range []float64{0, 0x1p-52, -0x1p-53, 0x1p-70, -0x1p-70, 0x1p-100, -0x1p-100} {
+			for _, odd := range []float64{0, 2} {
+				w := func(x float64) op.Conv { return op.Conv{Weight: *param("w", tensor.F64, []int{1, 1}, x)} }
+				e := op.Sum{w(1 + odd*half), w(half), op.Scale{Factor: nudge}}
+				if nudge == 0 {
+					e = e[:2]
+				}
+				checkTruth(t, e, typ)
+			}
+		}
+	}
+}
+
+// TestBlocks: the bytes of a row are the same whatever block it is computed in.
+func TestBlocks(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for seed := range uint64(300) {
+		e := optest.Random(seed, optest.Options{Rank: int(seed % 3), Channels: 9, Mild: true})
+		f, err := New(e, types[seed%4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, parts := make([]byte, f.Rows()*f.RowBytes()), []byte{}
+		w := f.NewWorker()
+		if err := w.Kernel(whole, 0, f.Rows()); err != nil {
+			t.Fatalf("seed %d: %s: %v", seed, e, err)
+		}
+		f.tileRows = 1 + r.IntN(3)
+		for a := 0; a < f.Rows(); {
+			b := min(f.Rows(), a+1+r.IntN(4))
+			part := make([]byte, (b-a)*f.RowBytes())
+			if err := w.Kernel(part, a, b); err != nil {
+				t.Fatal(err)
+			}
+			parts, a = append(parts, part...), b
+		}
+		if !bytes.Equal(whole, parts) {
+			t.Fatalf("seed %d: %s: other bytes when computed %d rows at a time", seed, e, f.tileRows)
+		}
+		w.Close()
+	}
+}
+
+// TestReals: the values before rounding are within their bound of the real ones.
+func TestReals(t *testing.T) {
+	for seed := range uint64(400) {
+		e := optest.Random(seed, optest.Options{Rank: int(seed % 3)})
+		f, err := New(e, types[seed%4])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := truth(t, e, f.Form.In, f.Form.Rank()).stored(f.Form)
+		hi, lo, bound := make([]float64, len(want)), make([]float64, len(want)), make([]float64, len(want))
+		w := f.NewWorker()
+		if err := w.Reals(hi, lo, bound, 0, f.Rows()); err != nil {
+			t.Fatalf("seed %d: %s: %v", seed, e, err)
+		}
+		w.Close()
+		for i, v := range want {
+			off := zero().Sub(v, num(hi[i]))
+			got, _ := off.Sub(off, num(lo[i])).Float64()
+			if math.Abs(got) > bound[i] {
+				t.Fatalf("seed %d: %s as %s: element %d is %g+%g, off by %g, want at most %g", seed, e, f.Type, i, hi[i], lo[i], got, bound[i])
+			}
+		}
+	}
+}
+
+func collapsed(t *testing.T, e op.Expr, typ tensor.Type) []byte {
+	t.Helper()
+	c, err := Collapse(e, typ)
+	if err != nil {
+		t.Fatalf("%s: %v", e, err)
+	}
+	b, err := c.Weight.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Bias != nil {
+		v, err := c.Bias.ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b = append(b, v...)
+	}
+	return b
+}
+
+// TestAlgebra: the identities that the algebra has, bit for bit, since both sides
+// are the real value rounded. Mild values keep them from the sign of a zero.
+func TestAlgebra(t *testing.T) {
+	for seed := range uint64(200) {
+		n := int(1 + seed%4)
+		r := rand.New(rand.NewPCG(seed, 5))
+		conv := func(key string, k int) op.Expr {
+			return op.Conv{Weight: *param(key, tensor.F32, []int{n, n, k, k}, normal(r, n*n*k*k)...)}
+		}
+		a, b, c, d := conv("a", 3), conv("b", 1), op.Seq{conv("c", 3), randomBN(r, "bn", n)}, conv("d", 3)
+		two := op.Scale{Factor: 2}
+		for _, law := range []struct {
+			name        string
+			left, right op.Expr
+		}{
+			{"Sum commutes", op.Sum{a, b, c}, op.Sum{c, b, a}},
+			{"Sum associates", op.Sum{op.Sum{a, b}, c}, op.Sum{a, op.Sum{b, c}}},
+			{"Seq associates", op.Seq{op.Seq{a, b}, c}, op.Seq{a, op.Seq{b, c}}},
+			{"Identity is one", op.Seq{op.Identity{}, a, op.Identity{}}, a},
+			{"Seq distributes", op.Seq{op.Sum{a, b}, d}, op.Sum{op.Seq{a, d}, op.Seq{b, d}}},
+			{"scaling distributes", op.Seq{op.Sum{a, c}, two}, op.Sum{op.Seq{a, two}, op.Seq{c, two}}},
+		} {
+			if !bytes.Equal(collapsed(t, law.left, tensor.F32), collapsed(t, law.right, tensor.F32)) {
+				t.Fatalf("seed %d: %s: %s and %s differ", seed, law.name, law.left, law.right)
+			}
+		}
+	}
+}
+
+// TestInputsUnchanged: collapsing writes to none of the tensors it reads.
+func TestInputsUnchanged(t *testing.T) {
+	for seed := range uint64(100) {
+		e := optest.Random(seed, optest.Options{Rank: 2, Mild: true})
+		var before [][]byte
+		for _, p := range op.Params(e) {
+			b, _ := p.ReadAll()
+			before = append(before, b)
+		}
+		collapsed(t, e, tensor.F32)
+		for k, p := range op.Params(e) {
+			if b, _ := p.ReadAll(); !bytes.Equal(b, before[k]) {
+				t.Fatalf("seed %d: %s has changed", seed, p.Key)
+			}
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	conv := op.Conv{Weight: *param("w", tensor.F32, []int{1, 2, 1, 1}, 1, 2)}
+	bn := func(mean, vari, eps float64) op.BatchNorm {
+		return op.BatchNorm{Mean: param("mean", tensor.F32, []int{1}, mean), Var: param("var", tensor.F32, []int{1}, vari), Eps: eps}
+	}
+	for _, test := range []struct {
+		name string
+		e    op.Expr
+		typ  tensor.Type
+		want string
+	}{
+		{"NaN in a kernel", op.Conv{Weight: *param("w", tensor.F32, []int{1, 2, 1, 1}, 1, math.NaN())}, tensor.F32, "w[1] is NaN, want a finite number"},
+		{"infinity before a product", op.Seq{op.Conv{Weight: *param("v", tensor.F32, []int{2, 1, 1, 1}, 1, math.Inf(1))}, conv}, tensor.F32, "v[1] is +Inf, want a finite number"},
+		{"NaN in a vector", op.Seq{conv, bn(math.NaN(), 1, 1)}, tensor.F32, "mean[0] is NaN, want a finite number"},
+		{"negative variance", op.Seq{conv, bn(0, -1, 2)}, tensor.F32, "var[0] is -1, want a variance of at least 0"},
+		{"no variance, no ε", op.Seq{conv, bn(0, 0, 0)}, tensor.F32, "var[0] is 0 and ε 0, want a sum above 0"},
+		{"overflow", op.Seq{conv, op.Scale{Factor: 1e5}}, tensor.F16, "kernel of channel 0: 100000 is beyond float16, want at most 65504"},
+		{"overflow of the bias", op.Seq{conv, op.Shift{Term: 1e39}}, tensor.F32, "bias of channel 0: 1e+39 is beyond float32, want at most 3.4028234663852886e+38"},
+		{"constant before a transposed kernel", op.Seq{op.Shift{Term: 1}, op.Conv{Transposed: true, Weight: *param("w", tensor.F32, []int{1, 1, 2, 2}, 1, 2, 3, 4)}}, tensor.F32,
+			"shift(1) before a transposed convolution: a constant does not reach all its outputs alike"},
+	} {
+		_, err := Collapse(test.e, test.typ)
+		if err == nil || err.Error() != test.want {
+			t.Errorf("%s: error %v, want %s", test.name, err, test.want)
+		}
+	}
+	_, err := New(conv, tensor.I64)
+	if err == nil || !strings.Contains(err.Error(), "int64") {
+		t.Errorf("an integer kernel: error %v", err)
+	}
+}
+
+// TestSmall counts what becomes subnormal or zero.
+func TestSmall(t *testing.T) {
+	e := op.Conv{Weight: *param("w", tensor.F32, []int{1, 4, 1, 1}, 0, 1, 0x1p-15, 0x1p-40)}
+	f, err := New(e, tensor.F16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := f.NewWorker()
+	defer w.Close()
+	if err := w.Kernel(make([]byte, 8), 0, 1); err != nil || w.Small != 2 {
+		t.Errorf("%d small elements, %v, want 2", w.Small, err)
+	}
+}

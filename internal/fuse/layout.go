@@ -1,0 +1,178 @@
+package fuse
+
+import "slices"
+
+// layout is what is known of a tile of rows before there is one: its taps, how many
+// channels a row spans, and how the elements at a tap come about.
+type layout struct {
+	box
+	spans []span // of every row of the fused kernel that gets here
+	width int    // the largest of them
+	terms []int  // products that are added up in an element of each tap, at most
+	adds  []int  // additions into an element of each tap
+	kappa int    // roundings that one term suffers, at most
+	// slot numbers the taps whose elements have several terms: beside those, Σ|terms|
+	// is kept. It is -1 for the others, whose magnitude is their own.
+	slot  []int
+	slots int
+}
+
+// many is where the counting of terms stops.
+const many = 1 << 20
+
+func newLayout(b box, spans []span) *layout {
+	l := &layout{box: b, spans: spans, terms: make([]int, b.taps()), adds: make([]int, b.taps())}
+	for _, s := range spans {
+		l.width = max(l.width, s.width())
+	}
+	return l
+}
+
+// unitRows is the layout that pulling starts with: row o is one, times channel o.
+func unitRows(rows, rank int) *layout {
+	spans := make([]span, rows)
+	for o := range spans {
+		spans[o] = span{o, o + 1}
+	}
+	l := newLayout(point(rank), spans)
+	l.terms[0], l.slot = 1, []int{-1}
+	return l
+}
+
+// gets notes that terms of rows r come to tap t of l, each after some roundings and
+// by so many additions.
+func (l *layout) gets(t int, r *layout, τ, fanIn, adds, roundings int) {
+	l.terms[t] = min(l.terms[t]+r.terms[τ]*fanIn, many)
+	l.adds[t] += adds
+	l.kappa = max(l.kappa, r.kappa+roundings)
+}
+
+// finish numbers the slots once all contributions are known.
+func (l *layout) finish() {
+	l.kappa += slices.Max(l.adds)
+	l.slot = make([]int, len(l.terms))
+	for t, n := range l.terms {
+		l.slot[t] = -1
+		if n > 1 {
+			l.slot[t] = l.slots
+			l.slots++
+		}
+	}
+}
+
+// floats is the size of one row of a tile.
+func (l *layout) floats() int { return (l.taps() + l.slots) * l.width }
+
+// prepare places the taps of n between rows laid out as r and the tile dst that
+// n's contribution is added to.
+func prepare(n node, r, dst *layout) {
+	switch n := n.(type) {
+	case *diag:
+		n.table = r.table(n.box, dst.box)
+		for k, t := range n.table {
+			dst.gets(t, r, k/n.taps(), 1, 1, diagRoundings)
+		}
+	case *conv:
+		prepareConv(n, r, dst)
+	case *sum:
+		for _, p := range n.parts {
+			prepare(p, r, dst)
+		}
+	case *concat:
+		prepareConcat(n, r, dst)
+	case *seq:
+		prepareSeq(n, r, dst)
+	}
+}
+
+// diagRoundings is those of a scale's own value, of the product and of the
+// division by an area.
+const diagRoundings = 3
+
+func prepareConv(n *conv, r, dst *layout) {
+	n.table = r.table(n.box, dst.box)
+	fanIn := min(r.width, n.rows/n.groups)
+	n.dense = fanIn > 1
+	adds, roundings := 1, 1
+	if n.dense {
+		// micro.Gemm64 called for chunks of at most a block: each a chain of its own
+		roundings = gemmBlock + 2 + (fanIn+n.chunk()-1)/n.chunk()
+	}
+	for k, t := range n.table {
+		dst.gets(t, r, k/n.taps(), fanIn, adds, roundings)
+	}
+}
+
+func prepareConcat(n *concat, r, dst *layout) {
+	for k, p := range n.parts {
+		var spans []span
+		for _, s := range r.spans {
+			if t := s.within(span{n.from[k], n.from[k+1]}); t.width() > 0 {
+				spans = append(spans, span{t.lo - n.from[k], t.hi - n.from[k]})
+			}
+		}
+		n.subs = append(n.subs, nil)
+		if len(spans) > 0 {
+			sub := *r
+			sub.spans = spans
+			n.subs[k] = &sub
+			prepare(p, &sub, dst)
+		}
+	}
+}
+
+func prepareSeq(n *seq, r, dst *layout) {
+	n.mids = make([]*layout, len(n.parts))
+	for k := len(n.parts) - 1; k > 0; k-- {
+		spans := make([]span, len(r.spans))
+		for j, s := range r.spans {
+			spans[j] = spanOf(n.parts[k], s)
+		}
+		if d, ok := n.parts[k].(*diag); ok && d.inPlace() {
+			same := *r
+			same.spans = spans
+			same.kappa += diagRoundings
+			r = &same
+			continue
+		}
+		mid := newLayout(reachOf(n.parts[k], r.box), spans)
+		prepare(n.parts[k], r, mid)
+		mid.finish()
+		n.mids[k], r = mid, mid
+	}
+	prepare(n.parts[0], r, dst)
+}
+
+// rowFloats bounds the float64 numbers that pulling one row laid out as r through n
+// takes, beside r and the destination.
+func rowFloats(n node, r *layout) int {
+	switch n := n.(type) {
+	case *conv:
+		if n.dense {
+			return r.taps() * n.cells
+		}
+	case *sum:
+		return mostFloats(n.parts, r)
+	case *concat:
+		return mostFloats(n.parts, r)
+	case *seq:
+		held, inner := r.floats(), 0 // r once more: a scale of rows that others share
+		for k := len(n.parts) - 1; k >= 0; k-- {
+			inner = max(inner, rowFloats(n.parts[k], r))
+			if n.mids[k] != nil {
+				r = n.mids[k]
+				held += r.floats()
+			}
+		}
+		return held + inner
+	}
+	return 0
+}
+
+func mostFloats(parts []node, r *layout) int {
+	most := 0
+	for _, p := range parts {
+		most = max(most, rowFloats(p, r))
+	}
+	return most
+}

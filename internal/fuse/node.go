@@ -1,0 +1,141 @@
+package fuse
+
+import (
+	"sync"
+
+	"repfuse/internal/op"
+)
+
+// A node is a part of an expression made ready: its vectors read, its taps placed.
+// The interpreters are functions with a switch over the kinds: span and reach and
+// prepare here, pull (float64), exactly (double-double and beyond) and constant.
+type node interface{ isNode() }
+
+// conv multiplies by a stored kernel of rows [I/g, k…].
+type conv struct {
+	box
+	id     int // its place among the fused expression's kernels
+	weight op.Param
+	bias   []float64 // nil where there is none
+	rows   int       // all of the kernel: its output channels
+	width  int       // input channels of a group
+	groups int
+	cells  int // elements of a row: width × taps
+
+	table []int // see box.table
+	dense bool  // rows of several channels meet it: a product of matrices
+	// norms are ‖column‖₂ over the rows of each group, groups × cells, for the bound
+	// on Σ|terms|; made once by the first worker that needs them.
+	norms     []float64
+	normsOnce sync.Once
+	normsErr  error
+}
+
+// diag acts on each channel by itself: BatchNorm, Scale, Shift, Identity, Window,
+// Select and AvgPool.
+type diag struct {
+	box
+	factor *factors // nil is 1
+	term   []dd     // the constant added to each channel, nil is 0
+	offset int      // Select: the first channel
+	to     int      // Select: the end; else 0
+	area   int      // AvgPool: the number of taps that share a coefficient; else 1
+
+	table []int
+}
+
+// inPlace reports whether rows keep their taps through n.
+func (n *diag) inPlace() bool { return n.area == 1 }
+
+type seq struct {
+	parts []node
+	mids  []*layout // rows before part k; nil where they stay in place
+}
+
+type sum struct{ parts []node }
+
+type concat struct {
+	parts []node
+	from  []int     // first channel of each part, and the end
+	subs  []*layout // rows that reach each part, nil where none does
+}
+
+func (*conv) isNode()   {}
+func (*diag) isNode()   {}
+func (*seq) isNode()    {}
+func (*sum) isNode()    {}
+func (*concat) isNode() {}
+
+// span is the channels from lo to hi-1.
+type span struct{ lo, hi int }
+
+func (s span) width() int { return s.hi - s.lo }
+
+func (s span) with(t span) span {
+	if s.width() == 0 {
+		return t
+	}
+	return span{min(s.lo, t.lo), max(s.hi, t.hi)}
+}
+
+// within is the part of s that lies in t; it is empty where lo ≥ hi.
+func (s span) within(t span) span { return span{max(s.lo, t.lo), min(s.hi, t.hi)} }
+
+// spanOf is the input channels that the output channels s of n look at.
+func spanOf(n node, s span) span {
+	switch n := n.(type) {
+	case *conv:
+		perGroup := n.rows / n.groups
+		return span{s.lo / perGroup * n.width, ((s.hi-1)/perGroup + 1) * n.width}
+	case *diag:
+		return span{s.lo + n.offset, s.hi + n.offset}
+	case *seq:
+		for k := len(n.parts) - 1; k >= 0; k-- {
+			s = spanOf(n.parts[k], s)
+		}
+		return s
+	case *sum:
+		var all span
+		for _, p := range n.parts {
+			all = all.with(spanOf(p, s))
+		}
+		return all
+	case *concat:
+		var all span
+		for k, p := range n.parts {
+			if t := s.within(span{n.from[k], n.from[k+1]}); t.width() > 0 {
+				all = all.with(spanOf(p, span{t.lo - n.from[k], t.hi - n.from[k]}))
+			}
+		}
+		return all
+	}
+	return s
+}
+
+// reachOf is the taps that rows with taps r have after n is pulled through.
+func reachOf(n node, r box) box {
+	switch n := n.(type) {
+	case *conv:
+		return r.times(n.box)
+	case *diag:
+		return r.times(n.box)
+	case *seq:
+		for k := len(n.parts) - 1; k >= 0; k-- {
+			r = reachOf(n.parts[k], r)
+		}
+		return r
+	case *sum:
+		return reachOfAll(n.parts, r)
+	case *concat:
+		return reachOfAll(n.parts, r)
+	}
+	return r
+}
+
+func reachOfAll(parts []node, r box) box {
+	all := reachOf(parts[0], r)
+	for _, p := range parts[1:] {
+		all = all.plus(reachOf(p, r))
+	}
+	return all
+}

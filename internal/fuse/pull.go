@@ -1,0 +1,311 @@
+package fuse
+
+import (
+	"math"
+
+	"repfuse/internal/micro"
+	"repfuse/internal/tensor"
+)
+
+// pull adds r·n to dst: the rows r of what follows n, pulled back through n. It is
+// the float64 interpreter; Σ|terms| is carried along wherever an element has
+// several.
+func (w *Worker) pull(n node, r, dst *tile) error {
+	switch n := n.(type) {
+	case *diag:
+		pullDiag(n, r, dst)
+		return nil
+	case *conv:
+		return w.pullConv(n, r, dst)
+	case *sum:
+		shared := *r
+		shared.owned = false
+		for _, p := range n.parts {
+			if err := w.pull(p, &shared, dst); err != nil {
+				return err
+			}
+		}
+		return nil
+	case *concat:
+		return w.pullConcat(n, r, dst)
+	case *seq:
+		return w.pullSeq(n, r, dst)
+	}
+	return nil
+}
+
+func (w *Worker) pullSeq(n *seq, r, dst *tile) error {
+	mark := w.floats.used
+	defer func() { w.floats.used = mark }()
+	for k := len(n.parts) - 1; k > 0; k-- {
+		if n.mids[k] == nil {
+			r = w.scaled(n.parts[k].(*diag), r)
+			continue
+		}
+		mid := w.newTile(n.mids[k], n.parts[k], r)
+		if err := w.pull(n.parts[k], r.into(mid), mid); err != nil {
+			return err
+		}
+		mid.settle()
+		r = mid
+	}
+	return w.pull(n.parts[0], r, dst)
+}
+
+// newTile makes the tile that r becomes when it is pulled through n.
+func (w *Worker) newTile(l *layout, n node, r *tile) *tile {
+	t := &tile{layout: l, at: make([]place, len(r.at)), fresh: make([]bool, len(r.at)), owned: true}
+	for j, p := range r.at {
+		s := spanOf(n, p.span())
+		t.at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
+		t.fresh[j] = true
+	}
+	t.tapMajor()
+	t.val = w.floats.alloc(len(t.at) * t.rs)
+	t.mag = w.floats.alloc(len(t.at) * l.slots * l.width)
+	return t
+}
+
+// into is r with its rows numbered as those of the tile made of it.
+func (r *tile) into(mid *tile) *tile {
+	view := *r
+	view.at = append([]place(nil), r.at...)
+	for j := range view.at {
+		view.at[j].row = j
+	}
+	// r is done with once mid is made, but a Sum may read it several times
+	return &view
+}
+
+// scaled is r·diag(s), in place where nobody else needs r.
+func (w *Worker) scaled(n *diag, r *tile) *tile {
+	s := *r
+	if n.offset > 0 {
+		s.at = append([]place(nil), r.at...)
+		for j := range s.at {
+			s.at[j].base += n.offset
+		}
+	}
+	if n.factor == nil {
+		return &s
+	}
+	if !r.owned {
+		s.val, s.mag, s.owned = w.floats.alloc(len(r.val)), w.floats.alloc(len(r.mag)), true
+		copy(s.val, r.val)
+		copy(s.mag, r.mag)
+	}
+	for _, p := range s.at {
+		for c := range p.width {
+			f := n.factor.value[p.base+c].hi
+			for τ := range s.taps() {
+				s.val[p.src*s.rs+τ*s.ts+p.skip+c] *= f
+			}
+			for k := range s.slots {
+				s.mag[(p.src*s.slots+k)*s.width+p.skip+c] *= math.Abs(f)
+			}
+		}
+	}
+	return &s
+}
+
+func pullDiag(n *diag, r, dst *tile) {
+	for _, p := range r.at {
+		dst.begin(p.row)
+		for τ := range r.taps() {
+			table := n.table[τ*n.taps():][:n.taps()]
+			for c := p.base; c < p.base+p.width; c++ {
+				v, mag := r.coef(p, τ, c)
+				if n.factor != nil {
+					f := n.factor.value[c].hi
+					v, mag = float64(v*f), float64(mag*math.Abs(f))
+				}
+				if n.area > 1 {
+					v, mag = v/float64(n.area), mag/float64(n.area)
+				}
+				for _, to := range table {
+					dst.add(p.row, to, c+n.offset, v, mag)
+				}
+			}
+		}
+	}
+}
+
+func (w *Worker) pullConcat(n *concat, r, dst *tile) error {
+	for k, p := range n.parts {
+		if sub := r.part(n, k); len(sub.at) > 0 {
+			if err := w.pull(p, sub, dst); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// part is the rows of r as far as they touch part k.
+func (r *tile) part(n *concat, k int) *tile {
+	sub := *r
+	sub.owned = false
+	sub.at = partPlaces(r.at, span{n.from[k], n.from[k+1]})
+	return &sub
+}
+
+func partPlaces(at []place, part span) []place {
+	var list []place
+	for _, p := range at {
+		if s := p.span().within(part); s.width() > 0 {
+			p.skip += s.lo - p.base
+			p.base, p.width = s.lo-part.lo, s.width()
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// run is the rows from j on that touch the same channels and are stored together.
+func run(at []place, j int) int {
+	first, end := at[j], j+1
+	for end < len(at) {
+		p := at[end]
+		if p.base != first.base || p.width != first.width || p.skip != first.skip || p.src != first.src+end-j {
+			break
+		}
+		end++
+	}
+	return end
+}
+
+// pullConv adds the product of r and a stored kernel.
+func (w *Worker) pullConv(n *conv, r, dst *tile) error {
+	src, err := w.source(n)
+	if err != nil {
+		return err
+	}
+	limit := 0
+	for _, p := range r.at {
+		limit = max(limit, p.base+p.width)
+	}
+	perGroup := n.rows / n.groups
+	for j := 0; j < len(r.at); {
+		end := run(r.at, j)
+		s := r.at[j].span()
+		for lo := s.lo; lo < s.hi; {
+			hi := min(s.hi, (lo/perGroup+1)*perGroup)
+			if hi == lo+1 {
+				err = w.pullRow(n, src, r, dst, r.at[j:end], lo, limit)
+			} else {
+				err = w.product(n, src, r, dst, r.at[j:end], span{lo, hi})
+			}
+			if err != nil {
+				return err
+			}
+			lo = hi
+		}
+		j = end
+	}
+	return nil
+}
+
+// pullRow adds multiples of row k of a stored kernel. It is the way of every first
+// kernel, where a row of r is a single channel: no sums, the stored row once over.
+func (w *Worker) pullRow(n *conv, src *source, r, dst *tile, at []place, k, limit int) error {
+	b, err := src.row(k, limit)
+	if err != nil {
+		return err
+	}
+	base, f32 := k/(n.rows/n.groups)*n.width, n.weight.Type == tensor.F32
+	var row []float64
+	for _, p := range at {
+		for τ := range r.taps() {
+			a, mag := r.coef(p, τ, k)
+			table := n.table[τ*n.taps():][:n.taps()]
+			if f32 && dst.takes(p.row, base, n, r) {
+				dst.store(p.row, table, b, a)
+				continue
+			}
+			if row == nil {
+				row = w.decode(b, n)
+			}
+			dst.spread(strip{p.row, base, table, a, mag, row, row})
+		}
+	}
+	return nil
+}
+
+// takes reports whether a row of n, as it is stored, is all of row o of t.
+func (t *tile) takes(o, base int, n *conv, r *tile) bool {
+	return t.fresh[o] && t.ts == 1 && t.taps() == n.taps() && r.slots == 0 &&
+		base == t.at[o].base && n.width == t.width
+}
+
+// store makes row o of t the multiple a of a stored row.
+func (t *tile) store(o int, table []int, b []byte, a float64) {
+	row := t.val[o*t.rs : (o+1)*t.rs]
+	micro.ScaleF32(row, b, a)
+	t.fresh[o] = false
+	for _, to := range table {
+		if s := t.slot[to]; s >= 0 {
+			mag := t.mag[(o*t.slots+s)*t.width:][:t.width]
+			for i := range mag {
+				mag[i] = math.Abs(row[i*t.cs+to])
+			}
+		}
+	}
+}
+
+func (w *Worker) decode(b []byte, n *conv) []float64 {
+	if cap(w.row) < n.cells {
+		w.row = make([]float64, n.cells)
+	}
+	row := w.row[:n.cells]
+	if n.weight.Type == tensor.F32 {
+		micro.ScaleF32(row, b, 1)
+	} else {
+		tensor.Decode(row, b, n.weight.Type)
+	}
+	return row
+}
+
+// product adds, for rows that touch several channels of one group, what they make
+// of that group's stored rows k. |Σ|terms|| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
+func (w *Worker) product(n *conv, src *source, r, dst *tile, at []place, k span) error {
+	norms, err := n.columnNorms()
+	if err != nil {
+		return err
+	}
+	mark := w.floats.used
+	defer func() { w.floats.used = mark }()
+	m := len(at) * r.taps()
+	c := w.floats.alloc(m * n.cells)
+	clear(c)
+	for from := k.lo; from < k.hi; {
+		// chunks begin at multiples, so that every row adds in the same order
+		rows := min(k.hi, (from/n.chunk()+1)*n.chunk()) - from
+		b, err := src.floats(from, rows)
+		if err != nil {
+			return err
+		}
+		p := at[0]
+		a := r.val[p.src*r.rs+p.skip+from-p.base:]
+		micro.Gemm64(c, n.cells, a, r.ts, b, n.cells, m, n.cells, rows)
+		from += rows
+	}
+	group := k.lo / (n.rows / n.groups)
+	for j, p := range at {
+		for τ := range r.taps() {
+			table := n.table[τ*n.taps():][:n.taps()]
+			dst.spread(strip{p.row, group * n.width, table, 1, r.norm(p, τ, k),
+				c[(j*r.taps()+τ)*n.cells:][:n.cells], norms[group*n.cells:][:n.cells]})
+		}
+	}
+	return nil
+}
+
+// norm is ‖r‖₂ over some channels of a row at a tap, of magnitudes where it has them.
+func (r *tile) norm(p place, τ int, k span) float64 {
+	s := 0.0
+	for c := k.lo; c < k.hi; c++ {
+		_, mag := r.coef(p, τ, c)
+		s += float64(mag * mag)
+	}
+	return math.Sqrt(s)
+}

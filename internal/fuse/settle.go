@@ -1,0 +1,195 @@
+package fuse
+
+import (
+	"bytes"
+	"math"
+	"math/big"
+	"slices"
+
+	"repfuse/internal/tensor"
+)
+
+// unit64 bounds the relative error of one float64 operation; realUnit that of one at
+// realBits, generously.
+const (
+	unit64   = 0x1p-53
+	realUnit = 0x1p-250
+)
+
+// slack is how much of an ulp of the result, beyond the half that rounding takes, an
+// error may be: the design's 0.001.
+const slack = 0x1p-10
+
+// bound is the error of an element relative to Σ|terms|. A sum of products errs by
+// at most κ·u/(1−κ·u)·Σ|terms| in whatever order it is done, κ being the roundings on
+// the longest way of a term (Higham, "Accuracy and stability", §3.1); the rest is for
+// Σ|terms| and its bounds being computed numbers themselves.
+func (l *layout) bound(unit float64) float64 { return float64(l.kappa+4) * unit * (1 + 0x1p-10) }
+
+// magnitude is Σ|terms| of element i of a channel-major tile, or a bound on it.
+func (t *tile) magnitude(i int) float64 {
+	o, c, k := i/t.rs, i%t.rs/t.cs, i%t.cs
+	if s := t.slot[k]; s >= 0 {
+		return t.mag[(o*t.slots+s)*t.width+c]
+	}
+	return math.Abs(t.val[i])
+}
+
+// doubtful lists the elements of t that float64 does not settle.
+//
+// Where a row is nowhere summed over channels the sums are short and always done in
+// the same order, and an element is settled when its error is at most the slack:
+// |Σ| ≥ θ·Σ|terms|, as an ulp of a type of p bits is at least 2⁻ᵖ·|Σ|. (For
+// float32 and RepVGG's seven roundings θ is 2⁻¹⁶.) Products of matrices are summed
+// in whatever order the processor likes; there an element is settled when all numbers
+// within the error round alike (Ziv, 1991).
+func (w *Worker) doubtful(t *tile) []int {
+	var list []int
+	for o := range t.at {
+		for k, s := range t.slot {
+			if s < 0 {
+				continue
+			}
+			mag := t.mag[(o*t.slots+s)*t.width:][:t.width]
+			first := o*t.rs + k*t.ts
+			if w.f.dense {
+				list = w.unlike(list, t, mag, first)
+				continue
+			}
+			θ := t.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
+			for c, m := range mag {
+				if i := first + c*t.cs; math.Abs(t.val[i]) < θ*m {
+					list = append(list, i)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// unlike adds to list the elements of a tap whose bounds are stored differently.
+func (w *Worker) unlike(list []int, t *tile, mag []float64, first int) []int {
+	typ, e := w.f.Type, t.bound(unit64)
+	size := typ.Size()
+	ends := w.floats.alloc(2 * len(mag))
+	defer func() { w.floats.used -= 2 * len(mag) }()
+	for c, m := range mag {
+		v := t.val[first+c*t.cs]
+		ends[c], ends[len(mag)+c] = v-e*m, v+e*m
+	}
+	w.lo, w.hi = slices.Grow(w.lo[:0], size*len(mag)), slices.Grow(w.hi[:0], size*len(mag))
+	lo, hi := w.lo[:size*len(mag)], w.hi[:size*len(mag)]
+	tensor.Encode(lo, ends[:len(mag)], typ)
+	tensor.Encode(hi, ends[len(mag):], typ)
+	for c, m := range mag {
+		if m > 0 && !bytes.Equal(lo[c*size:(c+1)*size], hi[c*size:(c+1)*size]) {
+			list = append(list, first+c*t.cs)
+		}
+	}
+	return list
+}
+
+// bits is the length of the significand.
+func bits(t tensor.Type) int {
+	return map[tensor.Type]int{tensor.F16: 11, tensor.BF16: 8, tensor.F32: 24, tensor.F64: 53}[t]
+}
+
+// settle computes the doubtful elements of t again, whose first row is row a of the
+// kernel, and gives each to found with the error of an operation. Every element of a
+// float64 result is doubtful.
+func (w *Worker) settle(t *tile, a int, found func(at int, v dd, unit float64)) error {
+	perRow := w.f.root.taps()*w.f.root.width + rowFloats(w.f.pulled, w.f.units)
+	batch := max(1, carefulCells/perRow)
+	if w.f.Type == tensor.F64 {
+		for o := 0; o < len(t.at); o += batch {
+			list := make([]int, min(batch, len(t.at)-o)*t.rs)
+			for i := range list {
+				list[i] = o*t.rs + i
+			}
+			if err := w.again(t, a, list, true, found); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	list := w.doubtful(t)
+	for len(list) > 0 {
+		n := 0
+		for n < len(list) && list[n]/t.rs < list[0]/t.rs+batch {
+			n++
+		}
+		if err := w.again(t, a, list[:n], false, found); err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// again computes elements in double-double numbers, and those that cancel too far
+// for these at 256 bits.
+func (w *Worker) again(t *tile, a int, list []int, whole bool, found func(int, dd, float64)) error {
+	var hard []int
+	err := careful[dd, doubles]{w: w}.elements(t, a, list, whole, func(at int, v dd) {
+		if t.bound(ddUnit)*t.magnitude(at) > slack*tensor.Ulp(v.hi, w.f.Type) {
+			hard = append(hard, at)
+			return
+		}
+		found(at, v, ddUnit)
+	})
+	if err != nil || len(hard) == 0 {
+		return err
+	}
+	return careful[*big.Float, reals]{w: w}.elements(t, a, hard, false, func(at int, v *big.Float) {
+		found(at, toDD(v), realUnit)
+	})
+}
+
+// elements computes the listed elements of t. whole says that they are whole rows.
+func (e careful[T, F]) elements(t *tile, a int, list []int, whole bool, found func(at int, v T)) error {
+	rows, cols := rowsAndColumns(t, list, whole)
+	first := rows[0]
+	n := rows[len(rows)-1] - first + 1
+	dst := newCells[T](t.layout, e.w.f.places(a+first, n), cols)
+	locate := func(at int) (o, k, i int) {
+		o, k, i = at/t.rs-first, at%t.cs, at%t.rs/t.cs
+		if cols != nil {
+			i, _ = slices.BinarySearch(cols, i)
+		}
+		return o, k, i
+	}
+	if !whole {
+		dst.want = make([][]int, n*t.taps())
+		for _, at := range list {
+			o, k, i := locate(at)
+			dst.want[o*t.taps()+k] = append(dst.want[o*t.taps()+k], i)
+		}
+	}
+	units := newCells[T](e.w.f.units, nil, nil)
+	for _, o := range rows {
+		units.at = append(units.at, place{row: o - first, src: len(units.val), base: a + o, width: 1})
+		units.val = append(units.val, e.f.one())
+	}
+	if err := e.pull(e.w.f.pulled, units, dst); err != nil {
+		return err
+	}
+	for _, at := range list {
+		o, k, i := locate(at)
+		found(at, dst.row(o, k)[i])
+	}
+	return nil
+}
+
+// rowsAndColumns is the rows and the channels, ascending, that the listed elements lie
+// in; no columns are all of them.
+func rowsAndColumns(t *tile, list []int, whole bool) (rows, cols []int) {
+	for _, at := range list {
+		rows = append(rows, at/t.rs)
+		if !whole {
+			cols = append(cols, at%t.rs/t.cs)
+		}
+	}
+	slices.Sort(rows)
+	slices.Sort(cols)
+	return slices.Compact(rows), slices.Compact(cols)
+}

@@ -1,0 +1,215 @@
+package fuse
+
+import (
+	"errors"
+	"math"
+
+	"repfuse/internal/micro"
+	"repfuse/internal/tensor"
+)
+
+// Worker computes rows of the kernel, some at a time. Each goroutine has its own. It
+// opens the stored kernels when it first needs them; Close closes them.
+type Worker struct {
+	// Small counts the elements that were not zero and became subnormal or zero when
+	// they were stored, over all calls of Kernel.
+	Small int
+
+	f       *Fused
+	sources []*source
+	floats  arena
+	row     []float64 // a stored row, decoded
+	strip   []float64 // columns of one, see careful.gather
+	lo, hi  []byte    // a row of bounds, stored; see doubtful
+}
+
+// NewWorker makes a worker. It takes no memory before it is used.
+func (f *Fused) NewWorker() *Worker {
+	return &Worker{f: f, sources: make([]*source, len(f.convs))}
+}
+
+// Close closes the stored kernels.
+func (w *Worker) Close() error {
+	var all []error
+	for i, s := range w.sources {
+		if s != nil {
+			all = append(all, s.data.Close())
+		}
+		w.sources[i] = nil
+	}
+	return errors.Join(all...)
+}
+
+func (w *Worker) source(n *conv) (*source, error) {
+	if w.sources[n.id] == nil {
+		s, err := openSource(n)
+		if err != nil {
+			return nil, err
+		}
+		w.sources[n.id] = s
+	}
+	return w.sources[n.id], nil
+}
+
+// Kernel stores rows a to b-1 of the fused kernel in dst, as they lie on disk. The
+// bytes of a row are the same whatever block it is asked for in. A NaN or an infinity
+// in a kernel that is read is an error that names the key and the flat index, and a
+// value that the element type cannot hold is an *OverflowError.
+func (w *Worker) Kernel(dst []byte, a, b int) error {
+	size := w.f.RowBytes()
+	for ; a < b; a += w.f.tileRows {
+		n := min(w.f.tileRows, b-a)
+		if err := w.tile(dst[:n*size], a, n); err != nil {
+			return err
+		}
+		dst = dst[n*size:]
+	}
+	return nil
+}
+
+// tile is Kernel for the n rows from a on that are computed together.
+func (w *Worker) tile(dst []byte, a, n int) error {
+	t, err := w.rows(a, n)
+	if err != nil {
+		return err
+	}
+	typ := w.f.Type
+	if typ == tensor.F32 {
+		micro.RoundF32(dst, t.val)
+	} else {
+		tensor.Encode(dst, t.val, typ)
+	}
+	if found := scan(dst, typ); found.infinite {
+		if err := w.f.finite(); err != nil {
+			return err
+		}
+	}
+	err = w.settle(t, a, func(at int, v dd, _ float64) {
+		t.val[at] = v.hi
+		tensor.Encode(dst[at*typ.Size():], []float64{rounded(v, typ)}, typ)
+	})
+	if err != nil {
+		return err
+	}
+	switch found := scan(dst, typ); {
+	case found.infinite:
+		return w.overflow(t, a)
+	case found.small:
+		w.Small += countSmall(t.val, typ)
+	}
+	return nil
+}
+
+// rounded is v as a float64 that storing rounds as it would v.
+func rounded(v dd, t tensor.Type) float64 {
+	if t == tensor.F64 {
+		return v.hi
+	}
+	return v.odd()
+}
+
+// rows is the n rows of the kernel from a on, in float64.
+func (w *Worker) rows(a, n int) (*tile, error) {
+	f := w.f
+	w.floats.used = 0
+	t := &tile{layout: f.root, at: f.places(a, n), fresh: make([]bool, n)}
+	for o := range t.fresh {
+		t.fresh[o] = true
+	}
+	t.channelMajor()
+	t.val = w.floats.alloc(n * t.rs)
+	t.mag = w.floats.alloc(n * t.slots * t.width)
+	r := &tile{layout: f.units, at: unitPlaces(a, n), val: w.floats.alloc(n), owned: true}
+	for o := range r.val {
+		r.val[o] = 1
+	}
+	r.tapMajor()
+	if err := w.pull(f.pulled, r, t); err != nil {
+		return nil, err
+	}
+	t.settle()
+	return t, nil
+}
+
+// places is where the rows of the kernel from a on lie.
+func (f *Fused) places(a, n int) []place {
+	at := make([]place, n)
+	for o := range at {
+		s := f.span(a + o)
+		at[o] = place{row: o, src: o, base: s.lo, width: s.width()}
+	}
+	return at
+}
+
+// unitPlaces is the rows that pulling starts with: each touches its own channel.
+func unitPlaces(a, n int) []place {
+	at := make([]place, n)
+	for o := range at {
+		at[o] = place{row: o, src: o, base: a + o, width: 1}
+	}
+	return at
+}
+
+// finite reports the first element of a stored kernel that is no finite number.
+func (f *Fused) finite() error {
+	for _, c := range f.convs {
+		if err := c.finite(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// overflow finds which element of the tile is too large.
+func (w *Worker) overflow(t *tile, a int) error {
+	typ := w.f.Type
+	b := make([]byte, typ.Size())
+	for i, v := range t.val {
+		tensor.Encode(b, []float64{v}, typ)
+		if !scan(b, typ).infinite {
+			continue
+		}
+		channel := a + i/t.rs
+		if w.f.Form.Transposed {
+			channel = t.at[i/t.rs].base + i%t.rs/t.cs
+		}
+		return &OverflowError{Channel: channel, Value: v, Type: typ}
+	}
+	return errors.New("an infinite element that is not there")
+}
+
+// Reals gives rows a to b-1 of the kernel, in the stored order, as the numbers that
+// Kernel rounds: hi+lo is within bound of the real value. All three have one place for
+// each element.
+func (w *Worker) Reals(hi, lo, bound []float64, a, b int) error {
+	size := w.f.root.taps() * w.f.root.width
+	for ; a < b; a += w.f.tileRows {
+		n := min(w.f.tileRows, b-a)
+		if err := w.reals(hi[:n*size], lo[:n*size], bound[:n*size], a, n); err != nil {
+			return err
+		}
+		hi, lo, bound = hi[n*size:], lo[n*size:], bound[n*size:]
+	}
+	return nil
+}
+
+func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
+	t, err := w.rows(a, n)
+	if err != nil {
+		return err
+	}
+	copy(hi, t.val)
+	clear(lo)
+	for i, v := range hi {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			if err := w.f.finite(); err != nil {
+				return err
+			}
+			return w.overflow(t, a)
+		}
+		bound[i] = t.bound(unit64) * t.magnitude(i)
+	}
+	return w.settle(t, a, func(at int, v dd, unit float64) {
+		hi[at], lo[at], bound[at] = v.hi, v.lo, t.bound(unit)*t.magnitude(at)
+	})
+}

@@ -1,0 +1,220 @@
+// Package optest makes random expressions for tests of what interprets them.
+//
+// Everything is decided by a seed, which a test prints when it fails. Shapes are
+// small, edge values are likely: kernels of one tap and even ones, groups, γ = 0,
+// variances next to nothing, numbers that cancel.
+package optest
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// Options bound what Random makes; the zero value is good for most tests.
+type Options struct {
+	Rank     int         // axes of the kernels; -1 is any from 0 to 3
+	Depth    int         // nesting of Seq, Sum and Concat; 0 is 3
+	Channels int         // at most; 0 is 6
+	Type     tensor.Type // of all tensors; Invalid is any floating one
+	// Mild keeps all magnitudes near 1, for tests that compare sums of many terms.
+	Mild bool
+}
+
+// Random is a random expression that op.Check accepts, the same for the same seed.
+func Random(seed uint64, o Options) op.Expr {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6f7074657374)), Options: o}
+	if g.Depth == 0 {
+		g.Depth = 3
+	}
+	if g.Channels == 0 {
+		g.Channels = 6
+	}
+	if o.Rank < 0 {
+		g.Rank = g.IntN(4)
+	}
+	for {
+		g.keys = 0
+		e := g.expr(g.Depth, g.channels(), g.channels())
+		if f, err := op.Check(e); err == nil && f.Taps() <= 400 {
+			return e
+		}
+	}
+}
+
+// Transposed is a random transposed convolution with operators on channels about it.
+func Transposed(seed uint64, o Options) op.Expr {
+	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6f7074657375)), Options: o}
+	groups := 1 + g.IntN(3)
+	in, out := groups*(1+g.IntN(3)), groups*(1+g.IntN(3))
+	shape := []int{in, out / groups}
+	for range g.Rank {
+		shape = append(shape, 1+g.IntN(3))
+	}
+	c := op.Conv{Weight: *g.tensor("weight", g.value, shape...), Transposed: true, Groups: groups}
+	if g.IntN(2) == 0 {
+		c.Bias = g.tensor("bias", g.value, out)
+	}
+	e := op.Seq{c, g.batchNorm(out)}
+	if g.IntN(2) == 0 {
+		e = append(op.Seq{op.Scale{By: g.tensor("by", g.value, in)}}, e...)
+	}
+	return e
+}
+
+type generator struct {
+	*rand.Rand
+	Options
+	keys int
+}
+
+func (g *generator) channels() int { return 1 + g.IntN(g.Channels) }
+
+// expr makes an expression from in channels to out channels.
+func (g *generator) expr(depth, in, out int) op.Expr {
+	if depth == 0 {
+		return g.leaf(in, out)
+	}
+	switch g.IntN(7) {
+	case 0, 1:
+		mid := g.channels()
+		return op.Seq{g.expr(depth-1, in, mid), g.leaf(mid, mid), g.expr(depth-1, mid, out)}
+	case 2, 3:
+		s := op.Sum{}
+		for range 1 + g.IntN(3) {
+			s = append(s, g.expr(depth-1, in, out))
+		}
+		return s
+	case 4:
+		if out > 1 {
+			k := 1 + g.IntN(out-1)
+			return op.Concat{g.expr(depth-1, in, k), g.expr(depth-1, in, out-k)}
+		}
+	case 5:
+		if in > out {
+			from := g.IntN(in - out + 1)
+			return op.Seq{op.Select{From: from, To: from + out}, g.expr(depth-1, out, out)}
+		}
+	case 6:
+		return op.Seq{g.leaf(in, in), g.expr(depth-1, in, out), g.batchNorm(out)}
+	}
+	return g.leaf(in, out)
+}
+
+// leaf makes a single operator; a convolution where the channels differ.
+func (g *generator) leaf(in, out int) op.Expr {
+	if in != out {
+		return g.conv(in, out)
+	}
+	switch g.IntN(9) {
+	case 0:
+		return op.Identity{}
+	case 1:
+		return op.Scale{By: g.tensor("by", g.value, in)}
+	case 2:
+		return op.Scale{Factor: []float64{-1, 0.5, 0.1}[g.IntN(3)]}
+	case 3:
+		return op.Shift{By: g.tensor("add", g.value, 1)}
+	case 4:
+		return g.batchNorm(in)
+	case 5:
+		k := make([]int, g.Rank)
+		for a := range k {
+			k[a] = 1 + 2*g.IntN(2)
+		}
+		return op.AvgPool{Kernel: k}
+	case 6:
+		return op.Window{}
+	default:
+		return g.conv(in, out)
+	}
+}
+
+func (g *generator) conv(in, out int) op.Expr {
+	groups := 1
+	for k := 2; k <= min(in, out); k++ {
+		if in%k == 0 && out%k == 0 && g.IntN(2) == 0 {
+			groups = k
+		}
+	}
+	shape := []int{out, in / groups}
+	c := op.Conv{}
+	for range g.Rank {
+		k, d := 1+g.IntN(3), 1+g.IntN(3)/2
+		shape = append(shape, k)
+		c.Dilation = append(c.Dilation, d)
+		c.Origin = append(c.Origin, (k-1)*d/2)
+	}
+	if g.IntN(4) == 0 {
+		c.Groups = groups
+	}
+	c.Weight = *g.tensor("weight", g.value, shape...)
+	if g.IntN(2) == 0 {
+		c.Bias = g.tensor("bias", g.value, out)
+	}
+	return c
+}
+
+func (g *generator) batchNorm(n int) op.BatchNorm {
+	b := op.BatchNorm{
+		Mean: g.tensor("mean", g.value, n),
+		Var:  g.tensor("var", g.variance, n),
+		Eps:  []float64{1e-5, 1e-3, 1e-6}[g.IntN(3)],
+	}
+	if g.IntN(4) > 0 {
+		b.Gamma, b.Beta = g.tensor("gamma", g.value, n), g.tensor("beta", g.value, n)
+	}
+	return b
+}
+
+// tensor is a parameter of random values under a key of its own.
+func (g *generator) tensor(role string, value func() float64, shape ...int) *op.Param {
+	g.keys++
+	t := g.Type
+	if t == tensor.Invalid {
+		t = []tensor.Type{tensor.F32, tensor.F32, tensor.F32, tensor.F16, tensor.BF16, tensor.F64}[g.IntN(6)]
+	}
+	v := make([]float64, tensor.Elems(shape))
+	for i := range v {
+		v[i] = value()
+	}
+	return &op.Param{Key: fmt.Sprintf("%s%d", role, g.keys), Tensor: tensor.Of(t, shape, v)}
+}
+
+// value is mostly a normal one, often an edge.
+func (g *generator) value() float64 {
+	if g.Mild {
+		return g.NormFloat64()
+	}
+	switch g.IntN(16) {
+	case 0:
+		return 0
+	case 1:
+		return float64(g.IntN(5) - 2)
+	case 2:
+		return 1 + 0x1p-10*float64(g.IntN(3)-1)
+	case 3:
+		return g.NormFloat64() * 0x1p-14 // subnormal in float16
+	case 4:
+		return g.NormFloat64() * 30
+	default:
+		return g.NormFloat64()
+	}
+}
+
+func (g *generator) variance() float64 {
+	v := g.ExpFloat64()
+	if g.Mild {
+		return 0.5 + v
+	}
+	switch g.IntN(8) {
+	case 0:
+		return 0
+	case 1:
+		return v * 0x1p-20
+	default:
+		return v
+	}
+}
