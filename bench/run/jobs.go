@@ -1,0 +1,56 @@
+//go:build linux
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// job is a command of a table.
+type job struct {
+	name string
+	argv []string
+	env  []string // beside the environment
+	out  string   // what it writes, wiped before it runs; "" if nothing
+}
+
+// jobs is the commands of one model. The first is what the others are compared with.
+func (o options) jobs(in, work string, rivals bool) ([]job, error) {
+	out := func(name string) string { return filepath.Join(work, name) }
+	fused := out("fused")
+	jobs := []job{
+		{name: "`cp -r`", argv: []string{"cp", "-r", in, out("cp")}, out: out("cp")},
+		{name: "`repfuse fuse`", argv: []string{o.repfuse, "fuse", "--quiet", in, out("fuse")}, out: out("fuse")},
+		{name: "`repfuse verify`", argv: []string{o.repfuse, "verify", "--quiet", in, fused}},
+		{name: "`repfuse --help`", argv: []string{o.repfuse, "--help"}},
+	}
+	// verify needs something to verify.
+	if err := quiet(o.repfuse, "fuse", "--quiet", in, fused); err != nil {
+		return nil, err
+	}
+	if !rivals {
+		return jobs, nil
+	}
+	for _, library := range []string{"numpy", "torch"} {
+		if quiet(o.python, "-c", "import "+library) != nil {
+			fmt.Fprintf(os.Stderr, "bench: %s has no %s, which is left out\n", o.python, library)
+			continue
+		}
+		to := out(library)
+		jobs = append(jobs, job{
+			name: library + " script",
+			argv: []string{o.python, "bench/rivals/fuse.py", library, in, to},
+			env:  []string{"OMP_NUM_THREADS=" + cores()},
+			out:  to,
+		})
+	}
+	return jobs, nil
+}
+
+// hasRivals says whether the rivals' script knows the mathematics of a model.
+func hasRivals(model string) bool {
+	return strings.HasPrefix(model, "A") || strings.HasPrefix(model, "B") || strings.HasPrefix(model, "mobileone")
+}
