@@ -2,9 +2,6 @@ package conv
 
 import "repfuse/internal/tensor"
 
-// line is the bytes of a cache line.
-const line = 64
-
 // frame is the box that all maps of a Runner lie in, laid out flat: the image and
 // as much around it as the expression looks at. In it a tap is one shift of the
 // whole plane. Where a row ends, a shifted row runs on into the next; what is

@@ -4,8 +4,9 @@ const (
 	// chain is the products that one chain of additions holds before it is added to
 	// the result: short chains keep the rounding small.
 	chain = 64
-	// panel is the columns that are multiplied at once: three vectors of AVX-512.
-	panel = 3 * Lanes64
+	// panel is the columns that are multiplied at once: two tiles of AVX-512, four of
+	// AVX2. So much of a chain's rows of B fits the first cache.
+	panel = 6 * Lanes64
 )
 
 // Gemm64 adds a product of matrices: C += A·B, where C is m×n, A m×k and B k×n, all
@@ -22,10 +23,10 @@ func Gemm64(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, 
 		panic("micro: a slice is too short for its matrix")
 	}
 	var g gemm
-	for i := 0; i < k; i += chain {
-		depth := min(chain, k-i)
-		for p := 0; p < n; p += panel {
-			width := min(panel, n-p)
+	for p := 0; p < n; p += panel {
+		width := min(panel, n-p)
+		for i := 0; i < k; i += chain {
+			depth := min(chain, k-i)
 			x, stride := b[i*ldb+p:], ldb
 			if m > Rows || width < panel {
 				x, stride = g.pack(x, ldb, depth, width), panel

@@ -54,40 +54,69 @@ func RoundBF16(dst []byte, src []float64) { roundAll(bf16, dst, src) }
 
 func scaleAll(e element, dst []float64, src []byte, a float64) {
 	src = src[:e.size()*len(dst)]
-	for i := scale(e, dst, src, a); i < len(dst); i++ {
-		dst[i] = a * e.load(src, i)
+	done := scale(e, dst, src, a)
+	dst = dst[done:]
+	e.load(dst, src[done*e.size():])
+	for i, v := range dst {
+		dst[i] = a * v
 	}
 }
 
 func axpyAll(e element, dst []float64, src []byte, a float64) {
 	src = src[:e.size()*len(dst)]
-	for i := axpy(e, dst, src, a); i < len(dst); i++ {
-		dst[i] += float64(a * e.load(src, i))
+	done := axpy(e, dst, src, a)
+	dst, src = dst[done:], src[done*e.size():]
+	var some [256]float64
+	for len(dst) > 0 {
+		x := some[:min(len(some), len(dst))]
+		e.load(x, src)
+		for i, v := range x {
+			dst[i] += float64(a * v)
+		}
+		dst, src = dst[len(x):], src[len(x)*e.size():]
 	}
 }
 
 func roundAll(e element, dst []byte, src []float64) {
 	dst = dst[:e.size()*len(src)]
-	for i := round(e, dst, src); i < len(src); i++ {
-		switch e {
-		case f32:
-			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(float32(src[i])))
-		case f16:
-			binary.LittleEndian.PutUint16(dst[2*i:], toHalf(odd(src[i])))
-		case bf16:
-			binary.LittleEndian.PutUint16(dst[2*i:], toBrain(odd(src[i])))
+	done := round(e, dst, src)
+	e.store(dst[done*e.size():], src[done:])
+}
+
+// load sets dst to elements of src.
+func (e element) load(dst []float64, src []byte) {
+	le := binary.LittleEndian
+	switch e {
+	case f32:
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(le.Uint32(src[4*i:])))
+		}
+	case f16:
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(fromHalf(le.Uint16(src[2*i:]))))
+		}
+	case bf16:
+		for i := range dst {
+			dst[i] = float64(math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16))
 		}
 	}
 }
 
-// load is element i of src.
-func (e element) load(src []byte, i int) float64 {
+// store rounds src to elements of dst.
+func (e element) store(dst []byte, src []float64) {
+	le := binary.LittleEndian
 	switch e {
 	case f32:
-		return float64(math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:])))
+		for i, v := range src {
+			le.PutUint32(dst[4*i:], math.Float32bits(float32(v)))
+		}
 	case f16:
-		return float64(math.Float32frombits(fromHalf(binary.LittleEndian.Uint16(src[2*i:]))))
-	default:
-		return float64(math.Float32frombits(uint32(binary.LittleEndian.Uint16(src[2*i:])) << 16))
+		for i, v := range src {
+			le.PutUint16(dst[2*i:], toHalf(odd(v)))
+		}
+	case bf16:
+		for i, v := range src {
+			le.PutUint16(dst[2*i:], toBrain(odd(v)))
+		}
 	}
 }

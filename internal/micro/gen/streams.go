@@ -38,7 +38,6 @@ func (s stream) v(k int) string { return fmt.Sprint(s.m.register, k) }
 func (s stream) half(k int) string {
 	return fmt.Sprint(map[string]string{"Z": "Y", "Y": "X"}[s.m.register], k)
 }
-func (s stream) quarter(k int) string { return fmt.Sprint("X", k) }
 
 // loop writes a routine whose body runs for each vector: DI the destination, SI the
 // source, CX the number of float64 left.
