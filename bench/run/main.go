@@ -83,11 +83,7 @@ func (o options) rows(model, place string) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	jobs, err := o.jobs(in, work, hasRivals(model))
-	if err != nil {
-		return err
-	}
-	for _, row := range rounds(jobs, o.rounds) {
+	for _, row := range rounds(o.jobs(in, work, hasRivals(model)), o.rounds) {
 		fmt.Printf("| %s | %s |\n", model, row)
 	}
 	return nil
