@@ -45,6 +45,9 @@ type Checkpoint struct {
 type Options struct {
 	// BFloat16 says that .npy elements of two bytes and no type are bfloat16.
 	BFloat16 bool
+	// State names the dict to read of a file that holds several; "" takes the one that
+	// the project's own loader would.
+	State string
 }
 
 // Open opens the checkpoint at a path. Tensors are described, not read.

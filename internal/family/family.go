@@ -8,9 +8,12 @@
 package family
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // Family is the declaration of one kind of block, or, where Network is set, of a
@@ -53,6 +56,7 @@ type Family struct {
 	Dialect string
 	file    string
 	line    int
+	node    *yaml.Node
 }
 
 // Output is a fused module's key and what it computes.
@@ -108,6 +112,19 @@ func (f *Family) String() string {
 		return f.Name
 	}
 	return f.Name + "/" + f.Dialect
+}
+
+// YAML is the declaration as it was written, a file of its own that --families reads.
+func (f *Family) YAML() []byte {
+	list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{f.node}}
+	file := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "families"}, list}}
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(file); err != nil {
+		panic(fmt.Sprintf("family: a declaration that YAML cannot hold: %v", err))
+	}
+	return out.Bytes()
 }
 
 // In is the family speaking the named dialect.

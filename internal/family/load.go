@@ -154,7 +154,7 @@ func (l *Loader) Strings(to *[]string) func(*yaml.Node) {
 var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
 func (l *Loader) family(n *yaml.Node) *Family {
-	f := &Family{file: l.File, line: n.Line}
+	f := &Family{file: l.File, line: n.Line, node: n}
 	l.Fields(n, map[string]func(*yaml.Node){
 		"name":       l.Into(&f.Name),
 		"title":      l.Into(&f.Title),

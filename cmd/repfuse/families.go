@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"repfuse/internal/family"
+)
+
+func newFamilies() *cobra.Command {
+	var r recognition
+	var asYAML, asJSON bool
+	c := &cobra.Command{
+		Use:   "families [NAME]",
+		Short: "List the families that are known, or explain one",
+		Example: `  repfuse families
+  repfuse families repvgg
+  repfuse families repvgg --yaml > mine.yaml    to start one's own from`,
+		Args: arguments(0, 1, "at most one NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			set, err := r.families()
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				return listFamilies(c.OutOrStdout(), set, asJSON)
+			}
+			f, err := set.Find(args[0])
+			if err != nil {
+				return withHint(err, "repfuse families lists them")
+			}
+			switch {
+			case asYAML:
+				_, err = c.OutOrStdout().Write(f.YAML())
+			case asJSON:
+				err = printJSON(c.OutOrStdout(), f)
+			default:
+				explain(c.OutOrStdout(), f)
+			}
+			return err
+		},
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			set, err := family.Builtin()
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveError
+			}
+			var names []string
+			for _, f := range set.All() {
+				names = append(names, f.Name+"\t"+f.Title)
+			}
+			return names, cobra.ShellCompDirectiveNoFileComp
+		},
+	}
+	c.Flags().StringArrayVar(&r.files, "families", nil, "`FILE` of declarations beside the built-in ones")
+	c.Flags().BoolVar(&asYAML, "yaml", false, "print the declaration of NAME")
+	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
+	c.MarkFlagsMutuallyExclusive("json", "yaml")
+	return c
+}
+
+func listFamilies(w io.Writer, set *family.Set, asJSON bool) error {
+	if asJSON {
+		return printJSON(w, set.All())
+	}
+	for _, f := range set.All() {
+		title := f.Title
+		if f.OnRequest {
+			title += " (on request)"
+		}
+		if f.Network {
+			title += " (network)"
+		}
+		fmt.Fprintf(w, "%-24s %s\n", f.Name, title)
+		for _, d := range f.Dialects {
+			fmt.Fprintf(w, "  %-22s %s\n", f.Name+"/"+d.Name, d.Title)
+		}
+	}
+	return nil
+}
+
+// explain prints everything that a declaration says.
+func explain(w io.Writer, f *family.Family) {
+	fmt.Fprintf(w, "%s — %s\n", f, f.Title)
+	field := func(name, text string) {
+		if text != "" {
+			fmt.Fprintf(w, "%-9s %s\n", name, text)
+		}
+	}
+	field("paper", f.Paper)
+	field("source", f.Source)
+	for _, out := range f.Make {
+		fmt.Fprintf(w, "\n%s =\n", out.Key)
+		for _, line := range strings.Split(out.Text, "\n") {
+			fmt.Fprintf(w, "  %s\n", strings.TrimSpace(line))
+		}
+	}
+	fmt.Fprintln(w)
+	if f.Eps != 0 {
+		field("ε", fmt.Sprintf("%g where no fact says it", f.Eps))
+	}
+	field("keeps", strings.Join(f.Keep, " "))
+	for _, d := range f.Drop {
+		field("drops", d.Glob+": "+d.Why)
+	}
+	for _, r := range f.Rename {
+		field("renames", r.From+" to "+r.To)
+	}
+	field("enables", strings.Join(f.Enable, " "))
+	if f.OnRequest {
+		field("asked for", "--family "+f.Name+": many modules have such keys by chance")
+	}
+	for _, q := range f.Ask {
+		field("asks", fmt.Sprintf("%s (%s): %s", q.Name, q.Default, q.About))
+	}
+	for _, d := range f.Dialects {
+		text := d.Title
+		if d.Eps != 0 {
+			text += fmt.Sprintf(", ε %g", d.Eps)
+		}
+		field("dialect", f.Name+"/"+d.Name+": "+text)
+	}
+	for _, n := range f.Notes {
+		field("note", n)
+	}
+}

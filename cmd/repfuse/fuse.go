@@ -1,0 +1,179 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"repfuse/internal/checkpoint"
+	"repfuse/internal/plan"
+	"repfuse/internal/record"
+	"repfuse/internal/stream"
+	"repfuse/internal/tensor"
+)
+
+// fuseFlags is what repfuse fuse is told besides its two paths.
+type fuseFlags struct {
+	recognition
+	dtype, expect                    string
+	force, sync, dryRun, quiet, json bool
+	jobs                             int
+}
+
+func newFuse() *cobra.Command {
+	var f fuseFlags
+	c := &cobra.Command{
+		Use:   "fuse SRC DST",
+		Short: "Fuse every block of a checkpoint into one kernel and bias",
+		Long: `Fuse reads the checkpoint SRC, merges every block that it recognises into one
+convolution, and writes DST with the keys that the deploy model loads. Tensors that
+belong to no block are copied. SRC is never written; DST comes into being whole or
+not at all.
+
+SRC and DST are directories of .npy files, or files by their extension.`,
+		Example: `  repfuse fuse weights/ out/
+  repfuse fuse --identity yes weights/ out/
+  repfuse fuse --eps 1e-3 --dtype float16 model.pth fused.safetensors`,
+		Args: arguments(2, 2, "SRC and DST"),
+		RunE: func(c *cobra.Command, args []string) error {
+			return f.run(c.Context(), args[0], args[1], c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&f.dtype, "dtype", "", "`TYPE` of every floating tensor of DST: float16, bfloat16, float32, float64")
+	c.Flags().StringVar(&f.expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
+	c.Flags().BoolVarP(&f.force, "force", "f", false, "replace a checkpoint that is at DST")
+	c.Flags().BoolVar(&f.sync, "sync", false, "have everything on the disk before returning")
+	c.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "print the plan and write nothing")
+	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
+	c.Flags().BoolVar(&f.json, "json", false, "print what was done as JSON")
+	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "`N` goroutines (default two a processor); the bytes written do not depend on it")
+	return c
+}
+
+func (f *fuseFlags) run(ctx context.Context, src, dst string, stdout, stderr io.Writer) error {
+	to, err := parseDType(f.dtype)
+	if err != nil {
+		return err
+	}
+	s, err := f.read(src)
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	if err := s.fusedAlready(); err != nil {
+		return err
+	}
+	items := s.plan.Items(to)
+	if f.expect != "" {
+		if err := expect(items, f.expect); err != nil {
+			return err
+		}
+	}
+	if f.dryRun {
+		return printPlan(stdout, stderr, s, items, planStyle{json: f.json})
+	}
+	done, err := f.write(ctx, s, dst, items, stderr)
+	if err != nil {
+		return err
+	}
+	return f.report(s, dst, items, done, stdout, stderr)
+}
+
+// fusedAlready refuses a checkpoint with nothing to fuse in it, unless it is what
+// repfuse or a deploy model left.
+func (s *source) fusedAlready() error {
+	if err := s.nothing(); err != nil {
+		if r, _ := record.Read(s.Path); r == nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// write streams the items to DST, which appears when all is there.
+func (f *fuseFlags) write(ctx context.Context, s *source, dst string, items []plan.Item, stderr io.Writer) (*stream.Result, error) {
+	if err := checkpoint.CheckPaths(s.Path, dst); err != nil {
+		return nil, err
+	}
+	out, err := checkpoint.Create(dst, specs(items), checkpoint.CreateOptions{Force: f.force, Sync: f.sync, Metadata: s.Metadata})
+	if err != nil {
+		return nil, err
+	}
+	defer out.Abort()
+	bar := newProgress(stderr, f.quiet, "fusing", total(items))
+	done, err := stream.Run(ctx, items, out, stream.Options{Jobs: f.jobs, Progress: bar.tell})
+	bar.end()
+	if err != nil {
+		return nil, err
+	}
+	if err := f.leaveRecord(s, items, done, out); err != nil {
+		return nil, err
+	}
+	return done, out.Commit()
+}
+
+func (f *fuseFlags) leaveRecord(s *source, items []plan.Item, done *stream.Result, out *checkpoint.Output) error {
+	r := record.Record{Version: record.Version, Tool: versionText(), Source: s.Format, State: f.state, BFloat16: f.bfloat16,
+		DType: f.dtype, Plan: s.plan.File(), CRC32: map[string]string{}}
+	for _, n := range s.plan.Notes {
+		r.Notes = append(r.Notes, n.String())
+	}
+	for k, it := range items {
+		r.CRC32[it.Key] = fmt.Sprintf("%08x", done.CRC[k])
+	}
+	b, err := r.Bytes()
+	if err != nil {
+		return err
+	}
+	return out.AddFile(checkpoint.Record, b)
+}
+
+func specs(items []plan.Item) []tensor.Spec {
+	list := make([]tensor.Spec, len(items))
+	for k, it := range items {
+		list[k] = it.Spec
+	}
+	return list
+}
+
+func total(items []plan.Item) int64 {
+	var n int64
+	for _, it := range items {
+		n += it.Bytes()
+	}
+	return n
+}
+
+// report says what was done, and on stderr what was assumed.
+func (f *fuseFlags) report(s *source, dst string, items []plan.Item, done *stream.Result, stdout, stderr io.Writer) error {
+	if f.json {
+		return printJSON(stdout, fuseReport{Source: s.Path, Output: dst, Plan: planReport(s, items), Bytes: done.Bytes})
+	}
+	if f.quiet {
+		return nil
+	}
+	printNotes(stderr, s)
+	for k, n := range done.Small {
+		if n > 0 {
+			fmt.Fprintf(stderr, "note: %s: %d elements are below the smallest normal %s\n", items[k].Key, n, items[k].Type)
+		}
+	}
+	if len(s.plan.Blocks) == 0 {
+		fmt.Fprintf(stdout, "%s: already fused (%s); copied to %s\n", s.Path, count(len(s.plan.Deployed), "block"), dst)
+		return nil
+	}
+	fmt.Fprintf(stdout, "%s: fused %s\n", s.Path, familyCounts(s.plan))
+	fmt.Fprintf(stdout, "%s: %s, %s (from %s, %s)\n", dst, count(len(items), "tensor"), size(done.Bytes), count(len(s.Tensors), "tensor"), size(sourceBytes(s)))
+	return nil
+}
+
+// fuseReport is repfuse fuse --json.
+type fuseReport struct {
+	Source string     `json:"source"`
+	Output string     `json:"output"`
+	Bytes  int64      `json:"bytes"`
+	Plan   jsonReport `json:"plan"`
+}

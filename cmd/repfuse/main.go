@@ -1,0 +1,68 @@
+// Command repfuse fuses the parallel branches of re-parameterized networks on disk:
+// it reads a checkpoint, recognises the blocks, merges each into one kernel and bias,
+// writes what the deploy model loads, and proves that nothing changed.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"repfuse/internal/hint"
+)
+
+// What a shell script can trust.
+const (
+	exitYes   = 0 // done; verify: nothing changed
+	exitNo    = 1 // verify found a difference; plan --expect found a key amiss
+	exitError = 2 // could not be done: usage, bad input, nothing recognised
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// errNo is the answer no, which has been printed already.
+var errNo = errors.New("no")
+
+// run is the command: its exit code, with nothing of the process but what it is
+// given.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitYes
+	case errors.Is(err, errNo):
+		return exitNo
+	case ctx.Err() != nil:
+		err = errors.New("interrupted, nothing is left behind")
+	}
+	printError(stderr, err)
+	return exitError
+}
+
+// printError writes each error on a line of its own and, behind it, what to type.
+func printError(w io.Writer, err error) {
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, e := range all.Unwrap() {
+			printError(w, e)
+		}
+		return
+	}
+	fmt.Fprintf(w, "repfuse: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	if h := hint.Of(err); h != "" {
+		fmt.Fprintf(w, "hint: %s\n", h)
+	}
+}

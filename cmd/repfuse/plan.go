@@ -1,0 +1,184 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"repfuse/internal/plan"
+)
+
+func newPlan() *cobra.Command {
+	var r recognition
+	var style planStyle
+	var dtype, expected string
+	c := &cobra.Command{
+		Use:   "plan SRC",
+		Short: "Say what would be fused, what not, and why",
+		Long: `Plan reads the headers of a checkpoint and says which blocks it holds, what
+becomes of every key, and what is assumed that no key says.
+
+With --yaml it prints the plan as a file that --plan follows. Blocks that no family
+knows are named in such a file by hand:
+
+  blocks:
+    - module: .
+      make:
+        fused: conv(conv3x3) + conv(conv1x1) + x`,
+		Example: `  repfuse plan weights/
+  repfuse plan --expect deploy_keys.txt weights/
+  repfuse plan --yaml weights/ > plan.yaml && repfuse fuse --plan plan.yaml weights/ out/`,
+		Args: arguments(1, 1, "SRC"),
+		RunE: func(c *cobra.Command, args []string) error {
+			to, err := parseDType(dtype)
+			if err != nil {
+				return err
+			}
+			s, err := r.read(args[0])
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			if err := s.fusedAlready(); err != nil {
+				return err
+			}
+			items := s.plan.Items(to)
+			if err := printPlan(c.OutOrStdout(), c.ErrOrStderr(), s, items, style); err != nil {
+				return err
+			}
+			if expected == "" {
+				return nil
+			}
+			if err := expect(items, expected); err != nil {
+				printError(c.ErrOrStderr(), err)
+				return errNo
+			}
+			return nil
+		},
+	}
+	r.add(c)
+	c.Flags().BoolVar(&style.json, "json", false, "print everything as JSON")
+	c.Flags().BoolVar(&style.yaml, "yaml", false, "print the plan as a file that --plan follows")
+	c.Flags().BoolVarP(&style.verbose, "verbose", "v", false, "print every block's expression and every key")
+	c.Flags().StringVar(&dtype, "dtype", "", "`TYPE` that fuse would write")
+	c.Flags().StringVar(&expected, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
+	c.MarkFlagsMutuallyExclusive("json", "yaml")
+	return c
+}
+
+// planStyle is how a plan is printed.
+type planStyle struct{ json, yaml, verbose bool }
+
+// printPlan prints a plan to stdout and its notes to stderr.
+func printPlan(stdout, stderr io.Writer, s *source, items []plan.Item, style planStyle) error {
+	if style.json {
+		return printJSON(stdout, planReport(s, items))
+	}
+	printNotes(stderr, s)
+	if style.yaml {
+		_, err := stdout.Write(s.plan.File().YAML())
+		return err
+	}
+	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", s.Path, s.Format, count(len(s.Tensors), "tensor"), size(sourceBytes(s)))
+	if len(s.plan.Blocks) == 0 {
+		fmt.Fprintf(stdout, "already fused: %s\n", count(len(s.plan.Deployed), "block"))
+		return nil
+	}
+	for k := range s.plan.Blocks {
+		if k == 0 || s.plan.Blocks[k].Family != s.plan.Blocks[k-1].Family {
+			b := s.plan.Blocks[k]
+			fmt.Fprintf(stdout, "\n%s%s\n", b.Family, prefixed(" — ", b.Title))
+		}
+		printBlock(stdout, s, k, style.verbose)
+	}
+	fmt.Fprintln(stdout)
+	printFates(stdout, s, style.verbose)
+	fmt.Fprintf(stdout, "result   %s, %s\n", count(len(items), "tensor"), size(total(items)))
+	return nil
+}
+
+// printBlock is a line for each convolution of a block: where, what it was and what
+// the deploy model's layer has to be.
+func printBlock(w io.Writer, s *source, k int, verbose bool) {
+	b := s.plan.Blocks[k]
+	for _, o := range b.Outputs {
+		fmt.Fprintf(w, "  %-28s %s\n", strings.TrimSuffix(strings.TrimSuffix(o.Weight, "weight"), "."), layer(o))
+		if verbose {
+			for _, branch := range strings.Split(planFileText(o, b.Path), "\n") {
+				fmt.Fprintf(w, "    %s\n", branch)
+			}
+		}
+	}
+}
+
+// layer describes a deploy convolution in a line.
+func layer(o plan.Output) string {
+	f := o.Form
+	kernel := "linear"
+	if f.Rank() > 0 {
+		kernel = times(f.Kernel())
+	}
+	if f.Transposed {
+		kernel += " transposed"
+	}
+	s := fmt.Sprintf("%-7s %4d → %-4d", kernel, f.In, f.Out)
+	if f.Groups > 1 {
+		s += fmt.Sprintf(" groups %d", f.Groups)
+	}
+	if any := times(f.Dilation()); f.Rank() > 0 && strings.Trim(any, "1×") != "" {
+		s += " dilation " + any
+	}
+	if f.Rank() > 0 && !f.Transposed {
+		s += " padding " + times(f.Padding())
+	}
+	if o.Bias == "" {
+		s += " no bias"
+	}
+	return s
+}
+
+// printFates accounts for the keys that no block makes: kept ones counted by module.
+func printFates(w io.Writer, s *source, verbose bool) {
+	used, kept, dropped := 0, map[string]int{}, map[string]int{}
+	var keptOrder, dropOrder []string
+	for _, f := range s.plan.Fates {
+		switch f.Fate {
+		case plan.Fused:
+			used++
+		case plan.Kept:
+			name := f.NewKey
+			if at := strings.LastIndexByte(name, '.'); !verbose && at >= 0 {
+				name = name[:at]
+			}
+			if verbose && f.NewKey != f.Key {
+				name = f.Key + " as " + f.NewKey
+			}
+			if kept[name]++; kept[name] == 1 {
+				keptOrder = append(keptOrder, name)
+			}
+		case plan.Dropped:
+			if dropped[f.Why]++; dropped[f.Why] == 1 {
+				dropOrder = append(dropOrder, f.Why)
+			}
+		}
+	}
+	fmt.Fprintf(w, "fused    %s\n", count(used, "tensor"))
+	list := func(name string, order []string, n map[string]int) {
+		all := 0
+		for _, c := range n {
+			all += c
+		}
+		if all == 0 {
+			return
+		}
+		const most = 8
+		if !verbose && len(order) > most {
+			order = append(order[:most:most], fmt.Sprintf("… %d more", len(order)-most))
+		}
+		fmt.Fprintf(w, "%-8s %s: %s\n", name, count(all, "tensor"), strings.Join(order, ", "))
+	}
+	list("kept", keptOrder, kept)
+	list("dropped", dropOrder, dropped)
+}

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
+)
+
+func printJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+// printNotes prints what was assumed or is worth knowing.
+func printNotes(w io.Writer, s *source) {
+	for _, n := range s.Notes {
+		fmt.Fprintf(w, "note: %s: %s\n", s.Path, n)
+	}
+	for _, n := range s.plan.Notes {
+		fmt.Fprintf(w, "note: %s%s\n", n, bracketed(n.Hint))
+	}
+}
+
+func bracketed(s string) string {
+	if s == "" {
+		return ""
+	}
+	return " (" + s + ")"
+}
+
+func prefixed(prefix, s string) string {
+	if s == "" {
+		return ""
+	}
+	return prefix + s
+}
+
+// count is a number and a noun, in the plural where there are several.
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// size is a number of bytes for people, in powers of ten as disks are sold.
+func size(n int64) string {
+	switch {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1000*1000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	case n < 1000*1000*1000:
+		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+}
+
+func sourceBytes(s *source) int64 {
+	var n int64
+	for _, t := range s.Tensors {
+		n += t.Bytes()
+	}
+	return n
+}
+
+// times is extents as 3×3.
+func times(k []int) string {
+	s := make([]string, len(k))
+	for a, n := range k {
+		s[a] = strconv.Itoa(n)
+	}
+	return strings.Join(s, "×")
+}
+
+// familyCounts is "22 repvgg blocks, 3 conv-bn blocks" in the order found.
+func familyCounts(p *plan.Plan) string {
+	n := map[string]int{}
+	var order []string
+	for _, b := range p.Blocks {
+		if n[b.Family]++; n[b.Family] == 1 {
+			order = append(order, b.Family)
+		}
+	}
+	for k, name := range order {
+		order[k] = count(n[name], name+" block")
+	}
+	return strings.Join(order, ", ")
+}
+
+func planFileText(o plan.Output, module string) string { return family.Format(o.Expr, module) }

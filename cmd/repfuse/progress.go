@@ -1,0 +1,64 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// progress is a line on a terminal for work that takes over a second; elsewhere it
+// is nothing.
+type progress struct {
+	w    io.Writer
+	verb string
+	all  int64
+	done atomic.Int64
+	stop chan struct{}
+	over chan struct{}
+}
+
+func newProgress(w io.Writer, quiet bool, verb string, all int64) *progress {
+	p := &progress{w: w, verb: verb, all: max(all, 1)}
+	f, ok := w.(*os.File)
+	if quiet || !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
+		return p
+	}
+	p.stop, p.over = make(chan struct{}), make(chan struct{})
+	go p.show()
+	return p
+}
+
+// tell sets how much is done; it costs one store.
+func (p *progress) tell(done int64) { p.done.Store(done) }
+
+func (p *progress) show() {
+	defer close(p.over)
+	select {
+	case <-p.stop:
+		return
+	case <-time.After(time.Second):
+	}
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		fmt.Fprintf(p.w, "\r%s %3d%% of %s ", p.verb, 100*p.done.Load()/p.all, size(p.all))
+		select {
+		case <-p.stop:
+			fmt.Fprint(p.w, "\r\x1b[K")
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// end takes the line away.
+func (p *progress) end() {
+	if p.stop != nil {
+		close(p.stop)
+		<-p.over
+	}
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+// version is set by the linker for a release.
+var version = ""
+
+func versionText() string {
+	info, ok := debug.ReadBuildInfo()
+	if version != "" || !ok {
+		return version
+	}
+	v := info.Main.Version
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if v == "" || v == "(devel)" {
+		v = "devel"
+		if rev := settings["vcs.revision"]; len(rev) >= 12 {
+			v += " " + rev[:12]
+		}
+	}
+	return v
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "repfuse",
+		Short: "Fuse re-parameterized network weights on disk, and prove that nothing changed",
+		Long: `repfuse reads the weights of a network that was trained with parallel branches
+(RepVGG, MobileOne, DBB, FastViT, YOLO, ECBSR …), merges each block into one kernel
+and bias, writes what the deploy model loads, and proves that nothing changed.
+No Python, no model class.
+
+Batch norms are fused by their running statistics, as in eval mode.`,
+		Example: `  repfuse plan weights/              what would be fused, and what not
+  repfuse fuse weights/ out/         fuse it
+  repfuse verify                     run both forms of weights/ and out/
+
+  repfuse fuse model.pth fused.safetensors && repfuse verify model.pth fused.safetensors
+
+Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it.`,
+		Version:       versionText(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.SetVersionTemplate("repfuse {{.Version}}\n")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return withHint(err, "%s --help", c.CommandPath())
+	})
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(newFuse(), newPlan(), newFamilies(), newConvert(), newExporter())
+	return root
+}
+
+// arguments accepts from least to most arguments, naming what is wanted.
+func arguments(least, most int, want string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) >= least && len(args) <= most {
+			return nil
+		}
+		return withHint(fmt.Errorf("%s: %d arguments, want %s", c.Name(), len(args), want), "%s --help", c.CommandPath())
+	}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"repfuse/internal/checkpoint"
+	"repfuse/internal/family"
+	"repfuse/internal/hint"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+func withHint(err error, format string, args ...any) error { return hint.Add(err, format, args...) }
+
+// recognition is the flags that say what a checkpoint's keys do not.
+type recognition struct {
+	eps, identity, sets, choices, files []string
+	planFile, prefix                    string
+	bfloat16                            bool
+	state                               string
+}
+
+func (r *recognition) add(c *cobra.Command) {
+	f := c.Flags()
+	f.StringArrayVar(&r.eps, "eps", nil, "`[GLOB=]E` added to the variance by batch norms, where no fact says it")
+	f.StringArrayVar(&r.identity, "identity", nil, "`[GLOB=]yes|no`: whether blocks add their input, where no key says it")
+	f.StringArrayVar(&r.sets, "set", nil, "`[GLOB=]NAME=VALUE`: answer another question that no key answers")
+	f.StringArrayVar(&r.choices, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves them as they are")
+	f.StringArrayVar(&r.files, "families", nil, "`FILE` of declarations beside the built-in ones")
+	f.StringVar(&r.planFile, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
+	f.StringVar(&r.prefix, "prefix", "", "`PREFIX` that is taken off every key (module. is by itself)")
+	f.BoolVar(&r.bfloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
+	f.StringVar(&r.state, "state", "", "`NAME` of the dict to read of a file that holds several")
+	for _, name := range []string{"families", "plan"} {
+		if err := c.MarkFlagFilename(name, "yaml", "yml"); err != nil {
+			panic(err) // a flag that the lines above do not declare
+		}
+	}
+}
+
+// given reports whether any of the flags that decide what is recognised was used.
+func (r *recognition) given() bool {
+	return len(r.eps)+len(r.identity)+len(r.sets)+len(r.choices)+len(r.files) > 0 || r.planFile != "" || r.prefix != ""
+}
+
+// source is a checkpoint and its plan.
+type source struct {
+	*checkpoint.Checkpoint
+	plan *plan.Plan
+}
+
+func (r *recognition) open(path string) (*checkpoint.Checkpoint, error) {
+	return checkpoint.Open(path, checkpoint.Options{BFloat16: r.bfloat16, State: r.state})
+}
+
+// read opens a checkpoint and plans it.
+func (r *recognition) read(path string) (*source, error) {
+	c, err := r.open(path)
+	if err != nil {
+		return nil, err
+	}
+	p, err := r.plan(c)
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return &source{c, p}, nil
+}
+
+func (r *recognition) plan(c *checkpoint.Checkpoint) (*plan.Plan, error) {
+	o := plan.Options{Facts: c.Facts, Choices: r.choices, Prefix: r.prefix, Sets: r.answers()}
+	var err error
+	if o.Families, err = r.families(); err != nil {
+		return nil, err
+	}
+	if r.planFile != "" {
+		text, err := os.ReadFile(r.planFile)
+		if err != nil {
+			return nil, err
+		}
+		if o.File, err = plan.ReadFile(r.planFile, text); err != nil {
+			return nil, err
+		}
+	}
+	return plan.New(c.Tensors, o)
+}
+
+// answers is all settings in one form: --eps and --identity are short for --set.
+func (r *recognition) answers() []string {
+	all := append([]string{}, r.sets...)
+	short := func(name string, list []string) {
+		for _, s := range list {
+			if at := strings.LastIndexByte(s, '='); at >= 0 {
+				s = s[:at+1] + name + "=" + s[at+1:]
+			} else {
+				s = name + "=" + s
+			}
+			all = append(all, s)
+		}
+	}
+	short("eps", r.eps)
+	short("identity", r.identity)
+	return all
+}
+
+// families is the built-in families and those of the user's files.
+func (r *recognition) families() (*family.Set, error) {
+	set, err := family.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range r.files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		list, err := family.Load(file, text)
+		if err != nil {
+			return nil, err
+		}
+		if err := set.Add(list...); err != nil {
+			return nil, err
+		}
+	}
+	return set, nil
+}
+
+// nothing is the error for a checkpoint in which no block was found and that does
+// not look fused either.
+func (s *source) nothing() error {
+	if len(s.plan.Blocks) > 0 || len(s.plan.Deployed) > 0 {
+		return nil
+	}
+	return withHint(fmt.Errorf("%s: no block recognised among its %d tensors", s.Path, len(s.Tensors)),
+		"repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
+}
+
+// parseDType reads --dtype; "" is Invalid, which leaves every type as it is.
+func parseDType(name string) (tensor.Type, error) {
+	if name == "" {
+		return tensor.Invalid, nil
+	}
+	t, err := tensor.ParseType(map[string]string{"f16": "float16", "half": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"}[name])
+	if err != nil {
+		t, err = tensor.ParseType(name)
+	}
+	if err != nil || !t.IsFloat() {
+		return tensor.Invalid, fmt.Errorf("--dtype %s, want float16, bfloat16, float32 or float64", name)
+	}
+	return t, nil
+}

@@ -1,0 +1,126 @@
+package stream
+
+import (
+	"fmt"
+	"math"
+
+	"repfuse/internal/fuse"
+	"repfuse/internal/tensor"
+)
+
+// hand is what one goroutine works with: its buffers, and what it has open.
+type hand struct {
+	run    *run
+	in     []byte
+	out    []byte
+	floats []float64
+
+	item int // of data
+	data tensor.Data
+
+	fused  *fuse.Fused // of worker
+	worker *fuse.Worker
+}
+
+func (h *hand) close() {
+	if h.data != nil {
+		h.data.Close()
+		h.data = nil
+	}
+	if h.worker != nil {
+		h.worker.Close()
+		h.worker = nil
+	}
+}
+
+func (h *hand) do(t task) error {
+	if t.fused == nil {
+		return h.copy(t)
+	}
+	return h.fuse(t)
+}
+
+// buffer is b with n bytes, kept for the next time.
+func buffer(b *[]byte, n int) []byte {
+	if cap(*b) < n {
+		*b = make([]byte, n)
+	}
+	return (*b)[:n]
+}
+
+// copy moves a piece of a kept tensor, changing its element type where that is
+// asked for.
+func (h *hand) copy(t task) error {
+	it := &h.run.items[t.item]
+	if h.data == nil || h.item != t.item {
+		h.close()
+		d, err := it.Kept.Open()
+		if err != nil {
+			return fmt.Errorf("%s: %w", it.Kept.Key, err)
+		}
+		h.data, h.item = d, t.item
+	}
+	b := buffer(&h.in, t.to-t.from)
+	if err := tensor.ReadFull(h.data, b, int64(t.from)); err != nil {
+		return fmt.Errorf("%s: %w", it.Kept.Key, err)
+	}
+	off := int64(t.from)
+	if it.Type != it.Kept.Type {
+		first := t.from / it.Kept.Type.Size()
+		var err error
+		if b, err = h.convert(b, it.Kept.Type, it.Type, first); err != nil {
+			return fmt.Errorf("%s%w", it.Kept.Key, err)
+		}
+		off = int64(first * it.Type.Size())
+	}
+	return h.run.put(t.item, b, off)
+}
+
+// convert rounds elements to another type. A finite element that becomes infinite
+// is an error.
+func (h *hand) convert(b []byte, from, to tensor.Type, first int) ([]byte, error) {
+	n := len(b) / from.Size()
+	if cap(h.floats) < n {
+		h.floats = make([]float64, n)
+	}
+	v := h.floats[:n]
+	tensor.Decode(v, b, from)
+	out := buffer(&h.out, n*to.Size())
+	tensor.Encode(out, v, to)
+	if to.Size() >= from.Size() {
+		return out, nil
+	}
+	limit := tensor.Max(to) + tensor.Ulp(tensor.Max(to), to)/2
+	for k, x := range v {
+		if math.Abs(x) >= limit && !math.IsInf(x, 0) {
+			return nil, fmt.Errorf("[%d] is %g, want at most %g as %s holds", first+k, x, tensor.Max(to), to)
+		}
+	}
+	return out, nil
+}
+
+// fuse makes rows of a kernel, or a bias.
+func (h *hand) fuse(t task) error {
+	it := &h.run.items[t.item]
+	if it.IsBias {
+		b := buffer(&h.out, int(it.Bytes()))
+		small, err := t.fused.Bias(b)
+		if err != nil {
+			return fmt.Errorf("%s: %w", it.Key, err)
+		}
+		h.run.small(t.item, small)
+		return h.run.put(t.item, b, 0)
+	}
+	if h.fused != t.fused || h.worker == nil {
+		h.close()
+		h.worker, h.fused = t.fused.NewWorker(), t.fused
+	}
+	row := it.Bytes() / int64(it.Shape[0])
+	b := buffer(&h.out, int(row)*(t.to-t.from))
+	before := h.worker.Small
+	if err := h.worker.Kernel(b, t.from, t.to); err != nil {
+		return fmt.Errorf("%s: %w", it.Key, err)
+	}
+	h.run.small(t.item, h.worker.Small-before)
+	return h.run.put(t.item, b, int64(t.from)*row)
+}

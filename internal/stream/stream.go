@@ -1,0 +1,178 @@
+// Package stream carries out a plan: tensors that are kept are copied, blocks are
+// fused, in pieces through small buffers that are used again, so that memory does not
+// grow with the model and every byte is read once and written once.
+package stream
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"repfuse/internal/fuse"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// Options say how a plan is carried out.
+type Options struct {
+	// Jobs is how many goroutines work; 0 is two for each processor, since half of them
+	// wait for the kernel to take their bytes.
+	Jobs int
+	// Piece is how many bytes are moved at a time; 0 is 256 KiB, which stays in a
+	// processor's own cache together with what it is made of.
+	Piece int
+	// Progress is told the bytes written so far, by any of the goroutines.
+	Progress func(bytes int64)
+}
+
+// Result is what was written.
+type Result struct {
+	Bytes int64
+	// CRC is the CRC-32 (IEEE) of each item's bytes.
+	CRC []uint32
+	// Small is how many fused elements of each item became subnormal, or zero, though
+	// the real value is not.
+	Small []int64
+}
+
+const defaultPiece = 256 << 10
+
+// Run writes the items of a plan to w, one after the other as the goroutines come to
+// them. The bytes do not depend on Jobs. It stops at the first error and when the
+// context ends.
+func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*Result, error) {
+	if o.Jobs <= 0 {
+		o.Jobs = 2 * runtime.GOMAXPROCS(0)
+	}
+	if o.Piece <= 0 {
+		o.Piece = defaultPiece
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)),
+		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
+	queue := make(chan task)
+	go func() {
+		defer close(queue)
+		if err := r.feed(queue); err != nil {
+			stop(err)
+		}
+	}()
+	var workers sync.WaitGroup
+	for range o.Jobs {
+		workers.Go(func() {
+			h := &hand{run: r}
+			defer h.close()
+			for t := range queue {
+				if ctx.Err() != nil {
+					continue
+				}
+				if err := h.do(t); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	r.result.Bytes = r.written.Load()
+	return r.result, nil
+}
+
+type run struct {
+	items   []plan.Item
+	w       tensor.Writer
+	o       Options
+	ctx     context.Context
+	parts   []parts
+	written atomic.Int64
+	result  *Result
+}
+
+// task is a range of one item: bytes of a kept tensor, rows of a kernel, or a bias.
+type task struct {
+	item     int
+	from, to int
+	fused    *fuse.Fused // nil where the tensor is kept
+}
+
+// feed queues the tasks of all items in their order, so that few blocks and few
+// files are open at a time.
+func (r *run) feed(queue chan<- task) error {
+	var fused *fuse.Fused
+	var of *plan.Output
+	for k := range r.items {
+		it := &r.items[k]
+		if it.Kept != nil {
+			if err := r.send(queue, k, int(it.Kept.Bytes()), r.keptPiece(it), nil); err != nil {
+				return err
+			}
+			continue
+		}
+		if it.Output != of {
+			f, err := fuse.New(it.Expr, it.Type)
+			if err != nil {
+				return fmt.Errorf("%s: %w", it.Key, err)
+			}
+			fused, of = f, it.Output
+		}
+		rows, piece := 1, 1
+		if !it.IsBias {
+			rows = it.Shape[0]
+			piece = fused.RowsPerBlock(r.o.Piece)
+		}
+		if err := r.send(queue, k, rows, piece, fused); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keptPiece is how many source bytes of a kept tensor make a piece: whole elements.
+func (r *run) keptPiece(it *plan.Item) int {
+	size := max(it.Kept.Type.Size(), it.Type.Size())
+	return r.o.Piece / size * it.Kept.Type.Size()
+}
+
+func (r *run) send(queue chan<- task, item, n, piece int, f *fuse.Fused) error {
+	r.parts[item].left.Store(int64(max(1, (n+piece-1)/piece)))
+	for from := 0; from == 0 || from < n; from += piece {
+		select {
+		case queue <- task{item, from, min(from+piece, n), f}:
+		case <-r.ctx.Done():
+			return context.Cause(r.ctx)
+		}
+	}
+	return nil
+}
+
+// small counts elements that lost bits below the smallest normal number.
+func (r *run) small(item, n int) { atomic.AddInt64(&r.result.Small[item], int64(n)) }
+
+// put writes a finished piece and, where it was the item's last, says so.
+func (r *run) put(item int, b []byte, off int64) error {
+	if len(b) > 0 {
+		if err := r.w.WriteAt(item, b, off); err != nil {
+			return fmt.Errorf("%s: %w", r.items[item].Key, err)
+		}
+	}
+	total := r.written.Add(int64(len(b)))
+	if r.o.Progress != nil {
+		r.o.Progress(total)
+	}
+	p := &r.parts[item]
+	p.add(b, off)
+	if p.left.Add(-1) > 0 {
+		return nil
+	}
+	crc := p.crc()
+	r.result.CRC[item] = crc
+	if err := r.w.Done(item, crc); err != nil {
+		return fmt.Errorf("%s: %w", r.items[item].Key, err)
+	}
+	return nil
+}
