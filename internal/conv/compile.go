@@ -11,6 +11,8 @@ import (
 type compiler[T element] struct {
 	f      frame
 	image  box
+	begin  []int // of each row of the image in a plane
+	length int   // of a row
 	lanes  int
 	jobs   int
 	worker func() *worker[T]
@@ -38,15 +40,14 @@ func (c *compiler[T]) store(image Map) *stored[T] {
 
 // copyOut takes the image's box out of planes.
 func (c *compiler[T]) copyOut(dst []float64, planes []T, channels int) {
-	k := 0
 	for i := range channels {
-		plane := planes[i*c.f.plane:]
-		rows(c.image.lo, c.image.size, func(p []int, n int) {
-			for _, v := range plane[c.f.index(p):][:n] {
-				dst[k] = float64(v)
-				k++
+		for _, begin := range c.begin {
+			row := dst[:c.length]
+			for k, v := range planes[i*c.f.plane+begin:][:c.length] {
+				row[k] = float64(v)
 			}
-		})
+			dst = dst[c.length:]
+		}
 	}
 }
 
@@ -73,7 +74,7 @@ func (c *compiler[T]) compile(n *node, in source[T], out box) (source[T], error)
 	case op.Select:
 		return &selected[T]{in, e.From}, nil
 	case op.Window:
-		return &windowed[T]{in, c.f, c.image}, nil
+		return &windowed[T]{in, c.f.plane, c.begin, c.length}, nil
 	case op.AvgPool:
 		return c.pool(n, e, in, out), nil
 	case op.Conv:

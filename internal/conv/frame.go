@@ -41,6 +41,14 @@ func (f frame) shift(at []int) int {
 // index is the place of p in a plane.
 func (f frame) index(p []int) int { return f.shift(p) - f.shift(f.lo) }
 
+// lines is where the rows of a box begin in a plane, and how long they are.
+func (f frame) lines(b box) (begin []int, length int) {
+	rows(b.lo, b.size, func(p []int, n int) {
+		begin, length = append(begin, f.index(p)), n
+	})
+	return begin, length
+}
+
 // span is a box as a stretch of the plane: where it begins, and how many elements
 // there are from its first to its last.
 func (f frame) span(b box) (first, n int) {

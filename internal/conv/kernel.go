@@ -1,7 +1,9 @@
 package conv
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/op"
@@ -51,28 +53,40 @@ func (k *kernel[T]) failed(err error) error {
 	return fmt.Errorf("%s: %w", k.of.Key, err)
 }
 
-// decode turns n elements of what rows read, from element at on, into T.
+// decode turns elements of what rows read, from element at on, into T.
 func (k *kernel[T]) decode(w *worker[T], dst []T, at int) {
 	size := k.of.Type.Size()
 	src := w.raw[at*size : (at+len(dst))*size]
-	if dst, ok := any(dst).([]float64); ok {
+	switch dst := any(dst).(type) {
+	case []float64:
 		decode(dst, src, k.of.Type)
-		return
-	}
-	w.wide = grown(w.wide, len(dst))
-	decode(w.wide, src, k.of.Type)
-	for i, v := range w.wide {
-		dst[i] = T(v)
+	case []float32:
+		if k.of.Type == tensor.F32 {
+			for i := range dst {
+				dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+			}
+			return
+		}
+		w.wide = grown(w.wide, len(dst))
+		decode(w.wide, src, k.of.Type)
+		for i, v := range w.wide {
+			dst[i] = float32(v)
+		}
 	}
 }
 
 // decode is tensor.Decode, by the fast pass where there is one: 1·x is x.
 func decode(dst []float64, src []byte, t tensor.Type) {
-	if t == tensor.F32 {
+	switch t {
+	case tensor.F32:
 		micro.ScaleF32(dst, src, 1)
-		return
+	case tensor.F16:
+		micro.ScaleF16(dst, src, 1)
+	case tensor.BF16:
+		micro.ScaleBF16(dst, src, 1)
+	default:
+		tensor.Decode(dst, src, t)
 	}
-	tensor.Decode(dst, src, t)
 }
 
 // dense is a convolution whose output channels look at several input channels.

@@ -137,6 +137,7 @@ func prepare[T element](r *Runner, n *node, image Map, jobs int, taps tapsFunc[T
 		f: newFrame(whole.lo, whole.size, lanes), image: out, lanes: lanes, jobs: jobs, opened: &r.opened,
 		worker: func() *worker[T] { return &worker[T]{taps: taps} },
 	}
+	c.begin, c.length = c.f.lines(out)
 	s, err := c.compile(n, c.store(image), out)
 	if err != nil {
 		return nil, err

@@ -112,25 +112,26 @@ func (s *selected[T]) rows(w *worker[T], a, b int, dst []T) error {
 	return s.in.rows(w, a+s.from, b+s.from, dst)
 }
 
-// windowed is a source with zeros outside the image.
+// windowed is a source with zeros outside the image, whose rows begin at begin.
 type windowed[T element] struct {
-	in    source[T]
-	f     frame
-	image box
+	in     source[T]
+	plane  int
+	begin  []int
+	length int
 }
 
 func (s *windowed[T]) rows(w *worker[T], a, b int, dst []T) error {
-	full := w.take((b - a) * s.f.plane)
+	full := w.take((b - a) * s.plane)
 	defer w.give(full)
 	if err := s.in.rows(w, a, b, full); err != nil {
 		return err
 	}
-	clear(dst[:(b-a)*s.f.plane])
+	clear(dst[:(b-a)*s.plane])
 	for c := range b - a {
-		rows(s.image.lo, s.image.size, func(p []int, n int) {
-			at := c*s.f.plane + s.f.index(p)
-			copy(dst[at:at+n], full[at:])
-		})
+		for _, begin := range s.begin {
+			at := c*s.plane + begin
+			copy(dst[at:at+s.length], full[at:])
+		}
 	}
 	return nil
 }
