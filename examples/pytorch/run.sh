@@ -20,8 +20,8 @@ trap 'rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
 export PYTHONPATH="$work:$here" PYTHONDONTWRITEBYTECODE=1
 
-"$repfuse" exporter >"$work/exporter.py"
-"$repfuse" exporter --load >"$work/loader.py"
+"$repfuse" exporter >"$work/export.py"
+"$repfuse" exporter --load >"$work/load.py"
 
 # pipeline MODEL [FLAG...]: the flags are for repfuse fuse.
 pipeline() {

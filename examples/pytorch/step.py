@@ -9,8 +9,8 @@ import sys
 import torch
 from torch import nn
 
-import exporter
-import loader
+import export
+import load
 from models import MODELS
 
 SEED = 20210111
@@ -33,9 +33,9 @@ def trained(name):
     return model.eval()
 
 
-def export(name, directory):
+def save(name, directory):
     model = trained(name)
-    exporter.export(model, directory)
+    export.export(model, directory)
     state = model.state_dict()
     size = sum(t.numel() * t.element_size() for t in state.values())
     print("exported %d tensors, %s bytes, to %s" % (len(state), format(size, ","), directory))
@@ -43,7 +43,7 @@ def export(name, directory):
 
 def compare(name, directory):
     train, deploy = trained(name), MODELS[name][1]().eval()
-    loader.load(deploy, directory)  # strict: no key missing, none too many
+    load.load(deploy, directory)  # strict: no key missing, none too many
     print("load_state_dict(strict=True): %d tensors" % len(deploy.state_dict()))
     x = torch.randn(IMAGES, *MODELS[name][2])
     same = True
@@ -85,7 +85,7 @@ def main():
         sys.exit("usage: step.py export|compare %s DIR" % "|".join(MODELS))
     step, name, directory = sys.argv[1:]
     if step == "export":
-        export(name, directory)
+        save(name, directory)
     elif not compare(name, directory):
         sys.exit(1)
 

@@ -1,9 +1,9 @@
-"""Exports a PyTorch model for repfuse.
+"""Exports a PyTorch model for repfuse. This is what `repfuse exporter > export.py` prints.
 
-    from exporter import export
-    export(model, "weights")                        # KEY.npy for every entry, and modules.json
+    import export
+    export.export(model, "weights")                   # KEY.npy for every entry, and modules.json
 
-    python3 exporter.py CHECKPOINT.pth weights [KEY]    # a file that holds a state_dict (under KEY)
+    python3 export.py CHECKPOINT.pth weights [KEY]    # a file that holds a state_dict (under KEY)
 
 Every entry of model.state_dict() becomes one KEY.npy, as np.save writes it.
 modules.json holds what keys cannot say and fusing depends on: for every module its

@@ -1,7 +1,8 @@
-"""Loads what repfuse wrote into a PyTorch model.
+"""Loads what repfuse wrote into a PyTorch model. This is what
+`repfuse exporter --load > load.py` prints.
 
-    from loader import load
-    load(deploy_model, "out")       # every key must be there and none too many
+    import load
+    load.load(deploy_model, "out")       # every key must be there and none too many
 """
 import os
 
