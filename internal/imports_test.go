@@ -35,6 +35,10 @@ var mayImport = map[string]string{
 	"plan":        "family op tensor facts",
 	"verify":      "plan conv op tensor",
 	"certify":     "plan fuse op tensor",
+	"stream":      "plan fuse tensor",
+	"record":      "plan checkpoint",
+	"health":      "tensor",
+	"micro/gen":   "",
 
 	// For tests only.
 	"golden":    "tensor facts",
