@@ -1,0 +1,124 @@
+package npy
+
+import (
+	"fmt"
+	"hash/crc32"
+	"math"
+	"os"
+	"strings"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"repfuse/internal/tensor"
+)
+
+// CreateZip makes a writer of a .npz file, which must not be there, as numpy.savez
+// writes it: members KEY.npy, stored, each with the zip64 extra, in the order of specs, dated
+// 1980. All offsets are known before the first byte is written.
+func CreateZip(path string, specs []tensor.Spec) (tensor.Writer, error) {
+	w := &zipWriter{members: make([]zipMember, len(specs))}
+	keys := make(map[string]bool, len(specs))
+	for i, s := range specs {
+		if keys[s.Key] {
+			return nil, fmt.Errorf("key %s twice", s.Key)
+		}
+		keys[s.Key] = true
+		if err := w.members[i].plan(s, w.end); err != nil {
+			return nil, err
+		}
+		w.end = w.members[i].data + s.Bytes()
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	w.f = f
+	return w, nil
+}
+
+type zipWriter struct {
+	f       *os.File
+	members []zipMember
+	end     int64 // of the last member
+}
+
+// zipMember is one array: local header, .npy header, elements.
+type zipMember struct {
+	spec   tensor.Spec
+	header []byte // of the .npy file
+	start  int64  // of the local header in the file
+	data   int64  // of the elements in the file
+	size   int64  // of the .npy file
+
+	written atomic.Int64
+	done    atomic.Bool
+	crc     uint32 // of the .npy file, once done
+}
+
+// plan lays the member out from byte start on.
+func (m *zipMember) plan(s tensor.Spec, start int64) (err error) {
+	name := s.Key + Ext
+	switch {
+	case s.Key == "" || !utf8.ValidString(name) || strings.Contains(name, "\x00"):
+		return fmt.Errorf("key %q cannot be the name of a member", s.Key)
+	case len(name) > math.MaxUint16:
+		return fmt.Errorf("key of %d bytes cannot be the name of a member, want at most %d", len(s.Key), math.MaxUint16-len(Ext))
+	}
+	if err := checkSpec(s); err != nil {
+		return err
+	}
+	const headers = 1 << 20 // more than any have
+	if s.Bytes() > math.MaxInt64-headers-start {
+		return fmt.Errorf("%s: the file would have more bytes than an int64 counts", s.Key)
+	}
+	m.spec, m.start = s, start
+	m.header, err = AppendHeader(nil, s.Type, s.Shape)
+	m.size = int64(len(m.header)) + s.Bytes()
+	m.data = start + localSize + int64(len(name)+len(m.header))
+	return err
+}
+
+// WriteAt stores p at byte off of tensor i.
+func (w *zipWriter) WriteAt(i int, p []byte, off int64) error {
+	m := &w.members[i]
+	if err := within(m.spec, p, off); err != nil {
+		return err
+	}
+	if m.done.Load() {
+		return fmt.Errorf("%s: %w", m.spec.Key, os.ErrClosed)
+	}
+	if _, err := w.f.WriteAt(p, m.data+off); err != nil {
+		return err
+	}
+	m.written.Add(int64(len(p)))
+	return nil
+}
+
+// Done writes the headers of tensor i, which hold the CRC.
+func (w *zipWriter) Done(i int, crc uint32) error {
+	m := &w.members[i]
+	if err := whole(m.spec, m.written.Load()); err != nil {
+		return err
+	}
+	if m.done.Swap(true) {
+		return fmt.Errorf("%s: %w", m.spec.Key, os.ErrClosed)
+	}
+	m.crc = combineCRC(crc32.ChecksumIEEE(m.header), crc, m.spec.Bytes())
+	_, err := w.f.WriteAt(append(m.local(), m.header...), m.start)
+	return err
+}
+
+// Close writes the directory. A tensor that is not done is an error.
+func (w *zipWriter) Close() error {
+	for i := range w.members {
+		if m := &w.members[i]; !m.done.Load() {
+			w.f.Close()
+			return fmt.Errorf("%s was not written to its end", m.spec.Key)
+		}
+	}
+	_, err := w.f.WriteAt(w.directory(), w.end)
+	if e := w.f.Close(); err == nil {
+		err = e
+	}
+	return err
+}

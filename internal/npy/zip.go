@@ -1,0 +1,168 @@
+package npy
+
+import (
+	"archive/zip"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"repfuse/internal/tensor"
+)
+
+// maxRatio is how many bytes deflate can make of one at most (RFC 1951: a match of
+// 258 bytes in two bits). A member that claims more lies about its size.
+const maxRatio = 1032
+
+// OpenZip finds the arrays in a .npz file: member KEY.npy has the key KEY, slashes
+// and all. Headers alone are read. Stored members are read where they lie, after
+// their CRC was checked once; deflated ones are in memory while they are open. The
+// file stays open until Close.
+func OpenZip(path string, o Options) (*Set, error) {
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
+		return nil, fmt.Errorf("%s, want a regular file", info.Mode().Type())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	set := &Set{close: f.Close}
+	if err := set.readZip(f, o); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return set, nil
+}
+
+func (s *Set) readZip(f *os.File, o Options) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	r, err := zip.NewReader(f, info.Size())
+	if err != nil {
+		return err
+	}
+	met := map[string]bool{}
+	for _, z := range r.File {
+		key, ok := strings.CutSuffix(z.Name, Ext)
+		switch {
+		case strings.HasSuffix(z.Name, "/"):
+			continue
+		case !ok:
+			s.Others = append(s.Others, z.Name)
+			continue
+		case met[key]:
+			return fmt.Errorf("member %s twice", z.Name)
+		}
+		met[key] = true
+		t, err := openMember(f, info.Size(), z, o)
+		if err != nil {
+			return fmt.Errorf("%s: %w", z.Name, err)
+		}
+		s.Tensors = append(s.Tensors, tensor.Named{Key: key, Tensor: t})
+	}
+	s.sort()
+	return nil
+}
+
+// openMember reads the header of one member of a file of the given size.
+func openMember(f *os.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
+	const encrypted = 1
+	switch {
+	case z.Flags&encrypted != 0:
+		return tensor.Tensor{}, fmt.Errorf("encrypted, want stored or deflated")
+	case z.Method == zip.Store:
+		return openStored(f, size, z, o)
+	case z.Method == zip.Deflate:
+		return openDeflated(z, o)
+	}
+	return tensor.Tensor{}, fmt.Errorf("compressed by method %d, want stored (0) or deflated (8)", z.Method)
+}
+
+func openStored(f *os.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
+	if z.CompressedSize64 != z.UncompressedSize64 {
+		return tensor.Tensor{}, fmt.Errorf("stored in %d bytes, want its size %d", z.CompressedSize64, z.UncompressedSize64)
+	}
+	off, err := z.DataOffset()
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	if z.UncompressedSize64 > uint64(size-off) {
+		return tensor.Tensor{}, fmt.Errorf("%d bytes at %d, want them within the file's %d", z.UncompressedSize64, off, size)
+	}
+	n := int64(z.UncompressedSize64)
+	h, err := ReadHeader(io.NewSectionReader(f, off, n), n, o)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	h.Offset += off
+	check := sync.OnceValue(func() error { return checkCRC(io.NewSectionReader(f, off, n), z.CRC32) })
+	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
+		if err := check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", z.Name, err)
+		}
+		return h.elements(f, io.NopCloser(nil)), nil
+	}}, nil
+}
+
+// checkCRC holds the bytes of r against their CRC-32.
+func checkCRC(r *io.SectionReader, want uint32) error {
+	sum := crc32.NewIEEE()
+	n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(windowBytes, r.Size()+1)))
+	switch {
+	case err != nil:
+		return err
+	case n != r.Size():
+		return tensor.ErrShort
+	case sum.Sum32() != want:
+		return fmt.Errorf("CRC-32 %08x, want %08x: the file is damaged", sum.Sum32(), want)
+	}
+	return nil
+}
+
+func openDeflated(z *zip.File, o Options) (tensor.Tensor, error) {
+	if z.UncompressedSize64/maxRatio > z.CompressedSize64 {
+		return tensor.Tensor{}, fmt.Errorf("%d bytes deflated to %d, want at least one for %d", z.UncompressedSize64, z.CompressedSize64, maxRatio)
+	}
+	r, err := z.Open()
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	defer r.Close()
+	h, err := ReadHeader(&prefix{r: r}, int64(z.UncompressedSize64), o)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	d := &deflated{file: z}
+	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
+		b, err := d.open()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", z.Name, err)
+		}
+		return h.elements(b, b), nil
+	}}, nil
+}
+
+// prefix gives random access to the beginning of a stream, as far as it is asked for.
+type prefix struct {
+	r   io.Reader
+	buf []byte
+}
+
+// ReadAt reads the stream up to the end of p, if it was not read that far.
+func (p *prefix) ReadAt(b []byte, off int64) (int, error) {
+	if more := off + int64(len(b)) - int64(len(p.buf)); more > 0 {
+		next := make([]byte, more)
+		n, err := io.ReadFull(p.r, next)
+		p.buf = append(p.buf, next[:n]...)
+		if err != nil {
+			return 0, fmt.Errorf("inflating its header: %w", err)
+		}
+	}
+	return copy(b, p.buf[off:]), nil
+}
