@@ -1,0 +1,88 @@
+package pth
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync/atomic"
+
+	"repfuse/internal/tensor"
+)
+
+// writer writes a zip archive whose records have their places from the start, so
+// that the elements can come in any order.
+type writer struct {
+	f     *os.File
+	specs []tensor.Spec
+	plan  *plan
+	first int // the record of tensor 0
+	wrote []atomic.Int64
+	crc   []atomic.Uint32
+	done  []atomic.Bool
+}
+
+// Create makes a file at path, which must not be there, that holds a state dict of
+// the tensors of specs in their order, as torch.save writes it. root is the name of the
+// folder in the archive; torch.save takes the file's name without its extension. The
+// bytes of the file follow from root, specs and the tensors alone.
+func Create(path, root string, specs []tensor.Spec) (tensor.Writer, error) {
+	pkl, err := stateDict(specs)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	w := &writer{specs: specs, wrote: make([]atomic.Int64, len(specs)), crc: make([]atomic.Uint32, len(specs)), done: make([]atomic.Bool, len(specs))}
+	w.plan, w.first, err = archivePlan(root, pkl, specs)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if w.f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// archivePlan lays out the records that torch.save writes, in its order.
+func archivePlan(root string, pkl []byte, specs []tensor.Spec) (p *plan, first int, err error) {
+	p = &plan{root: root}
+	p.add("data.pkl", int64(len(pkl)), pkl)
+	p.add("byteorder", 6, []byte("little"))
+	first = len(p.records)
+	for i, s := range specs {
+		p.add(fmt.Sprintf("data/%d", i), s.Bytes(), nil)
+	}
+	p.add("version", 2, []byte("3\n"))
+	return p, first, p.check()
+}
+
+// WriteAt stores p at byte off of tensor i.
+func (w *writer) WriteAt(i int, p []byte, off int64) error {
+	s := w.specs[i]
+	if off < 0 || off > s.Bytes()-int64(len(p)) {
+		return fmt.Errorf("%s: write of %d bytes at %d, want them within its %d", s.Key, len(p), off, s.Bytes())
+	}
+	n, err := w.f.WriteAt(p, w.plan.records[w.first+i].data+off)
+	w.wrote[i].Add(int64(n))
+	return err
+}
+
+// Done says that tensor i is whole and what the CRC-32 of its bytes is, which goes
+// into the archive.
+func (w *writer) Done(i int, crc uint32) error {
+	if n, want := w.wrote[i].Load(), w.specs[i].Bytes(); n < want {
+		return fmt.Errorf("%s: %d bytes written, want %d", w.specs[i].Key, n, want)
+	}
+	w.crc[i].Store(crc)
+	w.done[i].Store(true)
+	return nil
+}
+
+// Close writes the headers, which have the CRCs in them, and closes the file.
+func (w *writer) Close() error {
+	for i := range w.specs {
+		if !w.done[i].Load() {
+			return errors.Join(fmt.Errorf("%s: not written", w.specs[i].Key), w.f.Close())
+		}
+		w.plan.records[w.first+i].crc = w.crc[i].Load()
+	}
+	return errors.Join(w.plan.write(w.f), w.f.Close())
+}
