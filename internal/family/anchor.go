@@ -28,7 +28,7 @@ func (f *Family) FirstNames() []string {
 // Anchored reports whether a module has all keys of one of the family's anchors.
 func (f *Family) Anchored(keys Keys, module string) bool {
 	for _, set := range f.Anchor {
-		if !slices.ContainsFunc(set, func(p Pattern) bool { return !p.holds(keys, module) }) {
+		if !slices.ContainsFunc(set, func(p Pattern) bool { return p.holds(keys, module) == p.Absent }) {
 			return true
 		}
 	}
@@ -58,7 +58,7 @@ func (p Pattern) holds(keys Keys, module string) bool {
 
 // fits reports whether a kernel has the extents that the pattern asks for.
 func (p Pattern) fits(t tensor.Named) bool {
-	return p.Kernel == nil || (len(t.Shape) >= 2 && slices.Equal(t.Shape[2:], p.Kernel))
+	return p.Kernel == nil || (len(t.Shape) >= 2 && slices.Equal(t.Shape[2:], p.Kernel) != p.Other)
 }
 
 var generated = regexp.MustCompile(`^[a-z0-9_]+\(`)

@@ -28,7 +28,7 @@ func (b *builder) build(n Node) part {
 	case *splitNode:
 		return b.split(n)
 	case *channelsNode:
-		return part{expr: op.Select{From: n.from, To: n.to, Of: n.of}}
+		return b.channels(n)
 	case *askNode:
 		return b.ask(n)
 	case *optionalNode:
@@ -245,12 +245,31 @@ func (b *builder) split(n *splitNode) part {
 	return p
 }
 
+func (b *builder) channels(n *channelsNode) part {
+	var p part
+	s := op.Select{From: n.from, To: n.to, Of: n.of}
+	if n.like != "" {
+		t, ok := b.site.Keys.Lookup(b.whole(b.fill(n.like)))
+		if !ok || len(t.Shape) < 2 {
+			p.missing = append(p.missing, b.whole(b.fill(n.like)))
+			return p
+		}
+		s.Of = t.Shape[1]
+	}
+	if n.end {
+		s.To = s.Of
+	}
+	p.expr = s
+	return p
+}
+
 func (b *builder) ask(n *askNode) part {
 	q, ok := b.family.Question(n.name)
 	if !ok {
 		return part{err: fmt.Errorf("%s asks %q, which its declaration does not explain", b.family.Name, n.name)}
 	}
-	if a := b.answer(q, "yes"); a.Value == "yes" {
+	switch a := b.answer(q, "yes"); a.Value {
+	case "yes", "1": // a flag that its project keeps as a number
 		return b.build(n.expr)
 	}
 	return part{}

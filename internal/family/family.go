@@ -28,8 +28,11 @@ type Family struct {
 	Network bool
 	Enable  []string
 	// OnRequest marks families whose keys many modules have by chance: they are tried
-	// only where --family or a network asks for them.
+	// only where --family or a network asks for them, or a fact names their class.
 	OnRequest bool
+	// Class is the module classes that the block has in its project, by which the facts
+	// of a module tree ask for a family on request and choose a dialect.
+	Class []string
 	// Eps is what the family's batch norms add to the variance where no fact says it.
 	Eps float64
 	// Anchor lists the sets of keys that give a block away: a module that has all keys
@@ -44,8 +47,9 @@ type Family struct {
 	// Keep and Drop are globs of keys that the expressions do not use.
 	Keep []string
 	Drop []Drop
-	// Stale keeps the keys that were fused in the result, as the reference does.
-	Stale bool
+	// Stale is globs of keys that stay in the result though they were fused, as the
+	// reference leaves them.
+	Stale []string
 	// Rename moves kept modules, old prefix to new.
 	Rename []Rename
 	// Ask is what no key says, by name.
@@ -92,18 +96,22 @@ type Question struct {
 type Dialect struct {
 	Name, Title string
 	Eps         float64
+	Class       []string
 	Make        []Output
 	Keep        []string
 	Drop        []Drop
-	Stale       bool
+	Stale       []string
+	Rename      []Rename
 	Answers     map[string]string
 }
 
 // Pattern is a key relative to the block that must be there, perhaps with given
-// kernel extents.
+// kernel extents, or with any but them.
 type Pattern struct {
 	Key    string
 	Kernel []int
+	Other  bool // any extents but Kernel
+	Absent bool // the key must not be there
 }
 
 // String is the family's name, with its dialect where it is not the first.
@@ -147,6 +155,17 @@ func (f *Family) In(dialect string) (*Family, error) {
 	return nil, fmt.Errorf("%s/%s: no such dialect, want %s or one of %s", f.Name, dialect, f.Name, strings.Join(names, ", "))
 }
 
+// OfClass is the family in the dialect that modules of a class speak; ok reports
+// whether the family or one of its dialects names the class.
+func (f *Family) OfClass(class string) (g *Family, ok bool) {
+	for _, d := range f.Dialects {
+		if slices.Contains(d.Class, class) {
+			return f.speaking(d), true
+		}
+	}
+	return f, slices.Contains(f.Class, class)
+}
+
 func (f *Family) speaking(d Dialect) *Family {
 	g := *f
 	g.Dialect = d.Name
@@ -165,7 +184,12 @@ func (f *Family) speaking(d Dialect) *Family {
 	if d.Drop != nil {
 		g.Drop = d.Drop
 	}
-	g.Stale = f.Stale || d.Stale
+	if d.Stale != nil {
+		g.Stale = d.Stale
+	}
+	if d.Rename != nil {
+		g.Rename = d.Rename
+	}
 	g.Ask = slices.Clone(f.Ask)
 	for k, q := range g.Ask {
 		if a, ok := d.Answers[q.Name]; ok {

@@ -162,6 +162,7 @@ func (l *Loader) family(n *yaml.Node) *Family {
 		"source":     l.Into(&f.Source),
 		"network":    l.Into(&f.Network),
 		"enable":     l.Strings(&f.Enable),
+		"class":      l.Strings(&f.Class),
 		"on request": l.Into(&f.OnRequest),
 		"eps":        l.Into(&f.Eps),
 		"anchor":     l.anchors(&f.Anchor),
@@ -169,7 +170,7 @@ func (l *Loader) family(n *yaml.Node) *Family {
 		"make":       l.Outputs(&f.Make),
 		"keep":       l.Strings(&f.Keep),
 		"drop":       l.Drops(&f.Drop),
-		"stale":      l.Into(&f.Stale),
+		"stale":      l.Strings(&f.Stale),
 		"rename":     l.Renames(&f.Rename),
 		"ask":        l.questions(&f.Ask),
 		"dialects":   l.dialects(&f.Dialects),
@@ -243,23 +244,28 @@ func (l *Loader) anchors(to *[][]Pattern) func(*yaml.Node) {
 			}
 			if len(set) == 0 {
 				l.Fail(n, "an empty anchor")
+			} else if set[0].Absent {
+				l.Fail(n, "anchor %s: want a key that is there first", n.Value)
 			}
 			*to = append(*to, set)
 		})
 	}
 }
 
-// parsePattern reads KEY or KEY[3x3].
+// parsePattern reads KEY, KEY[3x3], KEY[!1x1] for any extents but these, or !KEY for
+// a key that must not be there.
 func parsePattern(w string) (Pattern, error) {
 	key, extents, ok := strings.Cut(w, "[")
 	if !ok {
-		return Pattern{Key: w}, nil
+		key, absent := strings.CutPrefix(w, "!")
+		return Pattern{Key: key, Absent: absent}, nil
 	}
-	k, err := parseExtents(strings.TrimSuffix(extents, "]"))
+	extents, other := strings.CutPrefix(strings.TrimSuffix(extents, "]"), "!")
+	k, err := parseExtents(extents)
 	if err != nil {
 		return Pattern{}, fmt.Errorf("anchor %s: %w", w, err)
 	}
-	return Pattern{key, k}, nil
+	return Pattern{Key: key, Kernel: k, Other: other}, nil
 }
 
 // Outputs reads KEY: EXPRESSION pairs.
@@ -324,7 +330,9 @@ func (l *Loader) dialects(to *[]Dialect) func(*yaml.Node) {
 				"make":    l.Outputs(&d.Make),
 				"keep":    l.Strings(&d.Keep),
 				"drop":    l.Drops(&d.Drop),
-				"stale":   l.Into(&d.Stale),
+				"stale":   l.Strings(&d.Stale),
+				"class":   l.Strings(&d.Class),
+				"rename":  l.Renames(&d.Rename),
 				"answers": l.Into(&d.Answers),
 			})
 			if !nameRule.MatchString(d.Name) {

@@ -394,13 +394,29 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 	case "flag":
 		v, there := own.Flags[arg]
 		return flagValue(v), there
+	case "enclosing": // the flag of the innermost module around that has it
+		return enclosing(modules, b.site.Module, arg)
 	case "stride":
 		m, there := modules[b.whole(arg)]
 		return yesNo(!slices.ContainsFunc(m.Stride, func(s int) bool { return s != 1 })), there && len(m.Stride) > 0
-	case "class":
-		return "yes", ok && own.Class == arg
+	case "class": // NAME or NAME ANSWER
+		name, answer, given := strings.Cut(arg, " ")
+		if !given {
+			answer = "yes"
+		}
+		return answer, ok && own.Class == name
 	case "yes", "no":
 		return verb, ok
+	}
+	return "", false
+}
+
+func enclosing(modules map[string]facts.Module, path, flag string) (string, bool) {
+	for path != "" {
+		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
+		if v, there := modules[path].Flags[flag]; there {
+			return flagValue(v), true
+		}
 	}
 	return "", false
 }

@@ -20,9 +20,12 @@ type (
 		module     string
 	}
 	// bnNode is bn(MODULE).
+	// bn(MODULE, repeat KEY): each of its channels stands for several in a row, for as
+	// many in all as the kernel under KEY has outputs.
 	bnNode struct {
 		module string
 		eps    float64
+		repeat string
 	}
 	// xNode is x, the identity.
 	xNode struct{}
@@ -50,15 +53,26 @@ type (
 		part int
 		keys []string
 	}
-	// channelsNode is channels(FROM, TO, OF): part of the input, in numbers.
-	channelsNode struct{ from, to, of int }
-	// askNode is ask(NAME: EXPR): there or not, as the question NAME is answered.
+	// channelsNode is channels(FROM, TO, OF): part of the input, in numbers; TO may be
+	// end, and OF the key of a kernel over as many input channels.
+	channelsNode struct {
+		from, to, of int
+		end          bool
+		like         string
+	}
+	// askNode is ask(NAME: EXPR): there or not, as the question NAME is answered; or
+	// ask(NAME: EXPR, EXPR): the one for yes, the other for no.
 	askNode struct {
-		name string
-		expr Node
+		name     string
+		expr, no Node
 	}
 	// sumOverNode is sum<n>(EXPR): one addend for every value of n that keys show.
 	sumOverNode struct {
+		vars []string
+		expr Node
+	}
+	// seqOverNode is seq<n>(EXPR): one after the other for every value of n.
+	seqOverNode struct {
 		vars []string
 		expr Node
 	}
@@ -94,6 +108,7 @@ func (*splitNode) isNode()    {}
 func (*channelsNode) isNode() {}
 func (*askNode) isNode()      {}
 func (*sumOverNode) isNode()  {}
+func (*seqOverNode) isNode()  {}
 func (*optionalNode) isNode() {}
 func (seqNode) isNode()       {}
 func (sumNode) isNode()       {}

@@ -176,7 +176,7 @@ func (p *parser) atom() Node {
 	p.expect(")")
 	if n == nil && p.err == nil {
 		*p = at
-		p.fail("want conv, kernel, convt, bn, scale, shift, avgpool, split, channels, concat, ask, sum<n>, x or window")
+		p.fail("want conv, kernel, convt, bn, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n>, x or window")
 	}
 	return n
 }
@@ -185,6 +185,9 @@ func (p *parser) atom() Node {
 func (p *parser) function(name string) Node {
 	if vars, ok := strings.CutPrefix(name, "sum<"); ok {
 		return &sumOverNode{strings.Split(strings.TrimSuffix(vars, ">"), ","), p.expr()}
+	}
+	if vars, ok := strings.CutPrefix(name, "seq<"); ok {
+		return &seqOverNode{strings.Split(strings.TrimSuffix(vars, ">"), ","), p.expr()}
 	}
 	switch name {
 	case "conv", "convt":
@@ -204,21 +207,35 @@ func (p *parser) function(name string) Node {
 	case "split":
 		return p.split()
 	case "channels":
-		c := &channelsNode{from: p.integer()}
-		p.expect(",")
-		c.to = p.integer()
-		p.expect(",")
-		c.of = p.integer()
-		return c
+		return p.channels()
 	case "concat":
 		return concatNode(p.list(",", p.expr))
 	case "ask":
 		q := p.word()
 		p.expect(":")
-		return &askNode{q, p.expr()}
+		n := &askNode{name: q, expr: p.expr()}
+		if p.accept(",") {
+			n.no = p.expr()
+		}
+		return n
 	default:
 		return nil
 	}
+}
+
+func (p *parser) channels() Node {
+	c := &channelsNode{from: p.integer()}
+	p.expect(",")
+	if c.end = p.accept("end"); !c.end {
+		c.to = p.integer()
+	}
+	p.expect(",")
+	if p.tok != "" && p.tok[0] >= '0' && p.tok[0] <= '9' {
+		c.of = p.integer()
+	} else {
+		c.like = p.word()
+	}
+	return c
 }
 
 func (p *parser) conv(transposed bool) Node {
@@ -275,16 +292,20 @@ func (p *parser) option(c *convNode) {
 
 func (p *parser) bn() Node {
 	b := &bnNode{module: p.word()}
-	if p.accept(",") {
-		if w := p.word(); w != "eps" {
-			p.fail("%s is no option, want eps", w)
+	for p.accept(",") {
+		switch w := p.word(); w {
+		case "eps":
+			v, err := strconv.ParseFloat(p.tok, 64)
+			if err != nil || v < 0 {
+				p.fail("want a number")
+			}
+			b.eps = v
+			p.next()
+		case "repeat":
+			b.repeat = p.word()
+		default:
+			p.fail("%s is no option, want eps or repeat", w)
 		}
-		v, err := strconv.ParseFloat(p.tok, 64)
-		if err != nil || v < 0 {
-			p.fail("want a number")
-		}
-		b.eps = v
-		p.next()
 	}
 	return b
 }

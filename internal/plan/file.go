@@ -26,7 +26,7 @@ type File struct {
 type FileBlock struct {
 	Module string          `json:"module"`
 	Family string          `json:"family,omitempty"`
-	Stale  bool            `json:"stale,omitempty"`
+	Stale  []string        `json:"stale,omitempty"`
 	Make   []family.Output `json:"make"`
 }
 
@@ -48,7 +48,7 @@ func ReadFile(name string, text []byte) (*File, error) {
 				l.Fields(n, map[string]func(*yaml.Node){
 					"module": l.Into(&b.Module),
 					"family": l.Into(&b.Family),
-					"stale":  l.Into(&b.Stale),
+					"stale":  l.Strings(&b.Stale),
 					"make":   l.Outputs(&b.Make),
 				})
 				if len(b.Make) == 0 {
@@ -111,8 +111,8 @@ func (f *File) YAML() []byte {
 		if b.Family != "" {
 			m.put("family", scalar(b.Family))
 		}
-		if b.Stale {
-			m.put("stale", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!bool", Value: "true"})
+		if len(b.Stale) > 0 {
+			m.put("stale", scalars(b.Stale))
 		}
 		made := mapping()
 		for _, o := range b.Make {
@@ -157,6 +157,14 @@ func scalar(text string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	if strings.Contains(text, "\n") {
 		n.Style = yaml.LiteralStyle
+	}
+	return n
+}
+
+func scalars(list []string) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for _, text := range list {
+		n.Content = append(n.Content, scalar(text))
 	}
 	return n
 }

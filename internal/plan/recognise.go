@@ -96,10 +96,28 @@ type recogniser struct {
 	open     []openBlock
 }
 
-// scope is a network's leave to use families below a module.
+// scope is a network's leave to use a family, in a dialect, below a module, or on
+// the modules below it that fit one of the globs.
 type scope struct {
-	path     string
-	families []string
+	path, name, dialect string
+	globs               []family.Glob
+}
+
+// newScope reads NAME[/DIALECT] [GLOB…], what a network enables below a module.
+func newScope(path, text string) scope {
+	words := strings.Fields(text)
+	s := scope{path: path}
+	s.name, s.dialect, _ = strings.Cut(words[0], "/")
+	s.globs = globs(words[1:])
+	return s
+}
+
+func (s scope) allows(name, path string) bool {
+	if s.name != name || (s.path != "" && path != s.path && !strings.HasPrefix(path, s.path+".")) {
+		return false
+	}
+	below := relative(s.path, path)
+	return len(s.globs) == 0 || slices.ContainsFunc(s.globs, func(g family.Glob) bool { return g.Match(below) })
 }
 
 // openBlock is a block with a question that nobody answered.
@@ -232,8 +250,13 @@ func (r *recogniser) choiceAt(path string) *rule {
 // there.
 func (r *recogniser) candidates(n *node) []*family.Family {
 	var list []*family.Family
+	seen := map[string]bool{}
 	consider := func(f *family.Family) {
-		if (!f.OnRequest || r.enabledAt(f.Name, n.path)) && !slices.Contains(list, f) && f.Anchored(r.keys, n.path) {
+		if seen[f.Name] {
+			return
+		}
+		seen[f.Name] = true
+		if f, asked := r.speaking(f, n.path); (asked || !f.OnRequest) && f.Anchored(r.keys, n.path) {
 			list = append(list, f)
 		}
 	}
@@ -248,11 +271,20 @@ func (r *recogniser) candidates(n *node) []*family.Family {
 	return list
 }
 
-func (r *recogniser) enabledAt(name, path string) bool {
-	for _, s := range r.enabled {
-		if slices.Contains(s.families, name) && (s.path == "" || path == s.path || strings.HasPrefix(path, s.path+".")) {
-			return true
+// speaking is the family in the dialect that a fact or the network around names;
+// asked reports whether one of them asks for it by name.
+func (r *recogniser) speaking(f *family.Family, path string) (g *family.Family, asked bool) {
+	if r.opts.Facts != nil {
+		if g, ok := f.OfClass(r.opts.Facts.Modules[path].Class); ok {
+			return g, true
 		}
 	}
-	return false
+	for k := len(r.enabled) - 1; k >= 0; k-- {
+		if s := r.enabled[k]; s.allows(f.Name, path) {
+			if g, err := f.In(s.dialect); err == nil {
+				return g, true
+			}
+		}
+	}
+	return f, false
 }

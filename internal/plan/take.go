@@ -23,7 +23,9 @@ func (r *recogniser) take(c candidate) error {
 		r.rename(c.Module, ren)
 	}
 	if f.Network {
-		r.enabled = append(r.enabled, scope{c.Module, f.Enable})
+		for _, text := range f.Enable {
+			r.enabled = append(r.enabled, newScope(c.Module, text))
+		}
 	}
 	if len(c.Made) == 0 {
 		return nil
@@ -52,11 +54,14 @@ func output(m family.Made) Output {
 }
 
 // enter adds a block and settles the fate of the keys that it uses.
-func (r *recogniser) enter(b Block, stale bool) {
+// stale is globs, relative to it, of those that stay.
+func (r *recogniser) enter(b Block, stale []string) {
+	stay := globs(stale)
 	for _, whole := range b.Used {
 		fate := r.keys.tensors[whole]
 		fate.Fate, fate.Block = Fused, len(r.plan.Blocks)
-		if stale {
+		key := relative(b.Path, whole)
+		if slices.ContainsFunc(stay, func(g family.Glob) bool { return g.Match(key) }) {
 			fate.Fate = Kept
 		}
 	}
