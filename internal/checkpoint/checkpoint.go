@@ -35,6 +35,10 @@ type Checkpoint struct {
 	Notes []string
 	// Metadata is the pairs of strings that a .safetensors file holds beside its tensors.
 	Metadata map[string]string
+	// State is the path of the state dict that was taken from a pickle, States those of
+	// the others in it.
+	State  string
+	States []string
 	// Facts is what the checkpoint says of its modules, or nil.
 	Facts *facts.Model
 
@@ -67,13 +71,31 @@ func Open(path string, o Options) (*Checkpoint, error) {
 	if err != nil {
 		return nil, wrap(path, err)
 	}
-	c.Path, c.Format = path, f.name
-	if len(c.Tensors) == 0 {
-		c.Close()
-		return nil, empty(c)
+	c.Path = path
+	if c.Format == "" {
+		c.Format = f.name
 	}
-	slices.SortFunc(c.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
+	if err := c.sort(); err != nil {
+		c.Close()
+		return nil, err
+	}
 	return c, nil
+}
+
+// sort puts the tensors in order. A key that is there twice is an error, as is a
+// checkpoint without any.
+func (c *Checkpoint) sort() error {
+	if len(c.Tensors) == 0 {
+		return empty(c)
+	}
+	c.Tensors = slices.Clone(c.Tensors)
+	slices.SortFunc(c.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
+	for i, t := range c.Tensors[1:] {
+		if t.Key == c.Tensors[i].Key {
+			return fmt.Errorf("%s: %s is there twice", c.Path, t.Key)
+		}
+	}
+	return nil
 }
 
 // missing is the error for a path where nothing is. A checkpoint of that name with

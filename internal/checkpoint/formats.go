@@ -9,6 +9,7 @@ import (
 
 	"repfuse/internal/hint"
 	"repfuse/internal/npy"
+	"repfuse/internal/safetensors"
 	"repfuse/internal/tensor"
 )
 
@@ -22,15 +23,19 @@ type format struct {
 	suffixes []string // none: a directory
 	about    string   // for messages
 	open     func(path string, o Options) (*Checkpoint, error)
-	// create makes the file, or fills the empty directory, at path; nil where the
-	// format is only read.
-	create func(path string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error)
+	// create makes the file, or fills the empty directory, at path, which will be
+	// renamed to dst; nil where the format is only read.
+	create func(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error)
 }
 
 // formats is the table; directories come first.
 var formats = []format{
 	{"npy", nil, "a directory of .npy files", openDir, createDir},
-	{"safetensors", []string{".safetensors", ".safetensors.index.json"}, ".safetensors", openSafetensors, createSafetensors},
+	{"npz", []string{".npz"}, ".npz", openZip, createZip},
+	{"safetensors", []string{".safetensors"}, ".safetensors", openSafetensors, createSafetensors},
+	{"safetensors", []string{safetensors.IndexSuffix}, "its " + safetensors.IndexSuffix[1:], openSafetensors, nil},
+	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth},
+	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil},
 }
 
 // foreign are file names that end like a model's and that repfuse cannot read.

@@ -11,6 +11,7 @@ import (
 
 	"repfuse/internal/facts"
 	"repfuse/internal/npy"
+	"repfuse/internal/pth"
 	"repfuse/internal/safetensors"
 	"repfuse/internal/tensor"
 )
@@ -21,13 +22,20 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(set.Tensors) == 0 {
+		if index, err := safetensors.Index(dir); err != nil {
+			return nil, err
+		} else if index != "" {
+			return openShards(index)
+		}
+	}
 	others := slices.DeleteFunc(set.Others, func(name string) bool { return name == facts.File || name == Record })
 	c := &Checkpoint{Tensors: set.Tensors, Notes: passedOver(others), close: set.Close}
 	c.Facts, err = openFacts(dir)
 	return c, err
 }
 
-func createDir(dir string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
+func createDir(dir, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
 	return npy.CreateDir(dir, specs)
 }
 
@@ -56,6 +64,27 @@ func openFacts(dir string) (*facts.Model, error) {
 	return facts.Read(f)
 }
 
+// openShards opens the shards of a directory that has them in place of arrays.
+func openShards(index string) (*Checkpoint, error) {
+	c, err := openSafetensors(index, Options{})
+	if err == nil {
+		c.Format = "safetensors"
+	}
+	return c, err
+}
+
+func openZip(path string, o Options) (*Checkpoint, error) {
+	set, err := npy.OpenZip(path, npy.Options{BFloat16: o.BFloat16})
+	if err != nil {
+		return nil, err
+	}
+	return &Checkpoint{Tensors: set.Tensors, Notes: passedOver(set.Others), close: set.Close}, nil
+}
+
+func createZip(path, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
+	return npy.CreateZip(path, specs)
+}
+
 func openSafetensors(path string, _ Options) (*Checkpoint, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
@@ -64,6 +93,21 @@ func openSafetensors(path string, _ Options) (*Checkpoint, error) {
 	return &Checkpoint{Tensors: f.Tensors, Metadata: f.Metadata, close: f.Close}, nil
 }
 
-func createSafetensors(path string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
+func createSafetensors(path, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
 	return safetensors.Create(path, specs, o.Metadata)
+}
+
+func openPth(path string, o Options) (*Checkpoint, error) {
+	f, err := pth.Open(path, pth.Options{State: o.State})
+	if err != nil {
+		return nil, err
+	}
+	return &Checkpoint{Tensors: f.Tensors, State: f.Chosen, States: f.Others,
+		Notes: f.Notes, Facts: f.Facts, close: f.Close}, nil
+}
+
+// createPth names the folder in the archive as torch.save does, after the file.
+func createPth(path, dst string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
+	name := filepath.Base(dst)
+	return pth.Create(path, strings.TrimSuffix(name, filepath.Ext(name)), specs)
 }

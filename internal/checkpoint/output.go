@@ -114,7 +114,7 @@ func (out *Output) begin(specs []tensor.Spec) (err error) {
 			return err
 		}
 	}
-	out.w, err = out.format.create(out.tmp, specs, out.o)
+	out.w, err = out.format.create(out.tmp, out.dst, specs, out.o)
 	if err == nil && !out.dir() {
 		var total int64
 		for _, s := range specs {

@@ -93,6 +93,8 @@ var places = []struct {
 }{
 	{"out", []string{"out", "out/a.weight.npy", "out/b.npy", "out/repfuse.json"}},
 	{"out.safetensors", []string{"out.safetensors", "out.safetensors.repfuse.json"}},
+	{"out.npz", []string{"out.npz", "out.npz.repfuse.json"}},
+	{"out.v2.pth", []string{"out.v2.pth", "out.v2.pth.repfuse.json"}},
 }
 
 func TestWriteAndReplace(t *testing.T) {
