@@ -82,7 +82,7 @@ def facts(model, state):
         }
         if keyless:
             entry["keyless"] = keyless
-        flags = {name: value for name, value in vars(module).items() if is_flag(name, value)}
+        flags = {name: value for name, value in vars(module).items() if name not in entry and is_flag(name, value)}
         if flags:
             entry["flags"] = flags
         modules[path] = entry
@@ -90,8 +90,8 @@ def facts(model, state):
 
 
 def is_flag(name, value):
-    """A module's own boolean or number; eps and the mode of training are not among them."""
-    if name.startswith("_") or name in ("training", "eps"):
+    """A module's own boolean or number; whether it is in training is not among them."""
+    if name.startswith("_") or name == "training":
         return False
     return type(value) in (bool, int) or (type(value) is float and math.isfinite(value))
 
