@@ -152,9 +152,19 @@ func rowFloats(n node, r *layout) int {
 			return r.taps() * n.cells
 		}
 	case *sum:
-		return mostFloats(n.parts, r)
+		most := 0
+		for _, p := range n.parts {
+			most = max(most, rowFloats(p, r))
+		}
+		return most
 	case *concat:
-		return mostFloats(n.parts, r)
+		most := 0
+		for k, sub := range n.subs {
+			if sub != nil {
+				most = max(most, rowFloats(n.parts[k], sub))
+			}
+		}
+		return most
 	case *seq:
 		held, inner := r.floats(), 0 // r once more: a scale of rows that others share
 		for k := len(n.parts) - 1; k >= 0; k-- {
@@ -167,12 +177,4 @@ func rowFloats(n node, r *layout) int {
 		return held + inner
 	}
 	return 0
-}
-
-func mostFloats(parts []node, r *layout) int {
-	most := 0
-	for _, p := range parts {
-		most = max(most, rowFloats(p, r))
-	}
-	return most
 }

@@ -93,10 +93,13 @@ func (g *generator) expr(depth, in, out int) op.Expr {
 			return op.Concat{g.expr(depth-1, in, k), g.expr(depth-1, in, out-k)}
 		}
 	case 5:
-		if in > out {
+		if in > out && g.IntN(2) == 0 {
 			from := g.IntN(in - out + 1)
-			return op.Seq{op.Select{From: from, To: from + out}, g.expr(depth-1, out, out)}
+			return op.Seq{op.Select{From: from, To: from + out, Of: in}, g.expr(depth-1, out, out)}
 		}
+		from := g.IntN(3)
+		mid := out + from + g.IntN(2)
+		return op.Seq{g.expr(depth-1, in, mid), op.Select{From: from, To: from + out, Of: mid}, g.leaf(out, out)}
 	case 6:
 		return op.Seq{g.leaf(in, in), g.expr(depth-1, in, out), g.batchNorm(out)}
 	}
