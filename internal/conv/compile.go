@@ -2,6 +2,7 @@ package conv
 
 import (
 	"fmt"
+	"slices"
 
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -149,14 +150,13 @@ func live[T element](in source[T]) []int {
 	return nil
 }
 
+// conv compiles a convolution, by whether an output channel looks at one input
+// channel or at several.
 func (c *compiler[T]) conv(n *node, e op.Conv, in source[T], out box) (source[T], error) {
-	k := kernel[T]{of: e.Weight, inner: n.in / n.groups, outer: n.out / n.groups, taps: len(n.at), transposed: e.Transposed}
-	d, err := e.Weight.Open()
+	k, err := c.kernel(n, e)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Weight.Key, err)
+		return nil, err
 	}
-	k.data = d
-	*c.opened = append(*c.opened, d)
 	var bias []T
 	if e.Bias != nil {
 		if bias, err = vector[T](e.Bias, n.out, 0); err != nil {
@@ -164,7 +164,7 @@ func (c *compiler[T]) conv(n *node, e op.Conv, in source[T], out box) (source[T]
 		}
 	}
 	if k.inner == 1 && !e.Transposed {
-		return &planar[T]{in: in, k: &k, bias: bias, outer: k.outer, f: c.f, out: out, lanes: c.lanes,
+		return &planar[T]{in: in, k: k, bias: bias, outer: k.outer, f: c.f, out: out, lanes: c.lanes,
 			grid: newGrid(c.f, out, e.Weight.Shape[2:], n.lo, n.step, live(in))}, nil
 	}
 	whole, err := c.hold(in, n.in)
@@ -174,11 +174,27 @@ func (c *compiler[T]) conv(n *node, e op.Conv, in source[T], out box) (source[T]
 	s := &dense[T]{k: k, bias: bias, in: whole, f: c.f}
 	s.first, s.n = c.f.span(out)
 	s.n = upTo(s.n, c.lanes)
-	for _, at := range n.at {
-		s.low = min(s.low, c.f.shift(at))
+	shift := make([]int, len(n.at))
+	for t, at := range n.at {
+		shift[t] = c.f.shift(at)
 	}
-	for _, at := range n.at {
-		s.off = append(s.off, c.f.shift(at)-s.low)
+	s.low = slices.Min(shift)
+	for _, d := range shift {
+		s.off = append(s.off, d-s.low)
 	}
 	return s, nil
+}
+
+// kernel opens a convolution's weight.
+func (c *compiler[T]) kernel(n *node, e op.Conv) (*kernel[T], error) {
+	if !e.Weight.Type.IsFloat() {
+		return nil, fmt.Errorf("%s: element type %s, want a floating one", e.Weight.Key, e.Weight.Type)
+	}
+	d, err := e.Weight.Open()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Weight.Key, err)
+	}
+	*c.opened = append(*c.opened, d)
+	return &kernel[T]{of: e.Weight, data: d, inner: n.in / n.groups, outer: n.out / n.groups,
+		taps: len(n.at), transposed: e.Transposed}, nil
 }

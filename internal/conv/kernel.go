@@ -91,7 +91,7 @@ func decode(dst []float64, src []byte, t tensor.Type) {
 
 // dense is a convolution whose output channels look at several input channels.
 type dense[T element] struct {
-	k    kernel[T]
+	k    *kernel[T]
 	bias []T
 	in   *stored[T]
 	f    frame

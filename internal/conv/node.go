@@ -107,11 +107,14 @@ func sequence(e op.Seq, in, rank int) (*node, error) {
 
 // beside is the node of a Sum or a Concat.
 func beside(e op.Expr, parts []op.Expr, in, rank int) (*node, error) {
-	if len(parts) == 0 {
-		return nil, fmt.Errorf("an empty %T", e)
+	_, stacked := e.(op.Concat)
+	switch {
+	case len(parts) == 0 && stacked:
+		return nil, errors.New("an empty concatenation")
+	case len(parts) == 0:
+		return nil, errors.New("an empty sum")
 	}
 	all := &node{e: e, in: in}
-	_, stacked := e.(op.Concat)
 	for k, part := range parts {
 		n, err := resolve(part, in, rank)
 		if err != nil {
