@@ -1,0 +1,250 @@
+package verify
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math"
+
+	"repfuse/internal/conv"
+	"repfuse/internal/op"
+	"repfuse/internal/plan"
+)
+
+// together is how many output channels are computed at a time, by one goroutine:
+// what conv's inner loops take at once.
+const together = 8
+
+// block compares one convolution of the result with its branches.
+func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
+	b := Block{Path: of.Path, Family: of.Family, Weight: o.Weight, Bias: o.Bias}
+	for _, key := range []string{o.Weight, o.Bias} {
+		if r.amiss[key] {
+			b.Skipped = key + " is not what the plan wants"
+			return b, nil
+		}
+	}
+	c := &comparison{run: r, out: o, stored: r.stored(o)}
+	b.Type = c.stored.Weight.Type.String()
+	b.Size = imageSize(r.Size, o.Form)
+	b.Before, b.After = costOf(o.Expr, o.Form), costOf(c.stored, o.Form)
+	bad, err := c.limits()
+	if err != nil {
+		return b, err
+	}
+	if bad != nil {
+		r.report.Findings = append(r.report.Findings, *bad)
+		b.Skipped = fmt.Sprintf("%s%v is %s", bad.Key, bad.Index, bad.Got)
+		return b, nil
+	}
+	if err := c.wide(&b); err != nil {
+		return b, err
+	}
+	return b, c.narrow(&b)
+}
+
+// stored is the convolution that was written, as an expression.
+func (r *run) stored(o *plan.Output) op.Conv {
+	c := op.Conv{
+		Weight:     op.Param{Key: o.Weight, Tensor: r.dst[o.Weight]},
+		Dilation:   o.Form.Dilation(),
+		Origin:     o.Form.Padding(),
+		Transposed: o.Form.Transposed,
+		Groups:     o.Form.Groups,
+	}
+	if o.Bias != "" {
+		c.Bias = &op.Param{Key: o.Bias, Tensor: r.dst[o.Bias]}
+	}
+	return c
+}
+
+// imageSize is the extents of the image that a block is run on.
+func imageSize(asked []int, f op.Form) []int {
+	size := make([]int, f.Rank())
+	for a := range size {
+		switch from := len(asked) - len(size) + a; {
+		case len(asked) == 0 && len(size) > 2:
+			size[a] = max(8, f.Hi[a]-f.Lo[a]+2)
+		case len(asked) == 0:
+			size[a] = max(14, f.Hi[a]-f.Lo[a]+2)
+		default:
+			size[a] = asked[max(from, 0)]
+		}
+	}
+	return size
+}
+
+// image is the input of a trial. It hangs on nothing but what its arguments say, so
+// that one block can be looked at by itself.
+func (c *comparison) image(size []int, trial int) conv.Map {
+	h := fnv.New64a()
+	fmt.Fprint(h, c.Seed, " ", trial, " ", c.out.Weight)
+	return conv.Random(c.out.Form.In, size, c.Range, h.Sum64())
+}
+
+// comparison is the state of comparing one block.
+type comparison struct {
+	*run
+	out    *plan.Output
+	stored op.Conv
+	limit  []limit // by output channel
+	count  op.Roundings
+	chain  int // the longest chain of roundings when a form is run
+	seen   []channel
+}
+
+// wide compares the two forms in float64 on all images, for the verdict.
+func (c *comparison) wide(b *Block) error {
+	c.seen = make([]channel, c.out.Form.Out)
+	for trial := range c.Trials {
+		p, err := c.prepare(c.image(b.Size, trial), false, c.Jobs)
+		if err != nil {
+			return err
+		}
+		err = c.pass(p, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
+		if err := p.close(err); err != nil {
+			return err
+		}
+	}
+	s := summarise(c.seen, b.Size)
+	b.Largest, b.Nearest, b.Relative, b.Mean, b.Elements = s.largest, s.nearest, s.relative, s.mean, s.elements
+	b.Tolerance = c.tolerance(b.Nearest)
+	b.Passed = s.worst <= 1
+	return nil
+}
+
+// forms is both forms ready to be run on one image.
+type forms struct{ branches, fused *conv.Runner }
+
+func (c *comparison) prepare(image conv.Map, float32 bool, jobs int) (forms, error) {
+	o := conv.Options{Float32: float32, Jobs: jobs}
+	branches, err := conv.New(c.out.Expr, image, o)
+	if err != nil {
+		return forms{}, err
+	}
+	fused, err := conv.New(c.stored, image, o)
+	if err != nil {
+		branches.Close()
+		return forms{}, err
+	}
+	return forms{branches, fused}, nil
+}
+
+// close closes both; an error of before is kept.
+func (f forms) close(err error) error {
+	for _, r := range []*conv.Runner{f.branches, f.fused} {
+		if e := r.Close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// pass runs all output channels of both forms, some at a time, and gives each to
+// visit, which several goroutines call, each channel once. clock, where it is not
+// nil, takes the times.
+func (c *comparison) pass(f forms, visit func(o int, want, got []float64), clock *clock) error {
+	channels, elems := f.branches.Channels(), f.branches.Elems()
+	tasks := (channels + together - 1) / together
+	clock.begin(tasks)
+	return c.each(tasks, func() func(k int) error {
+		branches, fused := f.branches.Worker(), f.fused.Worker()
+		want, got := make([]float64, together*elems), make([]float64, together*elems)
+		return func(k int) error {
+			a := k * together
+			b := min(channels, a+together)
+			if err := clock.time(before, k, func() error { return branches.Rows(a, b, want) }); err != nil {
+				return err
+			}
+			if err := clock.time(after, k, func() error { return fused.Rows(a, b, got) }); err != nil {
+				return err
+			}
+			for o := a; o < b; o++ {
+				at := (o - a) * elems
+				visit(o, want[at:at+elems], got[at:at+elems])
+			}
+			return nil
+		}
+	})
+}
+
+// channel is how one output channel of the two forms compares.
+type channel struct {
+	largest, nearest spot
+	relative, sum    float64
+	n                int
+}
+
+// spot is one output: the difference there, how much of its tolerance that takes,
+// and both values.
+type spot struct {
+	diff, excess, want, got float64
+	at, trial               int
+}
+
+// compare takes in one image's outputs.
+func (s *channel) compare(l limit, trial int, want, got []float64) {
+	for k, w := range want {
+		d := finite(math.Abs(got[k] - w))
+		s.sum += d
+		if w != 0 {
+			s.relative = max(s.relative, finite(d/math.Abs(w)))
+		}
+		e := excess(d, l.at(w))
+		if first := s.n+k == 0; first || d > s.largest.diff {
+			s.largest = spot{d, e, w, got[k], k, trial}
+		}
+		if first := s.n+k == 0; first || e > s.nearest.excess {
+			s.nearest = spot{d, e, w, got[k], k, trial}
+		}
+	}
+	s.n += len(want)
+}
+
+// finite is v, or the largest number for what is none, so that it can be compared
+// and be written as JSON.
+func finite(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return math.MaxFloat64
+	}
+	return v
+}
+
+// excess is d as a multiple of the tolerance.
+func excess(d, tolerance float64) float64 {
+	if d <= tolerance && tolerance == 0 {
+		return 0
+	}
+	return finite(d / tolerance)
+}
+
+// summary is all channels taken together.
+type summary struct {
+	largest, nearest      Place
+	worst, relative, mean float64
+	elements              int
+}
+
+func summarise(all []channel, size []int) summary {
+	var s summary
+	largest, nearest := 0, 0
+	for o, c := range all {
+		if c.largest.diff > all[largest].largest.diff {
+			largest = o
+		}
+		if c.nearest.excess > all[nearest].nearest.excess {
+			nearest = o
+		}
+		s.relative = max(s.relative, c.relative)
+		s.mean += c.sum
+		s.elements += c.n
+	}
+	s.mean = finite(s.mean / float64(max(s.elements, 1)))
+	s.largest = all[largest].largest.place(largest, size)
+	s.nearest = all[nearest].nearest.place(nearest, size)
+	s.worst = all[nearest].nearest.excess
+	return s
+}
+
+func (s spot) place(o int, size []int) Place {
+	return Place{Difference: s.diff, Trial: s.trial, Channel: o, Position: unflat(s.at, size), Branches: finite(s.want), Fused: finite(s.got)}
+}

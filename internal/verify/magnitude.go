@@ -1,0 +1,292 @@
+package verify
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// A magnitude is, for every channel of a map, the largest |value| that all terms
+// together could come to if none cancelled: what an expression of the absolute values
+// of its tensors makes of an image that is R everywhere. It bounds what the channel
+// holds, and rounding errors are proportional to it.
+type magnitude struct {
+	of []float64
+	// chain is the most roundings that one term suffers when the expression is run.
+	chain int
+}
+
+// The roundings of running operators on one element. A stored value may have to be
+// rounded to the element type that is computed in, which counts as one.
+const (
+	normRoundings  = 11 // the term μ meets all of μ, −, σ², ε, +, √, 1/, ·, γ, ·, +
+	scaleRoundings = 2
+	shiftRoundings = 2
+)
+
+// magnitude works through e, reading its tensors once.
+func (r *run) magnitude(e op.Expr, in magnitude, rank int) (magnitude, error) {
+	switch e := e.(type) {
+	case op.Seq:
+		return r.inSequence(e, in, rank)
+	case op.Sum:
+		return r.added(e, in, rank)
+	case op.Concat:
+		var all magnitude
+		for _, p := range e {
+			m, err := r.magnitude(p, in, rank)
+			if err != nil {
+				return all, err
+			}
+			all.of, all.chain = append(all.of, m.of...), max(all.chain, m.chain)
+		}
+		return all, nil
+	case op.Conv:
+		return r.convolved(e, in, rank)
+	case op.Select:
+		return magnitude{in.of[e.From:e.To], in.chain}, nil
+	case op.AvgPool:
+		return magnitude{in.of, in.chain + tensor.Elems(e.Kernel)}, nil
+	default:
+		return pointwise(e, in)
+	}
+}
+
+func (r *run) inSequence(e op.Seq, in magnitude, rank int) (magnitude, error) {
+	for k, p := range e {
+		if c, ok := p.(op.Conv); ok && c.Transposed && c.Groups == 0 {
+			f, err := op.CheckFrom(e[k:], len(in.of), rank) // what follows says how many groups
+			if err != nil {
+				return in, err
+			}
+			c.Groups = f.Groups
+			p = c
+		}
+		var err error
+		if in, err = r.magnitude(p, in, rank); err != nil {
+			return in, err
+		}
+	}
+	return in, nil
+}
+
+func (r *run) added(e op.Sum, in magnitude, rank int) (magnitude, error) {
+	var all magnitude
+	for k, p := range e {
+		m, err := r.magnitude(p, in, rank)
+		if err != nil {
+			return all, err
+		}
+		if k == 0 {
+			all = magnitude{append([]float64(nil), m.of...), m.chain}
+			continue
+		}
+		for o, v := range m.of {
+			all.of[o] += v
+		}
+		all.chain = max(all.chain, m.chain)
+	}
+	all.chain += len(e) - 1
+	return all, nil
+}
+
+// pointwise is the magnitude behind an operator that acts on each element by itself.
+func pointwise(e op.Expr, in magnitude) (magnitude, error) {
+	out := magnitude{make([]float64, len(in.of)), in.chain}
+	var err error
+	vector := func(p *op.Param, literal float64) []float64 {
+		v, e := absolute(p, len(in.of), literal)
+		if err == nil {
+			err = e
+		}
+		return v
+	}
+	switch e := e.(type) {
+	case op.BatchNorm:
+		mean, variance, gamma, beta := vector(e.Mean, 0), vector(e.Var, 1), vector(e.Gamma, 1), vector(e.Beta, 0)
+		for c, v := range in.of {
+			out.of[c] = (v+mean[c])*gamma[c]/math.Sqrt(variance[c]+e.Eps) + beta[c]
+		}
+		out.chain += normRoundings
+	case op.Scale:
+		for c, s := range vector(e.By, e.Factor) {
+			out.of[c] = in.of[c] * s
+		}
+		out.chain += scaleRoundings
+	case op.Shift:
+		for c, s := range vector(e.By, e.Term) {
+			out.of[c] = in.of[c] + s
+		}
+		out.chain += shiftRoundings
+	default: // Identity, Window
+		return in, nil
+	}
+	return out, err
+}
+
+// absolute is the magnitudes of a vector's elements, one a channel. An element that is
+// no finite number is an error.
+func absolute(p *op.Param, channels int, literal float64) ([]float64, error) {
+	v := []float64{literal}
+	if p != nil {
+		var err error
+		if v, err = p.Floats(); err != nil {
+			return make([]float64, channels), fmt.Errorf("%s: %w", p.Key, err)
+		}
+	}
+	all := make([]float64, channels)
+	for c := range all {
+		x := v[min(c, len(v)-1)]
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return all, &notFinite{p.Key, []int{min(c, len(v)-1)}, x}
+		}
+		all[c] = math.Abs(x)
+	}
+	return all, nil
+}
+
+// notFinite says that an element is no finite number.
+type notFinite struct {
+	key   string
+	index []int
+	value float64
+}
+
+func (e *notFinite) Error() string {
+	return fmt.Sprintf("%s%v is %g, want a finite number", e.key, e.index, e.value)
+}
+
+// convolved is Σ_i Σ_t |W[o,i,t]|·m[i] + |b[o]|.
+func (r *run) convolved(e op.Conv, in magnitude, rank int) (magnitude, error) {
+	f, err := op.CheckFrom(e, len(in.of), rank)
+	if err != nil {
+		return magnitude{}, err
+	}
+	bias, err := absolute(e.Bias, f.Out, 0)
+	if err != nil {
+		return magnitude{}, err
+	}
+	k := absKernel{of: e.Weight, in: in.of, form: f, taps: f.Taps()}
+	if err := r.sumKernel(&k, bias); err != nil {
+		return magnitude{}, err
+	}
+	for o, v := range bias {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return magnitude{}, k.find(o)
+		}
+	}
+	chain := in.chain + f.In/f.Groups*k.taps + shiftRoundings
+	return magnitude{bias, chain}, nil
+}
+
+// absKernel sums the magnitudes of a stored kernel's elements.
+type absKernel struct {
+	of   op.Param
+	in   []float64
+	form op.Form
+	taps int
+}
+
+// blockBytes is how much of a kernel is read at a time.
+const blockBytes = 256 << 10
+
+// sumKernel adds to sum what each output channel's elements come to.
+func (r *run) sumKernel(k *absKernel, sum []float64) error {
+	d, err := k.of.Open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.of.Key, err)
+	}
+	defer d.Close()
+	rows, size := k.of.Shape[0], int(k.of.Bytes())/k.of.Shape[0]
+	step := max(1, blockBytes/size)
+	jobs := r
+	if k.form.Transposed { // its rows are input channels, and each adds to many sums
+		serial := *r
+		serial.Jobs = 1
+		jobs = &serial
+	}
+	return jobs.each((rows+step-1)/step, func() func(int) error {
+		var buf []byte
+		var wide []float64
+		return func(task int) error {
+			a := task * step
+			b := min(rows, a+step)
+			buf = sized(buf, (b-a)*size)
+			if err := tensor.ReadFull(d, buf, int64(a)*int64(size)); err != nil {
+				return fmt.Errorf("%s: %w", k.of.Key, err)
+			}
+			for row := a; row < b; row++ {
+				wide = k.add(sum, row, buf[(row-a)*size:][:size], wide)
+			}
+			return nil
+		}
+	})
+}
+
+// add takes in one stored row. wide is memory to decode it in.
+func (k *absKernel) add(sum []float64, row int, b []byte, wide []float64) []float64 {
+	inner := k.of.Shape[1]
+	group := row / (k.of.Shape[0] / k.form.Groups) * inner
+	if !k.form.Transposed && uniform(k.in[group:group+inner]) && k.of.Type == tensor.F32 {
+		sum[row] += absSum32(b) * k.in[group]
+		return wide
+	}
+	wide = sized(wide, inner*k.taps)
+	tensor.Decode(wide, b, k.of.Type)
+	for i := range inner {
+		s := 0.0
+		for _, v := range wide[i*k.taps:][:k.taps] {
+			s += math.Abs(v)
+		}
+		if k.form.Transposed {
+			sum[group+i] += s * k.in[row]
+		} else {
+			sum[row] += s * k.in[group+i]
+		}
+	}
+	return wide
+}
+
+func uniform(v []float64) bool {
+	for _, x := range v {
+		if x != v[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// absSum32 is Σ|w| over stored float32 elements, in four chains.
+func absSum32(b []byte) float64 {
+	const magnitude = 1<<31 - 1 // all but the sign
+	var s [4]float64
+	for ; len(b) >= 16; b = b[16:] {
+		lo, hi := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		s[0] += float64(math.Float32frombits(uint32(lo) & magnitude))
+		s[1] += float64(math.Float32frombits(uint32(lo>>32) & magnitude))
+		s[2] += float64(math.Float32frombits(uint32(hi) & magnitude))
+		s[3] += float64(math.Float32frombits(uint32(hi>>32) & magnitude))
+	}
+	for ; len(b) >= 4; b = b[4:] {
+		s[0] += float64(math.Float32frombits(binary.LittleEndian.Uint32(b) & magnitude))
+	}
+	return s[0] + s[1] + s[2] + s[3]
+}
+
+// find is the first element, of those that output channel o is made of, that is no
+// finite number.
+func (k *absKernel) find(o int) error {
+	v, err := k.of.Floats()
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.of.Key, err)
+	}
+	for i, x := range v {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return &notFinite{k.of.Key, unflat(i, k.of.Shape), x}
+		}
+	}
+	return fmt.Errorf("%s: channel %d is too large to be summed in float64", k.of.Key, o)
+}

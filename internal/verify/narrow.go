@@ -1,0 +1,101 @@
+package verify
+
+import (
+	"slices"
+	"time"
+
+	"repfuse/internal/conv"
+)
+
+// enough is how many times of a few channels a median is taken of, at least; passes
+// is how often a block of few channels is run for it, at most.
+const (
+	enough = 9
+	passes = 5
+)
+
+// narrow runs both forms in float32, compares them, and takes their time: after the
+// float64 run everything is warm, and the two forms take turns on the same threads.
+func (c *comparison) narrow(b *Block) error {
+	image := c.image(b.Size, 0)
+	f, ahead, err := c.prepareTimed(image)
+	if err != nil {
+		return err
+	}
+	seen := make([]channel, c.out.Form.Out)
+	watch := &clock{}
+	err = c.pass(f, func(o int, want, got []float64) { seen[o].compare(c.limit[o], 0, want, got) }, watch)
+	for n := 1; err == nil && n < passes && len(watch.took[before]) < enough; n++ {
+		err = c.pass(f, func(int, []float64, []float64) {}, watch)
+	}
+	if err := f.close(err); err != nil {
+		return err
+	}
+	s := summarise(seen, b.Size)
+	l := c.limit[s.largest.Channel]
+	b.Float32 = Float32{Largest: s.largest, Mean: s.mean, Bound: finite(l.derived() + l.float32), Roundings: c.chain,
+		Samples: len(watch.took[before]), Channels: min(together, c.out.Form.Out)}
+	b.Before.Seconds = ahead + watch.total(before)
+	b.After.Seconds = watch.total(after)
+	return nil
+}
+
+// prepareTimed prepares both forms by one thread and gives, in seconds, what the
+// branches compute of all channels before any can be asked for. The fused form has
+// no such thing, but both lay out the image, which is not to be counted.
+func (c *comparison) prepareTimed(image conv.Map) (forms, float64, error) {
+	o := conv.Options{Float32: true, Jobs: 1}
+	begin := time.Now()
+	fused, err := conv.New(c.stored, image, o)
+	if err != nil {
+		return forms{}, 0, err
+	}
+	middle := time.Now()
+	branches, err := conv.New(c.out.Expr, image, o)
+	if err != nil {
+		fused.Close()
+		return forms{}, 0, err
+	}
+	ahead := time.Since(middle) - middle.Sub(begin)
+	return forms{branches, fused}, max(0, ahead.Seconds()), nil
+}
+
+// The two forms, as places in a clock.
+const (
+	before = iota
+	after
+)
+
+// clock takes the times of the tasks of one or more passes. A nil clock takes none.
+type clock struct {
+	tasks int
+	took  [2][]time.Duration
+}
+
+// begin makes room for a pass of n tasks.
+func (c *clock) begin(n int) {
+	if c != nil {
+		c.tasks = n
+		for form := range c.took {
+			c.took[form] = append(c.took[form], make([]time.Duration, n)...)
+		}
+	}
+}
+
+// time does task k of the pass that was begun last.
+func (c *clock) time(form, k int, do func() error) error {
+	if c == nil {
+		return do()
+	}
+	begin := time.Now()
+	err := do()
+	took := c.took[form]
+	took[len(took)-c.tasks+k] = time.Since(begin)
+	return err
+}
+
+// total is the median time of a task, times the tasks of a pass, in seconds.
+func (c *clock) total(form int) float64 {
+	sorted := slices.Sorted(slices.Values(c.took[form]))
+	return sorted[len(sorted)/2].Seconds() * float64(c.tasks)
+}

@@ -1,0 +1,124 @@
+// Package verify runs both forms of every block on the same random input, borders
+// included: the branches as the network runs them, and the convolution that was
+// written in their place. It knows nothing of how a block is fused and looks only at
+// what was stored.
+//
+// The verdict is from float64 runs, in which the two forms differ by what was stored
+// and by little else. What is tolerated is derived, for every output channel, from
+// the element type, the number of terms and their magnitudes (tolerance.go), and
+// stands in the report beside what was measured. A float32 run shows what a runtime
+// will show, and takes the time of both forms.
+//
+// Around the blocks, Run holds the result to the plan: every key is there, nothing
+// else is, shapes are right, and what passes through has the same bytes.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// Options say how to verify. The zero value is what the command does by default.
+type Options struct {
+	// Size is the image's extents; one number stands for all axes, and of a kernel with
+	// more axes the first number stands for those before the last. Nil is 14 on each
+	// axis (8 where there are three), or the kernel and one more where that is larger.
+	Size []int
+	// Trials is how many images each block is run on; 0 is one.
+	Trials int
+	// Seed gives the images, each from the seed, its trial and its block's key alone.
+	Seed uint64
+	// Range is R: inputs are uniform in [−R, R]; 0 is 1.
+	Range float64
+	// Atol and Rtol replace the derived tolerance by |a−b| ≤ Atol + Rtol·|b|, b being the
+	// branches' output, where one of them is not nil; the other is then what
+	// torch.testing.assert_close takes for the element type.
+	Atol, Rtol *float64
+	// Type is the floating element type that the result was asked to have; Invalid
+	// accepts any.
+	Type tensor.Type
+	// Jobs is how many goroutines compute; 0 is one for each processor.
+	Jobs int
+	// Progress, where it is not nil, is called after each block with how many are done
+	// and how many there are.
+	Progress func(done, total int)
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Trials <= 0 {
+		o.Trials = 1
+	}
+	if o.Range == 0 {
+		o.Range = 1
+	}
+	if !(o.Range > 0 && o.Range <= tensor.Max(tensor.F32)) {
+		return o, fmt.Errorf("range %g, want a number above 0", o.Range)
+	}
+	if o.Jobs <= 0 {
+		o.Jobs = runtime.GOMAXPROCS(0)
+	}
+	for _, n := range o.Size {
+		if n < 1 {
+			return o, fmt.Errorf("size %v, want extents of at least 1", o.Size)
+		}
+	}
+	return o, nil
+}
+
+// Run verifies dst, the tensors of a result, as the fused form of what p plans. An
+// error says that it could not be done; what is wrong with the result is in the
+// report.
+func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Report, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{Options: o, ctx: ctx, dst: map[string]tensor.Tensor{}}
+	r.report = &Report{Seed: o.Seed, Trials: o.Trials, Range: o.Range, Passed: true}
+	for _, t := range dst {
+		r.dst[t.Key] = t.Tensor
+	}
+	items := p.Items(o.Type)
+	r.keys(items, dst)
+	if err := r.passThrough(items); err != nil {
+		return nil, err
+	}
+	if err := r.blocks(p); err != nil {
+		return nil, err
+	}
+	r.report.sum()
+	return r.report, nil
+}
+
+// run is one call of Run.
+type run struct {
+	Options
+	ctx    context.Context
+	dst    map[string]tensor.Tensor
+	amiss  map[string]bool // keys that cannot be used as they are
+	report *Report
+}
+
+func (r *run) blocks(p *plan.Plan) error {
+	total, done := 0, 0
+	for _, b := range p.Blocks {
+		total += len(b.Outputs)
+	}
+	for k := range p.Blocks {
+		for j := range p.Blocks[k].Outputs {
+			b, err := r.block(&p.Blocks[k], &p.Blocks[k].Outputs[j])
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.Blocks[k].Outputs[j].Weight, err)
+			}
+			r.report.Blocks = append(r.report.Blocks, b)
+			if done++; r.Progress != nil {
+				r.Progress(done, total)
+			}
+		}
+	}
+	return nil
+}
