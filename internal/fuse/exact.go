@@ -1,6 +1,10 @@
 package fuse
 
-import "repfuse/internal/tensor"
+import (
+	"slices"
+
+	"repfuse/internal/tensor"
+)
 
 // field is the numbers that the careful interpreter computes with.
 type field[T any] interface {
@@ -25,12 +29,13 @@ type cells[T any] struct {
 	n    int     // columns
 }
 
-func newCells[T any](l *layout, at []place, cols []int) *cells[T] {
+func (e *careful[T, F]) newCells(l *layout, at []place, cols []int) *cells[T] {
 	c := &cells[T]{layout: l, at: at, cols: cols, n: l.width}
 	if cols != nil {
 		c.n = len(cols)
 	}
-	c.val = make([]T, len(at)*l.taps()*c.n)
+	c.val = e.cells.alloc(len(at) * l.taps() * c.n)
+	clear(c.val)
 	return c
 }
 
@@ -75,11 +80,12 @@ func (c *cells[T]) channel(o, i int) int {
 // careful is the interpreter of pull once more, in any field and without its
 // haste: for the elements that float64 does not settle.
 type careful[T any, F field[T]] struct {
-	f F
-	w *Worker
+	f     F
+	w     *Worker
+	cells arena[T]
 }
 
-func (e careful[T, F]) pull(n node, r, dst *cells[T]) error {
+func (e *careful[T, F]) pull(n node, r, dst *cells[T]) error {
 	switch n := n.(type) {
 	case *diag:
 		e.pullDiag(n, r, dst)
@@ -109,7 +115,9 @@ func (e careful[T, F]) pull(n node, r, dst *cells[T]) error {
 	return nil
 }
 
-func (e careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
+func (e *careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
+	mark := e.cells.used
+	defer func() { e.cells.used = mark }()
 	for k := len(n.parts) - 1; k > 0; k-- {
 		if n.mids[k] == nil {
 			r = e.scaled(n.parts[k].(*diag), r)
@@ -122,7 +130,7 @@ func (e careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
 			at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
 			into.at[j].row = j
 		}
-		mid := newCells[T](n.mids[k], at, nil)
+		mid := e.newCells(n.mids[k], at, nil)
 		if err := e.pull(n.parts[k], &into, mid); err != nil {
 			return err
 		}
@@ -132,11 +140,12 @@ func (e careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
 }
 
 // scaled is r·diag(s), as new cells.
-func (e careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
+func (e *careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
 	s := *r
 	s.at = append([]place(nil), r.at...)
 	if n.factor != nil {
-		s.val = append([]T(nil), r.val...)
+		s.val = e.cells.alloc(len(r.val))
+		copy(s.val, r.val)
 	}
 	for j, p := range r.at {
 		for τ := range r.taps() {
@@ -153,7 +162,7 @@ func (e careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
 	return &s
 }
 
-func (e careful[T, F]) pullDiag(n *diag, r, dst *cells[T]) {
+func (e *careful[T, F]) pullDiag(n *diag, r, dst *cells[T]) {
 	for _, p := range r.at {
 		s := span{p.base + n.offset, p.base + p.width + n.offset}
 		x, y := dst.columns(p.row, s)
@@ -177,72 +186,88 @@ func (e careful[T, F]) pullDiag(n *diag, r, dst *cells[T]) {
 	}
 }
 
-func (e careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
+func (e *careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
 	src, err := e.w.source(n)
 	if err != nil {
 		return err
 	}
+	limit := 0
+	for _, p := range r.at {
+		limit = max(limit, p.base+p.width)
+	}
 	for j := 0; j < len(r.at); {
 		end := run(r.at, j)
-		first := r.at[j]
-		for k := first.base; k < first.base+first.width; k++ {
-			b, err := src.row(k, max(first.base+first.width, r.at[len(r.at)-1].base+1))
+		for k := j + 1; k < end; k++ {
+			if dst.at[r.at[k].row].base != dst.at[r.at[j].row].base {
+				end = k
+			}
+		}
+		pairs := wantedPairs(n, r, dst, r.at[j:end])
+		for k := r.at[j].base; k < r.at[j].base+r.at[j].width; k++ {
+			b, err := src.row(k, limit)
 			if err != nil {
 				return err
 			}
-			e.pullRow(n, b, r, dst, r.at[j:end], k)
+			e.pullRow(n, b, r, dst, r.at[j:end], pairs, k)
 		}
 		j = end
 	}
 	return nil
 }
 
-// pullRow adds what the rows at make of stored row k.
-func (e careful[T, F]) pullRow(n *conv, b []byte, r, dst *cells[T], at []place, k int) {
-	group := k / (n.rows / n.groups)
-	s := span{group * n.width, (group + 1) * n.width}
-	x, y := -1, -1
-	var strips [][]float64
-	for _, p := range at {
-		if i, j := dst.columns(p.row, s); strips == nil || i != x || j != y {
-			x, y = i, j
-			strips = e.gather(n, b, dst, p.row, s.lo, x, y)
-		}
-		for τ := range r.taps() {
-			a := r.row(p.src, τ)[p.skip+k-p.base]
-			for t, to := range n.table[τ*n.taps():][:n.taps()] {
-				want := dst.wanted(p.row, to)
-				if dst.want == nil || len(want) > 0 {
-					e.f.axpy(dst.row(p.row, to), x, a, strips[t], want)
-				}
+// pair is a tap of a row, a tap of the kernel that it meets, and the tap of the
+// destination that their product goes to.
+type pair struct{ row, τ, t, to int }
+
+// wantedPairs is the pairs whose products are wanted, of the rows at.
+func wantedPairs[T any](n *conv, r, dst *cells[T], at []place) []pair {
+	var list []pair
+	for j, p := range at {
+		for k, to := range n.table {
+			if dst.want == nil || len(dst.wanted(p.row, to)) > 0 {
+				list = append(list, pair{j, k / n.taps(), k % n.taps(), to})
 			}
 		}
 	}
+	return list
 }
 
-// gather decodes, for each tap, the elements of a stored row that stand in the
-// columns from x to y-1 of row o; the stored row begins at channel base.
-func (e careful[T, F]) gather(n *conv, b []byte, dst *cells[T], o, base, x, y int) [][]float64 {
-	taps, size := n.taps(), n.weight.Type.Size()
-	w := e.w
-	if need := taps * (y - x); cap(w.strip) < need {
-		w.strip = make([]float64, need)
+// pullRow adds what the rows at make of stored row k. They touch the same channels,
+// and their columns in the destination begin at the same one.
+func (e *careful[T, F]) pullRow(n *conv, b []byte, r, dst *cells[T], at []place, pairs []pair, k int) {
+	group := k / (n.rows / n.groups)
+	s := span{group * n.width, (group + 1) * n.width}
+	x, y := dst.columns(at[0].row, s)
+	if x >= y {
+		return
 	}
+	strips := e.gather(n, b, dst, at[0].row, s.lo, x, y)
+	for _, q := range pairs {
+		p := at[q.row]
+		a := r.row(p.src, q.τ)[p.skip+k-p.base]
+		e.f.axpy(dst.row(p.row, q.to), x, a, strips[q.t*(y-x):][:y-x], dst.wanted(p.row, q.to))
+	}
+}
+
+// gather decodes, tap after tap, the elements of a stored row that stand in the
+// columns from x to y-1 of row o; the stored row begins at channel base.
+func (e *careful[T, F]) gather(n *conv, b []byte, dst *cells[T], o, base, x, y int) []float64 {
+	taps, size, w := n.taps(), n.weight.Type.Size(), e.w
+	w.strips = slices.Grow(w.strips[:0], taps*(y-x))[:taps*(y-x)]
 	var row []float64 // all of it decoded, where nearly all of it is asked for
 	if dst.cols == nil {
 		row = w.decode(b, n)
 	}
-	strips := make([][]float64, taps)
-	for t := range strips {
-		strips[t] = w.strip[t*(y-x):][:y-x]
-		for i := range strips[t] {
-			cell := (dst.channel(o, x+i)-base)*taps + t
+	for i := x; i < y; i++ {
+		from := (dst.channel(o, i) - base) * taps
+		for t := range taps {
+			to := w.strips[t*(y-x)+i-x:][:1]
 			if row != nil {
-				strips[t][i] = row[cell]
-				continue
+				to[0] = row[from+t]
+			} else {
+				tensor.Decode(to, b[(from+t)*size:(from+t+1)*size], n.weight.Type)
 			}
-			tensor.Decode(strips[t][i:i+1], b[cell*size:(cell+1)*size], n.weight.Type)
 		}
 	}
-	return strips
+	return w.strips
 }

@@ -257,16 +257,12 @@ func (w *Worker) decode(b []byte, n *conv) []float64 {
 		w.row = make([]float64, n.cells)
 	}
 	row := w.row[:n.cells]
-	if n.weight.Type == tensor.F32 {
-		micro.ScaleF32(row, b, 1)
-	} else {
-		tensor.Decode(row, b, n.weight.Type)
-	}
+	decode(row, b, n.weight.Type)
 	return row
 }
 
 // product adds, for rows that touch several channels of one group, what they make
-// of that group's stored rows k. |Σ|terms|| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
+// of that group's stored rows k. There Σ|terms| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
 func (w *Worker) product(n *conv, src *source, r, dst *tile, at []place, k span) error {
 	norms, err := n.columnNorms()
 	if err != nil {

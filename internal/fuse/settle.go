@@ -130,8 +130,9 @@ func (w *Worker) settle(t *tile, a int, found func(at int, v dd, unit float64)) 
 // for these at 256 bits.
 func (w *Worker) again(t *tile, a int, list []int, whole bool, found func(int, dd, float64)) error {
 	var hard []int
-	err := careful[dd, doubles]{w: w}.elements(t, a, list, whole, func(at int, v dd) {
-		if t.bound(ddUnit)*t.magnitude(at) > slack*tensor.Ulp(v.hi, w.f.Type) {
+	least := slack * math.Ldexp(1, -bits(w.f.Type)) // an ulp is at least 2⁻ᵖ·|v|
+	err := w.twofold.elements(t, a, list, whole, func(at int, v dd) {
+		if e := t.bound(ddUnit) * t.magnitude(at); e > least*math.Abs(v.hi) && e > slack*tensor.Ulp(v.hi, w.f.Type) {
 			hard = append(hard, at)
 			return
 		}
@@ -140,17 +141,18 @@ func (w *Worker) again(t *tile, a int, list []int, whole bool, found func(int, d
 	if err != nil || len(hard) == 0 {
 		return err
 	}
-	return careful[*big.Float, reals]{w: w}.elements(t, a, hard, false, func(at int, v *big.Float) {
+	return w.exact.elements(t, a, hard, false, func(at int, v *big.Float) {
 		found(at, toDD(v), realUnit)
 	})
 }
 
 // elements computes the listed elements of t. whole says that they are whole rows.
-func (e careful[T, F]) elements(t *tile, a int, list []int, whole bool, found func(at int, v T)) error {
+func (e *careful[T, F]) elements(t *tile, a int, list []int, whole bool, found func(at int, v T)) error {
+	e.cells.used = 0
 	rows, cols := rowsAndColumns(t, list, whole)
 	first := rows[0]
 	n := rows[len(rows)-1] - first + 1
-	dst := newCells[T](t.layout, e.w.f.places(a+first, n), cols)
+	dst := e.newCells(t.layout, e.w.f.places(a+first, n), cols)
 	locate := func(at int) (o, k, i int) {
 		o, k, i = at/t.rs-first, at%t.cs, at%t.rs/t.cs
 		if cols != nil {
@@ -165,7 +167,7 @@ func (e careful[T, F]) elements(t *tile, a int, list []int, whole bool, found fu
 			dst.want[o*t.taps()+k] = append(dst.want[o*t.taps()+k], i)
 		}
 	}
-	units := newCells[T](e.w.f.units, nil, nil)
+	units := e.newCells(e.w.f.units, nil, nil)
 	for _, o := range rows {
 		units.at = append(units.at, place{row: o - first, src: len(units.val), base: a + o, width: 1})
 		units.val = append(units.val, e.f.one())

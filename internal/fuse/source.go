@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -80,9 +81,18 @@ func (s *source) floats(k, n int) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		tensor.Decode(v[i*cells:(i+1)*cells], b, s.conv.weight.Type)
+		decode(v[i*cells:(i+1)*cells], b, s.conv.weight.Type)
 	}
 	return v, nil
+}
+
+// decode is tensor.Decode, fast for the usual type.
+func decode(dst []float64, src []byte, t tensor.Type) {
+	if t == tensor.F32 {
+		micro.ScaleF32(dst, src, 1)
+		return
+	}
+	tensor.Decode(dst, src, t)
 }
 
 // columnNorms makes n.norms, reading the whole kernel once.
@@ -119,7 +129,7 @@ func (n *conv) scan(visit func(k int, row []float64) error) error {
 		if s.decoded == nil {
 			s.decoded = make([]float64, n.cells)
 		}
-		tensor.Decode(s.decoded, b, n.weight.Type)
+		decode(s.decoded, b, n.weight.Type)
 		if err := visit(k, s.decoded); err != nil {
 			return err
 		}

@@ -26,11 +26,20 @@ func scan(b []byte, t tensor.Type) found {
 		return f
 	}
 	exp, low, sign := masks(t)
+	up := exp &^ sign
 	var over, normal uint64 = 0, sign
+	for ; len(b) >= 32; b = b[32:] { // four words at a time, which do not wait for each other
+		q := (*[32]byte)(b)
+		e0, e1 := le.Uint64(q[:])&exp, le.Uint64(q[8:])&exp
+		e2, e3 := le.Uint64(q[16:])&exp, le.Uint64(q[24:])&exp
+		// + low carries into the sign where the exponent is all ones, + up where it is not zero
+		over |= (e0 + low) | (e1 + low) | (e2 + low) | (e3 + low)
+		normal &= (e0 + up) & (e1 + up) & (e2 + up) & (e3 + up)
+	}
 	for ; len(b) >= 8; b = b[8:] {
 		e := le.Uint64(b) & exp
-		over |= e + low         // carries into the sign where the exponent is all ones
-		normal &= e + exp&^sign // and here where it is not zero
+		over |= e + low
+		normal &= e + up
 	}
 	if len(b) > 0 {
 		var last [8]byte
@@ -39,7 +48,7 @@ func scan(b []byte, t tensor.Type) found {
 		over |= e + low
 		for i := 0; i < len(b); i += t.Size() {
 			at := sign & (1<<(8*t.Size()) - 1) << (8 * i)
-			normal &^= at &^ (e + exp)
+			normal &^= at &^ (e + up)
 		}
 	}
 	return found{over&sign != 0, normal&sign != sign}

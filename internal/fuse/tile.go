@@ -99,16 +99,17 @@ func (t *tile) spread(s strip) {
 	}
 }
 
-// arena hands out float64 slices that are given back in the opposite order.
-type arena struct {
-	buf  []float64
+// arena hands out slices that are given back in the opposite order, by setting used
+// to what it was.
+type arena[T any] struct {
+	buf  []T
 	used int
 }
 
-func (a *arena) alloc(n int) []float64 {
+func (a *arena[T]) alloc(n int) []T {
 	if a.used+n > len(a.buf) {
 		// what was handed out stays valid: it has the old array
-		a.buf = make([]float64, max(a.used+n, len(a.buf)+len(a.buf)/2))
+		a.buf = make([]T, max(a.used+n, len(a.buf)+len(a.buf)/2))
 	}
 	s := a.buf[a.used : a.used+n : a.used+n]
 	a.used += n

@@ -3,6 +3,7 @@ package fuse
 import (
 	"errors"
 	"math"
+	"math/big"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
@@ -17,15 +18,19 @@ type Worker struct {
 
 	f       *Fused
 	sources []*source
-	floats  arena
+	floats  arena[float64]
+	twofold careful[dd, doubles]
+	exact   careful[*big.Float, reals]
 	row     []float64 // a stored row, decoded
-	strip   []float64 // columns of one, see careful.gather
+	strips  []float64 // columns of one, see careful.gather
 	lo, hi  []byte    // a row of bounds, stored; see doubtful
 }
 
 // NewWorker makes a worker. It takes no memory before it is used.
 func (f *Fused) NewWorker() *Worker {
-	return &Worker{f: f, sources: make([]*source, len(f.convs))}
+	w := &Worker{f: f, sources: make([]*source, len(f.convs))}
+	w.twofold.w, w.exact.w = w, w
+	return w
 }
 
 // Close closes the stored kernels.
@@ -79,22 +84,26 @@ func (w *Worker) tile(dst []byte, a, n int) error {
 	} else {
 		tensor.Encode(dst, t.val, typ)
 	}
-	if found := scan(dst, typ); found.infinite {
+	seen := scan(dst, typ)
+	if seen.infinite {
 		if err := w.f.finite(); err != nil {
 			return err
 		}
 	}
+	var one [1]float64
 	err = w.settle(t, a, func(at int, v dd, _ float64) {
-		t.val[at] = v.hi
-		tensor.Encode(dst[at*typ.Size():], []float64{rounded(v, typ)}, typ)
+		t.val[at], one[0] = v.hi, rounded(v, typ)
+		cell := dst[at*typ.Size():][:typ.Size()]
+		tensor.Encode(cell, one[:], typ)
+		now := scan(cell, typ)
+		seen.infinite, seen.small = seen.infinite || now.infinite, seen.small || now.small
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
-	}
-	switch found := scan(dst, typ); {
-	case found.infinite:
+	case seen.infinite && scan(dst, typ).infinite:
 		return w.overflow(t, a)
-	case found.small:
+	case seen.small:
 		w.Small += countSmall(t.val, typ)
 	}
 	return nil
