@@ -113,7 +113,7 @@ func (a *archive) arrayBytes(s stored, v any) (stored, error) {
 }
 
 // latin1Step is how many bytes lie between two places that latin1 remembers.
-const latin1Step = 1 << 14
+const latin1Step = 1 << 12
 
 // latin1 is bytes that are written as text: a rune of UTF-8 for each. Places in it are
 // found from the nearest one before that the first reading has remembered.

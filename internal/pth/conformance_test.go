@@ -24,11 +24,11 @@ func python() string {
 	return "/usr/bin/python3"
 }
 
-func script(t *testing.T, args ...string) []byte {
+func script(t *testing.T, stdin []byte, args ...string) []byte {
 	t.Helper()
 	cmd := exec.Command(python(), append([]string{"testdata/conformance.py"}, args...)...)
 	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
+	cmd.Stdin, cmd.Stderr = bytes.NewReader(stdin), &stderr
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%v: %v\n%s", cmd, err, stderr.Bytes())
@@ -36,18 +36,37 @@ func script(t *testing.T, args ...string) []byte {
 	return out
 }
 
-// theirs is what PyTorch reads, key by key.
-func theirs(t *testing.T, mode, path, state string) map[string]string {
-	t.Helper()
-	var list [][4]any
-	if err := json.Unmarshal(script(t, mode, path, state), &list); err != nil {
+// question is which state dict of which file PyTorch is to read, and whether as
+// weights only; what it should find there.
+type question struct {
+	name, path, state string
+	safe              bool
+	want              map[string]string
+}
+
+// ask compares what PyTorch finds with what we have found.
+func ask(t *testing.T, questions []question) {
+	var asked [][3]any
+	for _, q := range questions {
+		asked = append(asked, [3]any{q.path, q.state, q.safe})
+	}
+	stdin, err := json.Marshal(asked)
+	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]string{}
-	for _, e := range list {
-		out[e[0].(string)] = fmt.Sprint(e[1:]...)
+	var answers [][][4]any
+	if err := json.Unmarshal(script(t, stdin, "dump"), &answers); err != nil {
+		t.Fatal(err)
 	}
-	return out
+	for i, q := range questions {
+		t.Run(q.name, func(t *testing.T) {
+			theirs := map[string]string{}
+			for _, e := range answers[i] {
+				theirs[e[0].(string)] = fmt.Sprint(e[1:]...)
+			}
+			compare(t, q.want, theirs)
+		})
+	}
 }
 
 // ours is the same as this package reads it.
@@ -81,43 +100,45 @@ func compare(t *testing.T, got, want map[string]string) {
 // and those that match REPFUSE_CHECKPOINTS, in each of their states; then writes what
 // it has read and has PyTorch read that.
 func TestConformance(t *testing.T) {
-	made := t.TempDir()
-	script(t, "make", made)
-	var files []string
+	made, dir := t.TempDir(), t.TempDir()
+	script(t, nil, "make", made)
+	var questions []question
 	for _, pattern := range []string{"testdata/*.p*t*", "testdata/*.ckpt", filepath.Join(made, "*"), os.Getenv("REPFUSE_CHECKPOINTS")} {
-		list, err := filepath.Glob(pattern)
+		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, list...)
+		for _, path := range files {
+			f, err := Open(path, Options{})
+			if err != nil {
+				t.Errorf("%v", err)
+				continue
+			}
+			for _, state := range append(f.Others, f.Chosen) {
+				again := filepath.Join(dir, fmt.Sprint(len(questions), ".pth"))
+				questions = append(questions, conform(t, path, state, again)...)
+			}
+			f.Close()
+		}
 	}
-	for _, path := range files {
-		if ext := filepath.Ext(path); ext == ".py" || ext == ".json" {
-			continue
-		}
-		f, err := Open(path, Options{})
-		if err != nil {
-			t.Errorf("%v", err)
-			continue
-		}
-		for _, state := range append(f.Others, f.Chosen) {
-			t.Run(filepath.Base(path)+"/"+state, func(t *testing.T) { conform(t, path, state) })
-		}
-		f.Close()
+	if len(questions) < 60 {
+		t.Errorf("%d questions, want the 60 that testdata and the script are good for", len(questions))
 	}
+	ask(t, questions)
 }
 
-func conform(t *testing.T, path, state string) {
+// conform reads a state and writes it again: three questions.
+func conform(t *testing.T, path, state, again string) []question {
 	f, err := Open(path, Options{State: state})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
-	want := theirs(t, "dump", path, state)
-	compare(t, ours(t, f.Tensors), want)
-
-	again := filepath.Join(t.TempDir(), "again.pth")
 	rewrite(t, again, f.Tensors)
-	compare(t, theirs(t, "dump", again, "."), want)
-	compare(t, theirs(t, "safe", again, "."), want)
+	name, found := filepath.Base(path)+"/"+state, ours(t, f.Tensors)
+	return []question{
+		{name + "/read", path, state, false, found},
+		{name + "/written", again, ".", false, found},
+		{name + "/written safe", again, ".", true, found},
+	}
 }

@@ -1,10 +1,11 @@
 """What PyTorch and numpy say is in a checkpoint, for a test that compares.
 
-    conformance.py make DIR            write checkpoints of every kind into DIR
-    conformance.py dump FILE [STATE]   print the tensors of the state dict at STATE
-    conformance.py safe FILE           the same, read with weights_only=True
+    conformance.py make DIR   write checkpoints of every kind into DIR
+    conformance.py dump       answer the questions on standard input
 
-A dump is JSON: a list of [key, element type, shape, SHA-256 of the bytes in order].
+A question is [file, path of a state dict in it, whether to read with weights_only=True],
+its answer a list of [key, element type, shape, SHA-256 of the bytes in order]; both
+stand in lists, in JSON.
 """
 import collections
 import hashlib
@@ -12,6 +13,7 @@ import json
 import os
 import pickle
 import sys
+import types
 
 import numpy
 import torch
@@ -29,11 +31,10 @@ class Unpickler(pickle.Unpickler):
             return type(name, (Stub,), {})
 
 
-class Stubs:
-    """A pickle module for torch.load that needs no model's source."""
-    Unpickler = Unpickler
-    load = staticmethod(lambda f, **kw: Unpickler(f, **kw).load())
-    __name__ = "stubs"
+# A pickle module for torch.load that needs no model's source. PyTorch 1.13 looks
+# for one in its own namespace, later ones in the argument.
+stubs = types.SimpleNamespace(**{**vars(pickle), "Unpickler": Unpickler, "load": lambda f, **kw: Unpickler(f, **kw).load()})
+torch.serialization.pickle = stubs
 
 
 def describe(key, t):
@@ -56,14 +57,12 @@ def is_tensor(v):
 
 
 def read(path, safe):
-    with open(path, "rb") as f:
-        head = f.read(2)
-        f.seek(0)
-        if path.endswith(".pdparams"):
+    if path.endswith(".pdparams"):
+        with open(path, "rb") as f:
             return pickle.load(f)
     if safe:
         return torch.load(path, map_location="cpu", weights_only=True)
-    return torch.load(path, map_location="cpu", pickle_module=Stubs)
+    return torch.load(path, map_location="cpu", pickle_module=stubs)
 
 
 def at(obj, path):
@@ -81,7 +80,7 @@ def at(obj, path):
     return obj
 
 
-def dump(path, state=".", safe=False):
+def dump(path, state, safe):
     obj = at(read(path, safe), state)
     if isinstance(obj, torch.nn.Module):
         obj = obj.state_dict()
@@ -128,7 +127,7 @@ def make(folder):
     rng = numpy.random.default_rng(2)
     arrays = {"f4": rng.standard_normal((30, 50), "float32"), "f2": rng.standard_normal((3, 5)).astype("float16"),
               "columns": numpy.asfortranarray(rng.standard_normal((40, 50))), "scalar": numpy.array(3.5),
-              "big": rng.standard_normal((20, 30)).astype(">f4"), "i8": numpy.arange(9), "large": rng.standard_normal((300, 200), "float32")}
+              "big": rng.standard_normal((20, 30)).astype(">f4"), "i8": numpy.arange(9), "large": rng.standard_normal((60, 50), "float32")}
     for protocol in (2, 3, 4):
         with open(to("arrays%d.pdparams" % protocol), "wb") as f:
             pickle.dump(arrays, f, protocol)
@@ -136,11 +135,8 @@ def make(folder):
         pickle.dump({k: (k + "_0", v) for k, v in arrays.items()}, f, 4)
 
 
-def main(mode, path, state="."):
-    if mode == "make":
-        return make(path)
-    json.dump(dump(path, state, safe=mode == "safe"), sys.stdout)
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if sys.argv[1] == "make":
+        make(sys.argv[2])
+    else:
+        json.dump([dump(*question) for question in json.load(sys.stdin)], sys.stdout)

@@ -1,0 +1,245 @@
+package pth
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"repfuse/internal/facts"
+	"repfuse/internal/tensor"
+)
+
+var update = flag.Bool("update", false, "write testdata/want.txt anew; the conformance test says whether it is right")
+
+// checkpoints is the files of testdata.
+func checkpoints(t testing.TB) []string {
+	t.Helper()
+	var files []string
+	for _, pattern := range []string{"testdata/*.p*t*", "testdata/*.ckpt", "testdata/*.pdparams"} {
+		list, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, list...)
+	}
+	slices.Sort(files)
+	return slices.Compact(files)
+}
+
+// sum is a digest of keys, types, shapes and bytes, in the order of the file.
+func sum(t *testing.T, list []tensor.Named) string {
+	t.Helper()
+	h := sha256.New()
+	for _, n := range list {
+		b, err := n.ReadAll()
+		if err != nil {
+			t.Errorf("%s: %v", n.Key, err)
+		}
+		fmt.Fprintln(h, n.Key, n.Type, n.Shape, len(b))
+		h.Write(b)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)[:8])
+}
+
+// Every state of every file is what it was when PyTorch agreed with it, and a file
+// written from it reads as the same.
+func TestFiles(t *testing.T) {
+	var got strings.Builder
+	for _, path := range checkpoints(t) {
+		f, err := Open(path, Options{})
+		if err != nil {
+			t.Errorf("%v", err)
+			continue
+		}
+		f.Close()
+		for _, state := range append([]string{f.Chosen}, f.Others...) {
+			f, err := Open(path, Options{State: state})
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := sum(t, f.Tensors)
+			fmt.Fprintln(&got, filepath.Base(path), state, len(f.Tensors), s)
+			again := filepath.Join(t.TempDir(), "again.pth")
+			rewrite(t, again, f.Tensors)
+			g, err := Open(again, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum(t, g.Tensors) != s {
+				t.Errorf("%s %s: reads differently after it was written", path, state)
+			}
+			f.Close()
+			g.Close()
+		}
+	}
+	if *update {
+		if err := os.WriteFile("testdata/want.txt", []byte(got.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile("testdata/want.txt")
+	if err != nil || string(want) != got.String() {
+		t.Errorf("got\n%swant\n%s%v", &got, want, err)
+	}
+}
+
+// The reference wrote one block in ways that change nothing but how it lies.
+func TestSameBlock(t *testing.T) {
+	read := func(name string) map[string]string {
+		f, err := Open(filepath.Join("testdata", name), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		out := map[string]string{}
+		for _, n := range f.Tensors {
+			out[strings.TrimPrefix(strings.TrimPrefix(n.Key, "module."), "stage0.")] = sum(t, []tensor.Named{{Key: "", Tensor: n.Tensor}})
+		}
+		return out
+	}
+	want := read("plain.pth")
+	for _, name := range []string{"legacy_nonzip.pth", "channels_last_strides.pth", "shared_storage_offsets.pth", "parameters.pth", "timm_ema.pth.tar", "ddp_state_dict.pth.tar"} {
+		if got := read(name); !equalMaps(got, want) {
+			t.Errorf("%s: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func equalMaps(a, b map[string]string) bool {
+	for k, v := range a {
+		if b[k] != v {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+func TestFacts(t *testing.T) {
+	for _, name := range []string{"module.pt", "module_legacy.pt"} {
+		f, err := Open(filepath.Join("testdata", name), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		var keys []string
+		for _, n := range f.Tensors {
+			keys = append(keys, n.Key)
+		}
+		want := "0.weight 1.weight 1.bias 1.running_mean 1.running_var 1.num_batches_tracked"
+		if got := strings.Join(keys, " "); got != want {
+			t.Errorf("%s: keys %s, want %s", name, got, want)
+		}
+		root, conv, norm := f.Facts.Modules[""], f.Facts.Modules["0"], f.Facts.Modules["1"]
+		if f.Facts.Version != facts.Version || root.Class != "Sequential" || !equalMaps(root.Keyless, map[string]string{"2": "ReLU"}) {
+			t.Errorf("%s: root %+v", name, root)
+		}
+		if norm.Class != "BatchNorm2d" || norm.Eps == nil || *norm.Eps != 1e-3 || norm.Flags["affine"] != true {
+			t.Errorf("%s: norm %+v", name, norm)
+		}
+		if got := fmt.Sprintln(conv.Class, conv.Kernel, conv.Stride, conv.Padding, conv.Dilation, conv.Groups, conv.Transposed, conv.PaddingMode, conv.Eps); got != "Conv2d [3 3] [1 1] [1 1] [1 1] 2 false zeros <nil>\n" {
+			t.Errorf("%s: conv %s", name, got)
+		}
+	}
+}
+
+func TestChoice(t *testing.T) {
+	for _, test := range []struct{ name, state, chosen, notes, err string }{
+		{"plain.pth", "", ".", "", ""},
+		{"timm_ema.pth.tar", "", "state_dict_ema", "took state_dict_ema, the averaged weights, as the projects' own loaders do; there is state_dict too, with other numbers under 14 of the 17 keys of state_dict_ema", ""},
+		{"timm_ema.pth.tar", "state_dict", "state_dict", "there is state_dict_ema too, with other numbers under 14 of the 17 keys of state_dict", ""},
+		{"timm_ema.pth.tar", "ema", "", "", `no state dict "ema", want state_dict, state_dict_ema`},
+		{"rtdetr_ema_module.pth", "", "ema.module", "took ema.module, the averaged weights, as the projects' own loaders do; there is model too, with the same numbers under 12 of the 12 keys of ema.module", ""},
+		{"nested.pt", "", "model", "", ""},
+	} {
+		path := filepath.Join("testdata", test.name)
+		f, err := Open(path, Options{State: test.state})
+		if err != nil {
+			if got := strings.TrimPrefix(err.Error(), path+": "); got != test.err {
+				t.Errorf("%s: %s, want %s", test.name, got, test.err)
+			}
+			continue
+		}
+		f.Close()
+		if got := strings.Join(f.Notes, "; "); f.Chosen != test.chosen || got != test.notes || test.err != "" {
+			t.Errorf("%s: %s, %s; want %s, %s", test.name, f.Chosen, got, test.chosen, test.notes)
+		}
+	}
+}
+
+// No part of a file passes for a whole one.
+func TestTruncated(t *testing.T) {
+	for _, name := range []string{"plain.pth", "legacy_nonzip.pth", "nested.pt", "arrays4.pdparams"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range b {
+			if _, err := read(bytes.NewReader(b[:n]), int64(n), Options{}); err == nil {
+				t.Errorf("%s: read from %d of %d bytes", name, n, len(b))
+			}
+		}
+	}
+}
+
+// A file that shrinks after it was opened is an error when its elements are read.
+func TestShrunk(t *testing.T) {
+	for _, name := range []string{"plain.pth", "channels_last_strides.pth", "legacy_nonzip.pth"} {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		f, err := Open(path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := os.Truncate(path, 1000); err != nil {
+			t.Fatal(err)
+		}
+		failed := 0
+		for _, n := range f.Tensors {
+			if _, err := n.ReadAll(); err != nil {
+				failed++
+			}
+		}
+		if failed == 0 {
+			t.Errorf("%s: every tensor was read from a file cut off", name)
+		}
+	}
+}
+
+func FuzzOpen(f *testing.F) {
+	for _, path := range checkpoints(f) {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(b) < 12000 {
+			f.Add(b)
+		}
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		file, err := read(bytes.NewReader(b), int64(len(b)), Options{})
+		if err != nil {
+			return
+		}
+		for _, n := range file.Tensors {
+			if n.Bytes() > 1<<20 { // by strides of 0 a tensor can be larger than its file
+				continue
+			}
+			if b, err := n.ReadAll(); err == nil && int64(len(b)) != n.Bytes() {
+				t.Fatalf("%s: %d bytes, want %d", n.Key, len(b), n.Bytes())
+			}
+		}
+	})
+}
