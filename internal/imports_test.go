@@ -36,7 +36,7 @@ var mayImport = map[string]string{
 	"verify":      "plan conv op tensor",
 	"certify":     "plan fuse op tensor",
 	"stream":      "plan fuse tensor",
-	"record":      "plan checkpoint",
+	"record":      "plan checkpoint tensor",
 	"health":      "tensor",
 	"micro/gen":   "",
 

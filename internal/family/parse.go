@@ -173,8 +173,9 @@ func (p *parser) atom() Node {
 		return nil
 	}
 	n := p.function(name)
-	p.expect(")")
-	if n == nil && p.err == nil {
+	if n != nil {
+		p.expect(")")
+	} else if p.err == nil {
 		*p = at
 		p.fail("want conv, kernel, convt, bn, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n>, x or window")
 	}

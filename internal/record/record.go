@@ -9,12 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io/fs"
 	"os"
 	"path/filepath"
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // Version is the version of the record that this program reads and writes.
@@ -78,4 +80,43 @@ func Read(output string) (*Record, error) {
 		return nil, fmt.Errorf("%s: has no plan", path)
 	}
 	return &r, nil
+}
+
+// Changed lists the tensors whose bytes are not those that were written, by their
+// checksums. Tensors that the record does not know are left to others.
+func (r *Record) Changed(tensors []tensor.Named) ([]string, error) {
+	var changed []string
+	buffer := make([]byte, 256<<10)
+	for _, t := range tensors {
+		want, ok := r.CRC32[t.Key]
+		if !ok {
+			continue
+		}
+		got, err := checksum(t.Tensor, buffer)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t.Key, err)
+		}
+		if fmt.Sprintf("%08x", got) != want {
+			changed = append(changed, t.Key)
+		}
+	}
+	return changed, nil
+}
+
+func checksum(t tensor.Tensor, buffer []byte) (uint32, error) {
+	d, err := t.Open()
+	if err != nil {
+		return 0, err
+	}
+	defer d.Close()
+	var crc uint32
+	for off, n := int64(0), t.Bytes(); off < n; {
+		b := buffer[:min(int64(len(buffer)), n-off)]
+		if err := tensor.ReadFull(d, b, off); err != nil {
+			return 0, err
+		}
+		crc = crc32.Update(crc, crc32.IEEETable, b)
+		off += int64(len(b))
+	}
+	return crc, nil
 }

@@ -1,0 +1,167 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"repfuse/internal/golden"
+	"repfuse/internal/npy"
+	"repfuse/internal/tensor"
+)
+
+// command builds repfuse as a program of its own, for what a test in this process
+// cannot do to itself: other rights, a signal, a full disk.
+func command(t *testing.T, dir string) string {
+	t.Helper()
+	path := filepath.Join(dir, "repfuse")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	return path
+}
+
+func weights(t *testing.T, dir, name string) {
+	t.Helper()
+	golden.Write(t, filepath.Join(dir, "weights"), golden.Load(t, name).Train)
+}
+
+// wantNothing fails where anything but the given names is in dir, hidden files too.
+func wantNothing(t *testing.T, dir string, but ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !strings.Contains(" "+strings.Join(but, " ")+" ", " "+e.Name()+" ") {
+			t.Errorf("%s was left behind in %s", e.Name(), dir)
+		}
+	}
+}
+
+func root(t *testing.T) {
+	t.Helper()
+	if os.Getuid() != 0 {
+		t.Skip("needs root: to mount a small file system, or to become nobody")
+	}
+}
+
+// A disk that fills up is an error, and nothing is left on it.
+func TestDiskFull(t *testing.T) {
+	root(t)
+	dir := t.TempDir()
+	repfuse := command(t, dir)
+	weights(t, dir, "repvgg-model-tiny")
+	small := filepath.Join(dir, "small")
+	if err := os.Mkdir(small, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("none", small, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatalf("mount: %v", err)
+	}
+	t.Cleanup(func() { syscall.Unmount(small, 0) })
+	c := exec.Command(repfuse, "fuse", filepath.Join(dir, "weights"), filepath.Join(small, "out"))
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Run(); c.ProcessState.ExitCode() != exitError {
+		t.Errorf("exit status %v (%v), want %d", c.ProcessState, err, exitError)
+	}
+	if !strings.Contains(stderr.String(), "no space left on device") || strings.Count(stderr.String(), "\n") > 2 {
+		t.Errorf("stderr %q, want one line that says no space left on device", &stderr)
+	}
+	wantNothing(t, small)
+}
+
+// Without the right to write there is an error and nothing else.
+func TestNoPermission(t *testing.T) {
+	root(t)
+	dir := t.TempDir()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	repfuse := command(t, dir)
+	weights(t, dir, "repvgg-block-s1")
+	nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	for _, test := range []struct {
+		name  string
+		lock  string // what nobody may not read
+		error string
+	}{
+		{"write", "", "permission denied"},
+		{"read", "weights/rbr_dense.conv.weight.npy", "permission denied"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.lock != "" {
+				if err := os.Chmod(filepath.Join(dir, test.lock), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c := exec.Command(repfuse, "fuse", "weights", "out")
+			c.Dir, c.SysProcAttr = dir, nobody
+			out, _ := c.CombinedOutput()
+			if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), test.error) {
+				t.Errorf("%v: %q, want exit status %d and %q", c.ProcessState, out, exitError, test.error)
+			}
+			wantNothing(t, dir, "repfuse", "weights")
+		})
+	}
+}
+
+// An interrupt in the middle ends the work at once and leaves nothing.
+func TestInterrupt(t *testing.T) {
+	dir := t.TempDir()
+	repfuse := command(t, dir)
+	weights(t, dir, "repvgg-block-s1")
+	sparse(t, filepath.Join(dir, "weights", "linear.weight.npy"), 8<<30)
+	c := exec.Command(repfuse, "fuse", "weights", "out")
+	c.Dir = dir
+	stderr, err := c.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(150 * time.Millisecond)
+	begun := time.Now()
+	if err := c.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := io.ReadAll(stderr)
+	c.Wait()
+	// Removing what was written takes the file system some time of its own; a second
+	// is far below the many that writing 8 GiB would take.
+	if took := time.Since(begun); took > time.Second {
+		t.Errorf("ended %v after the interrupt, want it at once", took)
+	}
+	if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(text), "interrupted, nothing is left behind") {
+		t.Errorf("%v: %q, want exit status %d and a word about the interrupt", c.ProcessState, text, exitError)
+	}
+	wantNothing(t, dir, "repfuse", "weights")
+}
+
+// sparse writes a .npy file of float32 zeros that takes no room.
+func sparse(t *testing.T, path string, n int64) {
+	t.Helper()
+	b, err := npy.AppendHeader(nil, tensor.F32, []int{int(n / 4)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(path, int64(len(b))+n); err != nil {
+		t.Fatal(err)
+	}
+}
