@@ -20,11 +20,11 @@ func (h Header) elements(r io.ReaderAt, c io.Closer) tensor.Data {
 	n := int64(tensor.Elems(h.Shape)) * int64(h.Type.Size())
 	raw := section{io.NewSectionReader(r, h.Offset, n), c}
 	var d tensor.Data = raw
-	if h.BigEndian {
-		d = &swapped{d, n, wordSize(h.Type)}
-	}
 	if shape := withoutOnes(h.Shape); h.Fortran && len(shape) > 1 && n > 0 {
 		d = newTransposed(d, shape, h.Type.Size())
+	}
+	if h.BigEndian { // last: each band goes through the whole file, and this only once
+		d = &swapped{d, n, wordSize(h.Type)}
 	}
 	return d
 }

@@ -46,7 +46,7 @@ func parseDescr(descr string, o Options) (t tensor.Type, big bool, err error) {
 		return 0, false, fmt.Errorf("element type %q is unknown", descr)
 	case t == tensor.BF16 && !o.BFloat16:
 		return 0, false, hint.Add(fmt.Errorf("element type %q: two bytes without a type", descr),
-			"numpy saves bfloat16 so; if that is what they are, say --bf16")
+			"numpy saves bfloat16 so; if that is what they are, say --bfloat16")
 	case t == tensor.BF16 && order == '>':
 		return 0, false, fmt.Errorf("element type %q is unknown", descr)
 	case t != tensor.BF16 && t.Size() > 1 && order == '|':

@@ -6,8 +6,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"repfuse/internal/tensor"
 )
@@ -50,7 +53,43 @@ func OpenDir(dir string, o Options) (*Set, error) {
 		return nil, err
 	}
 	defer root.Close()
-	set, files := &Set{}, map[string]string{}
+	set := &Set{}
+	names, err := set.walk(root)
+	if err != nil {
+		return nil, err
+	}
+	set.Tensors = make([]tensor.Named, len(names))
+	errs := make([]error, len(names))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(names)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				set.Tensors[i].Key = keyOf(names[i])
+				if set.Tensors[i].Tensor, errs[i] = lookAt(root, dir, names[i], o); errs[i] != nil {
+					errs[i] = fmt.Errorf("%s: %w", names[i], reason(errs[i]))
+				}
+			}
+		})
+	}
+	group.Wait()
+	for _, err := range errs { // the first by name, whoever came first
+		if err != nil {
+			return nil, err
+		}
+	}
+	set.sort()
+	return set, nil
+}
+
+// keyOf is the key that a file's name, with slashes, stands for.
+func keyOf(name string) string {
+	return strings.ReplaceAll(strings.TrimSuffix(name, Ext), "/", ".")
+}
+
+// walk lists the arrays below root, one for each key, and notes the other files.
+func (s *Set) walk(root *os.Root) (names []string, err error) {
+	files := map[string]string{}
 	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -63,26 +102,17 @@ func OpenDir(dir string, o Options) (*Set, error) {
 		case d.IsDir():
 			return nil
 		case !strings.HasSuffix(name, Ext):
-			set.Others = append(set.Others, name)
+			s.Others = append(s.Others, name)
 			return nil
 		}
-		key := strings.ReplaceAll(strings.TrimSuffix(name, Ext), "/", ".")
-		if other, ok := files[key]; ok {
-			return fmt.Errorf("%s and %s both have the key %s", other, name, key)
+		if other, ok := files[keyOf(name)]; ok {
+			return fmt.Errorf("%s and %s both have the key %s", other, name, keyOf(name))
 		}
-		files[key] = name
-		t, err := lookAt(root, dir, name, o)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, reason(err))
-		}
-		set.Tensors = append(set.Tensors, tensor.Named{Key: key, Tensor: t})
+		files[keyOf(name)] = name
+		names = append(names, name)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	set.sort()
-	return set, nil
+	return names, err
 }
 
 // lookAt reads the header of one file and closes it again.

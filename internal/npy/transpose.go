@@ -1,6 +1,7 @@
 package npy
 
 import (
+	"encoding/binary"
 	"io"
 	"sync"
 
@@ -142,12 +143,14 @@ func (t *transposed) make(c cut, old []byte) (band, error) {
 	col := 0 // the row-major place of index among the rest
 	for f := range row {
 		pos := base + stride*(c.from+t.shape[k]*f)
-		for j := range n {
-			e, err := w.at(int64(pos+j*stride) * int64(t.item))
+		for j := 0; j < n; {
+			src, err := w.from(int64(pos+j*stride) * int64(t.item))
 			if err != nil {
 				return band{}, err
 			}
-			copy(out[(j*row+col)*t.item:][:t.item], e)
+			m := min(n-j, (len(src)/t.item-1)/stride+1)
+			scatter(out[(j*row+col)*t.item:], row, src, stride, m, t.item)
+			j += m
 		}
 		col = next(index, rest, col)
 	}
@@ -165,6 +168,29 @@ func next(index, shape []int, col int) int {
 		col -= (n - 1) * stride
 	}
 	return col
+}
+
+// scatter copies n elements of src, step from apart, to dst, step to apart.
+func scatter(dst []byte, to int, src []byte, from, n, item int) {
+	le := binary.LittleEndian
+	switch item {
+	case 2:
+		for i := range n {
+			le.PutUint16(dst[2*i*to:], le.Uint16(src[2*i*from:]))
+		}
+	case 4:
+		for i := range n {
+			le.PutUint32(dst[4*i*to:], le.Uint32(src[4*i*from:]))
+		}
+	case 8:
+		for i := range n {
+			le.PutUint64(dst[8*i*to:], le.Uint64(src[8*i*from:]))
+		}
+	default:
+		for i := range n {
+			copy(dst[i*to*item:][:item], src[i*from*item:])
+		}
+	}
 }
 
 func grow(b []byte, n int) []byte {
@@ -185,8 +211,9 @@ type window struct {
 	off int64
 }
 
-// at is the element at byte off of the file, until the next call.
-func (w *window) at(off int64) ([]byte, error) {
+// from is the file from byte off on as far as it was read, one element at least,
+// until the next call.
+func (w *window) from(off int64) ([]byte, error) {
 	i := off - w.off
 	if i < 0 || i+int64(w.item) > int64(len(w.buf)) {
 		n := min(int64(w.ahead), w.size-off)
@@ -196,5 +223,5 @@ func (w *window) at(off int64) ([]byte, error) {
 			return nil, err
 		}
 	}
-	return w.buf[i:][:w.item], nil
+	return w.buf[i:], nil
 }

@@ -59,7 +59,7 @@ func Count(shape []int, t Type) (int, error) {
 			zero = true
 			continue
 		}
-		if n > math.MaxInt64/d/max(t.Size(), 1) {
+		if n > math.MaxInt/d/max(t.Size(), 1) {
 			return 0, fmt.Errorf("shape %v of %s has more bytes than an int64 holds", shape, t)
 		}
 		n *= d
