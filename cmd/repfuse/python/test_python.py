@@ -69,6 +69,16 @@ class TestExport(unittest.TestCase):
         self.assertEqual(saved.dtype.str, "|V2")
         self.assertEqual(saved.tobytes(), b"\x80\x3f\x20\xc0")
 
+    def test_bfloat16_of_others(self):
+        """The header that repfuse and ml_dtypes write."""
+        exporter.export({"x": torch.tensor([1.0, -2.5], dtype=torch.bfloat16)}, self.at)
+        path = os.path.join(self.at, "x.npy")
+        with open(path, "rb") as f:
+            data = f.read()
+        with open(path, "wb") as f:
+            f.write(data.replace(b"'|V2'", b"'<V2'"))
+        self.assertTrue(torch.equal(loader.read(self.at)["x"], torch.tensor([1.0, -2.5], dtype=torch.bfloat16)))
+
     def test_strides_and_scalars(self):
         state = {"t": torch.arange(6.0).view(2, 3).t(), "n": torch.tensor(7)}
         exporter.export(state, self.at)
