@@ -2,7 +2,9 @@ package family
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
+	"strings"
 
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -36,7 +38,9 @@ func (b *builder) build(n Node) part {
 	case altNode:
 		return b.alternatives(n)
 	case *sumOverNode:
-		return b.sumOver(n)
+		return b.over(n.vars, n.expr, flatSum)
+	case *seqOverNode:
+		return b.over(n.vars, n.expr, flatSeq)
 	case seqNode:
 		parts, p := b.all(n)
 		return p.as(parts, func() op.Expr { return flatSeq(parts) })
@@ -193,10 +197,25 @@ func (b *builder) bn(n *bnNode) part {
 		p.missing = append(p.missing, b.whole(b.fill(at("weight"))))
 	}
 	e.Eps, p.err = b.eps(n)
-	if len(p.missing) == 0 {
+	if n.repeat != "" {
+		b.repeat(&p, &e, n.repeat)
+	}
+	if len(p.missing) == 0 && p.err == nil {
 		p.expr = e
 	}
 	return p
+}
+
+// repeat makes each channel of a batch norm stand for several in a row, as many in
+// all as the kernel under a key has outputs.
+func (b *builder) repeat(p *part, e *op.BatchNorm, key string) {
+	for _, v := range []**op.Param{&e.Gamma, &e.Beta, &e.Mean, &e.Var} {
+		if *v == nil {
+			continue
+		}
+		name := strings.TrimPrefix((*v).Key, b.site.Module+".")
+		*v = b.generate(p, &call{name: "repeat", args: []string{name, key}, text: fmt.Sprintf("repeat(%s, %s)", name, key)})
+	}
 }
 
 // vector is an operator of a stored or literal number a channel.
@@ -272,6 +291,9 @@ func (b *builder) ask(n *askNode) part {
 	case "yes", "1": // a flag that its project keeps as a number
 		return b.build(n.expr)
 	}
+	if n.no != nil {
+		return b.build(n.no)
+	}
 	return part{}
 }
 
@@ -287,38 +309,36 @@ func (b *builder) optional(n *optionalNode) part {
 // most is there, as a near miss.
 func (b *builder) alternatives(n altNode) part {
 	var best part
+	before := b.answers
+	answers := before // of the best: what the others asked does not matter
 	for k, alt := range n {
+		b.answers = maps.Clone(before)
 		p := b.build(alt)
-		switch {
-		case k == 0:
-			best = p
-		case len(p.missing) == 0 && len(best.missing) == 0 && len(p.used) > 0 && len(best.used) > 0:
-			if len(p.used) > len(best.used) {
-				best = p
-			}
-		case len(p.missing) < len(best.missing) || (len(p.missing) == len(best.missing) && len(p.used) > len(best.used)):
-			best = p
+		if k == 0 || len(p.missing) < len(best.missing) || (len(p.missing) == len(best.missing) && len(p.used) > len(best.used)) {
+			best, answers = p, b.answers
 		}
 	}
+	b.answers = answers
 	return best
 }
 
-func (b *builder) sumOver(n *sumOverNode) part {
+// over joins what an expression comes to for every value of vars that keys show.
+func (b *builder) over(vars []string, expr Node, join func([]op.Expr) op.Expr) part {
 	var parts []op.Expr
 	var whole part
-	b.each(n.vars, n.expr, func() {
-		p := b.build(n.expr)
+	b.each(vars, expr, func() {
+		p := b.build(expr)
 		whole.add(p)
 		if p.expr != nil {
 			parts = append(parts, p.expr)
 		}
 	})
 	if len(parts) == 0 && len(whole.missing) == 0 {
-		for _, key := range keysOf(n.expr)[:1] {
+		for _, key := range keysOf(expr)[:1] {
 			whole.missing = append(whole.missing, b.whole(key))
 		}
 	}
-	return whole.as(parts, func() op.Expr { return flatSum(parts) })
+	return whole.as(parts, func() op.Expr { return join(parts) })
 }
 
 // generate calls a kernel generator on tensors that are there.

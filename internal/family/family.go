@@ -44,9 +44,14 @@ type Family struct {
 	// Make is the convolutions that come of a block: the key of the fused module,
 	// relative to the block, and the expression that it stands for.
 	Make []Output
+	// Need is keys that must be there though no expression reads them, Alike kernels
+	// over equally many input channels a group.
+	Need, Alike []string
 	// Keep and Drop are globs of keys that the expressions do not use.
 	Keep []string
 	Drop []Drop
+	// Refuse is globs of keys beside which the block is not one convolution, and why.
+	Refuse []Drop
 	// Stale is globs of keys that stay in the result though they were fused, as the
 	// reference leaves them.
 	Stale []string
@@ -106,13 +111,16 @@ type Dialect struct {
 }
 
 // Pattern is a key relative to the block that must be there, perhaps with given
-// kernel extents, or with any but them.
+// kernel extents, or with any but them, or of a given shape.
 type Pattern struct {
 	Key    string
 	Kernel []int
-	Other  bool // any extents but Kernel
-	Absent bool // the key must not be there
+	Other  bool  // any extents but Kernel
+	Absent bool  // the key must not be there
+	Shape  []int // of the whole tensor, anyExtent where it does not matter
 }
+
+const anyExtent = -1
 
 // String is the family's name, with its dialect where it is not the first.
 func (f *Family) String() string {

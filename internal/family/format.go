@@ -25,8 +25,13 @@ func (f formatter) expr(e op.Expr, nested bool) string {
 	case op.Conv:
 		return f.conv(e)
 	case op.BatchNorm:
-		module := strings.TrimSuffix(strings.TrimSuffix(f.relative(e.Mean.Key), "running_mean"), "_mean")
-		return fmt.Sprintf("bn(%s, eps %s)", stem(module), number(e.Eps))
+		mean, repeat := f.relative(e.Mean.Key), ""
+		if args, ok := strings.CutPrefix(mean, "repeat("); ok {
+			mean, repeat, _ = strings.Cut(strings.TrimSuffix(args, ")"), ", ")
+			repeat = ", repeat " + repeat
+		}
+		module := strings.TrimSuffix(strings.TrimSuffix(mean, "running_mean"), "_mean")
+		return fmt.Sprintf("bn(%s, eps %s%s)", stem(module), number(e.Eps), repeat)
 	case op.Scale:
 		return "scale(" + f.vector(e.By, e.Factor) + ")"
 	case op.Shift:

@@ -2,6 +2,7 @@ package family
 
 import (
 	"fmt"
+	"strconv"
 
 	"repfuse/internal/op"
 )
@@ -34,7 +35,10 @@ func (g *generator) kind(k int) kind { return g.params[min(k, len(g.params)-1)] 
 var generators = map[string]*generator{
 	"blank":  {[]kind{required, word}, blank},
 	"truthy": {[]kind{required}, truthy},
-	"eye":    {[]kind{required}, eye},
+	"eye":    {[]kind{required, word}, eye},
+	"gate":   {[]kind{required}, gate},
+	"repeat": {[]kind{required, required}, repeat},
+	"turned": {[]kind{required, word}, turned},
 }
 
 // blank(VECTOR, K): a depthwise kernel of extents K without any tap set, one row an
@@ -73,13 +77,23 @@ func truthy(a []argument) ([]int, func() ([]float64, error), error) {
 	}, nil
 }
 
-// eye(WEIGHT): the identity over the output channels of a kernel, dense and 1×1 in
-// as many axes: δ(o, i).
+// eye(WEIGHT), eye(WEIGHT, MORE): the identity over the output channels of a kernel
+// and as many more, dense and 1×1 in as many axes: δ(o, i).
 func eye(a []argument) ([]int, func() ([]float64, error), error) {
+	if len(a) == 0 || len(a) > 2 {
+		return nil, nil, fmt.Errorf("has %d arguments, want a kernel and perhaps a number", len(a))
+	}
 	if len(a[0].tensor.Shape) < 2 {
 		return nil, nil, fmt.Errorf("%s has shape %v, want a kernel", a[0].tensor.Key, a[0].tensor.Shape)
 	}
 	n := a[0].tensor.Shape[0]
+	if len(a) == 2 {
+		more, err := strconv.Atoi(a[1].word)
+		if err != nil || more < 0 {
+			return nil, nil, fmt.Errorf("%q, want a number", a[1].word)
+		}
+		n += more
+	}
 	shape := []int{n, n}
 	for range a[0].tensor.Shape[2:] {
 		shape = append(shape, 1)

@@ -7,6 +7,7 @@ import (
 	"path"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -168,8 +169,11 @@ func (l *Loader) family(n *yaml.Node) *Family {
 		"anchor":     l.anchors(&f.Anchor),
 		"deployed":   l.Strings(&f.Deployed),
 		"make":       l.Outputs(&f.Make),
+		"need":       l.Strings(&f.Need),
+		"alike":      l.Strings(&f.Alike),
 		"keep":       l.Strings(&f.Keep),
 		"drop":       l.Drops(&f.Drop),
+		"refuse":     l.Drops(&f.Refuse),
 		"stale":      l.Strings(&f.Stale),
 		"rename":     l.Renames(&f.Rename),
 		"ask":        l.questions(&f.Ask),
@@ -205,8 +209,10 @@ func (f *Family) checkAsks() error {
 func asked(n Node) []string {
 	switch n := n.(type) {
 	case *askNode:
-		return append(asked(n.expr), n.name)
+		return append(append(asked(n.expr), asked(n.no)...), n.name)
 	case *sumOverNode:
+		return asked(n.expr)
+	case *seqOverNode:
 		return asked(n.expr)
 	case *optionalNode:
 		return asked(n.expr)
@@ -252,7 +258,7 @@ func (l *Loader) anchors(to *[][]Pattern) func(*yaml.Node) {
 	}
 }
 
-// parsePattern reads KEY, KEY[3x3], KEY[!1x1] for any extents but these, or !KEY for
+// parsePattern reads KEY, KEY[3x3], KEY[*,1,*,*] for a whole shape, KEY[!1x1] for any extents but these, or !KEY for
 // a key that must not be there.
 func parsePattern(w string) (Pattern, error) {
 	key, extents, ok := strings.Cut(w, "[")
@@ -260,12 +266,31 @@ func parsePattern(w string) (Pattern, error) {
 		key, absent := strings.CutPrefix(w, "!")
 		return Pattern{Key: key, Absent: absent}, nil
 	}
+	if strings.Contains(extents, ",") {
+		return parseShape(key, strings.TrimSuffix(extents, "]"))
+	}
 	extents, other := strings.CutPrefix(strings.TrimSuffix(extents, "]"), "!")
 	k, err := parseExtents(extents)
 	if err != nil {
 		return Pattern{}, fmt.Errorf("anchor %s: %w", w, err)
 	}
 	return Pattern{Key: key, Kernel: k, Other: other}, nil
+}
+
+// parseShape reads the shape in KEY[*,1,*,*].
+func parseShape(key, shape string) (Pattern, error) {
+	p := Pattern{Key: key}
+	for _, word := range strings.Split(shape, ",") {
+		n, err := strconv.Atoi(word)
+		if word == "*" {
+			n, err = anyExtent, nil
+		}
+		if err != nil {
+			return Pattern{}, fmt.Errorf("anchor %s[%s]: want numbers and *, one an axis", key, shape)
+		}
+		p.Shape = append(p.Shape, n)
+	}
+	return p, nil
 }
 
 // Outputs reads KEY: EXPRESSION pairs.

@@ -121,6 +121,7 @@ func (p *part) add(q part) {
 
 func (b *builder) match() *Match {
 	m := &Match{Family: b.family, Module: b.site.Module, Used: map[string]bool{}}
+	b.wants(m)
 	for _, out := range b.family.Make {
 		b.each(varsOf(out.Key), out.Expr, func() {
 			key := b.whole(strings.TrimSuffix(b.fill(out.Key), "?"))
@@ -309,8 +310,10 @@ func keysOf(n Node) []string {
 	case *shiftNode:
 		return n.by.keys()
 	case *askNode:
-		return keysOf(n.expr)
+		return append(keysOf(n.expr), keysOf(n.no)...)
 	case *sumOverNode:
+		return keysOf(n.expr)
+	case *seqOverNode:
 		return keysOf(n.expr)
 	case *optionalNode:
 		return keysOf(n.expr)
@@ -387,6 +390,9 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 		if at := strings.LastIndexByte(arg, '.'); at >= 0 {
 			parent, name = modules[b.whole(arg[:at])], arg[at+1:]
 		}
+		if parent.Keyless == nil {
+			return "", false
+		}
 		return yesNo(parent.Keyless[name] == "Identity"), true
 	case "has": // a keyless child of whatever class
 		_, there := own.Keyless[arg]
@@ -399,6 +405,9 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 	case "stride":
 		m, there := modules[b.whole(arg)]
 		return yesNo(!slices.ContainsFunc(m.Stride, func(s int) bool { return s != 1 })), there && len(m.Stride) > 0
+	case "transposed":
+		m, there := modules[b.whole(arg)]
+		return yesNo(m.Transposed), there
 	case "class": // NAME or NAME ANSWER
 		name, answer, given := strings.Cut(arg, " ")
 		if !given {

@@ -18,6 +18,24 @@ type candidate struct {
 	dropped map[string]string
 	problem error
 	misses  int
+	// refused is keys beside which the block is not one convolution, with why.
+	refused []string
+}
+
+// declines reports whether an answer says that there is nothing to fuse: the family
+// is the right one, and the block stays as it is.
+func (c *candidate) declines() bool {
+	return len(c.Made) == 0 && !c.Family.Network && len(c.Missing) == 0 && c.Err == nil &&
+		slices.ContainsFunc(c.Answers, func(a family.Answer) bool { return a.Value == "no" })
+}
+
+func refused(f *family.Family, key string) (why string, ok bool) {
+	for _, d := range f.Refuse {
+		if family.CompileGlob(d.Glob).Match(key) {
+			return d.Why, true
+		}
+	}
+	return "", false
 }
 
 // match tries a family at a module and holds it to accounting for every key.
@@ -34,6 +52,9 @@ func (r *recogniser) match(f *family.Family, n *node) candidate {
 		whole := join(n.path, key)
 		if m.Used[whole] {
 			continue
+		}
+		if why, ok := refused(f, key); ok {
+			c.refused = append(c.refused, fmt.Sprintf("%s: %s", whole, why))
 		}
 		if k := slices.IndexFunc(drop, func(g family.Glob) bool { return g.Match(key) }); k >= 0 {
 			c.dropped[whole] = f.Drop[k].Why
@@ -78,6 +99,10 @@ func (c *candidate) judge(left []string) error {
 	where := fmt.Sprintf("%s (%s)", shown(c.Module), c.Family)
 	aside := &hint.Error{Hint: fmt.Sprintf("--family %s=%s leaves it as it is", shown(c.Module), leave)}
 	switch {
+	case c.declines():
+		return nil
+	case len(c.refused) > 0:
+		aside.Err = fmt.Errorf("%s: %s", where, c.refused[0])
 	case len(c.Missing) > 0:
 		aside.Err = fmt.Errorf("%s: %s is missing%s", where, c.Missing[0], more(len(c.Missing)-1))
 	case c.Err != nil:
@@ -109,6 +134,24 @@ func shown(path string) string {
 		return "."
 	}
 	return path
+}
+
+// sift leaves, of candidates that fit, those that a fact names by their class, and
+// those that fuse something, where there are such.
+func (r *recogniser) sift(fits []candidate) []candidate {
+	prefer := func(good func(candidate) bool) {
+		if slices.ContainsFunc(fits, good) {
+			fits = slices.DeleteFunc(fits, func(c candidate) bool { return !good(c) })
+		}
+	}
+	prefer(func(c candidate) bool { return !c.declines() })
+	if r.opts.Facts != nil {
+		prefer(func(c candidate) bool {
+			_, named := c.Family.OfClass(r.opts.Facts.Modules[c.Module].Class)
+			return named
+		})
+	}
+	return fits
 }
 
 // only is the one candidate that fits; several that come to the same are one.

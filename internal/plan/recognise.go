@@ -225,7 +225,7 @@ func (r *recogniser) try(n *node) error {
 	}
 	switch {
 	case len(fits) > 0:
-		c, err := only(fits)
+		c, err := only(r.sift(fits))
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,56 @@
+package family
+
+import "fmt"
+
+// repeat(VECTOR, KERNEL): each element as many times in a row as makes one for every
+// output of the kernel: v[o·n/O], n its length.
+func repeat(a []argument) ([]int, func() ([]float64, error), error) {
+	if len(a) != 2 || len(a[1].tensor.Shape) == 0 {
+		return nil, nil, fmt.Errorf("want a vector and a kernel")
+	}
+	n, outs := a[0].tensor.Len(), a[1].tensor.Shape[0]
+	if n == 0 || outs%n != 0 {
+		return nil, nil, fmt.Errorf("%s has %d elements, want a divisor of %d", a[0].tensor.Key, n, outs)
+	}
+	return []int{outs}, func() ([]float64, error) {
+		from, err := a[0].tensor.Floats()
+		if err != nil {
+			return nil, err
+		}
+		v := make([]float64, outs)
+		for o := range v {
+			v[o] = from[o*n/outs]
+		}
+		return v, nil
+	}, nil
+}
+
+// turned(KERNEL, N): the kernel itself for N = 0, and for any other N turned by 180°:
+// w[o, i, K−1−t]. A chain of kernels that is built by cross-correlating each with
+// what came before (OREPA's large kernels) is a product of such.
+func turned(a []argument) ([]int, func() ([]float64, error), error) {
+	if len(a) != 2 || len(a[0].tensor.Shape) < 2 {
+		return nil, nil, fmt.Errorf("want a kernel and a number")
+	}
+	return a[0].tensor.Shape, func() ([]float64, error) {
+		v, err := a[0].tensor.Floats()
+		if err != nil || a[1].word == "0" {
+			return v, err
+		}
+		return turn(v, a[0].tensor.Shape), nil
+	}, nil
+}
+
+// turn turns every plane of a kernel by 180°.
+func turn(v []float64, shape []int) []float64 {
+	taps := 1
+	for _, k := range shape[2:] {
+		taps *= k
+	}
+	out := make([]float64, len(v))
+	for k := range v {
+		plane := k / taps * taps
+		out[k] = v[plane+taps-1-(k-plane)]
+	}
+	return out
+}
