@@ -212,14 +212,14 @@ func (w *Worker) pullRow(n *conv, src *source, r, dst *tile, at []place, k, limi
 	if err != nil {
 		return err
 	}
-	base, f32 := k/(n.rows/n.groups)*n.width, n.weight.Type == tensor.F32
+	base := k / (n.rows / n.groups) * n.width
 	var row []float64
 	for _, p := range at {
 		for τ := range r.taps() {
 			a, mag := r.coef(p, τ, k)
 			table := n.table[τ*n.taps():][:n.taps()]
-			if f32 && dst.takes(p.row, base, n, r) {
-				dst.store(p.row, table, b, a)
+			if dst.takes(p.row, base, n, r) {
+				dst.store(p.row, table, b, n.weight.Type, a)
 				continue
 			}
 			if row == nil {
@@ -238,16 +238,13 @@ func (t *tile) takes(o, base int, n *conv, r *tile) bool {
 }
 
 // store makes row o of t the multiple a of a stored row.
-func (t *tile) store(o int, table []int, b []byte, a float64) {
+func (t *tile) store(o int, table []int, b []byte, typ tensor.Type, a float64) {
 	row := t.val[o*t.rs : (o+1)*t.rs]
-	micro.ScaleF32(row, b, a)
+	decode(row, b, typ, a)
 	t.fresh[o] = false
 	for _, to := range table {
 		if s := t.slot[to]; s >= 0 {
-			mag := t.mag[(o*t.slots+s)*t.width:][:t.width]
-			for i := range mag {
-				mag[i] = math.Abs(row[i*t.cs+to])
-			}
+			magnitudes(t.mag[(o*t.slots+s)*t.width:][:t.width], row[to:], t.cs)
 		}
 	}
 }
@@ -257,7 +254,7 @@ func (w *Worker) decode(b []byte, n *conv) []float64 {
 		w.row = make([]float64, n.cells)
 	}
 	row := w.row[:n.cells]
-	decode(row, b, n.weight.Type)
+	decode(row, b, n.weight.Type, 1)
 	return row
 }
 

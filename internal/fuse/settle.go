@@ -56,11 +56,12 @@ func (w *Worker) doubtful(t *tile) []int {
 				list = w.unlike(list, t, mag, first)
 				continue
 			}
-			θ := t.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
-			for c, m := range mag {
-				if i := first + c*t.cs; math.Abs(t.val[i]) < θ*m {
+			i, θ := first, t.bound(unit64)/(slack*math.Ldexp(1, -bits(w.f.Type)))
+			for _, m := range mag {
+				if math.Abs(t.val[i]) < θ*m {
 					list = append(list, i)
 				}
+				i += t.cs
 			}
 		}
 	}
@@ -79,8 +80,8 @@ func (w *Worker) unlike(list []int, t *tile, mag []float64, first int) []int {
 	}
 	w.lo, w.hi = slices.Grow(w.lo[:0], size*len(mag)), slices.Grow(w.hi[:0], size*len(mag))
 	lo, hi := w.lo[:size*len(mag)], w.hi[:size*len(mag)]
-	tensor.Encode(lo, ends[:len(mag)], typ)
-	tensor.Encode(hi, ends[len(mag):], typ)
+	encode(lo, ends[:len(mag)], typ)
+	encode(hi, ends[len(mag):], typ)
 	for c, m := range mag {
 		if m > 0 && !bytes.Equal(lo[c*size:(c+1)*size], hi[c*size:(c+1)*size]) {
 			list = append(list, first+c*t.cs)

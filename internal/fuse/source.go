@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -81,18 +80,9 @@ func (s *source) floats(k, n int) ([]float64, error) {
 		if err != nil {
 			return nil, err
 		}
-		decode(v[i*cells:(i+1)*cells], b, s.conv.weight.Type)
+		decode(v[i*cells:(i+1)*cells], b, s.conv.weight.Type, 1)
 	}
 	return v, nil
-}
-
-// decode is tensor.Decode, fast for the usual type.
-func decode(dst []float64, src []byte, t tensor.Type) {
-	if t == tensor.F32 {
-		micro.ScaleF32(dst, src, 1)
-		return
-	}
-	tensor.Decode(dst, src, t)
 }
 
 // columnNorms makes n.norms, reading the whole kernel once.
@@ -129,7 +119,7 @@ func (n *conv) scan(visit func(k int, row []float64) error) error {
 		if s.decoded == nil {
 			s.decoded = make([]float64, n.cells)
 		}
-		decode(s.decoded, b, n.weight.Type)
+		decode(s.decoded, b, n.weight.Type, 1)
 		if err := visit(k, s.decoded); err != nil {
 			return err
 		}

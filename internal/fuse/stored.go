@@ -4,8 +4,40 @@ import (
 	"encoding/binary"
 	"math"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
+
+// decode sets dst to a times the stored elements src.
+func decode(dst []float64, src []byte, t tensor.Type, a float64) {
+	switch t {
+	case tensor.F32:
+		micro.ScaleF32(dst, src, a)
+	case tensor.F16:
+		micro.ScaleF16(dst, src, a)
+	case tensor.BF16:
+		micro.ScaleBF16(dst, src, a)
+	default:
+		tensor.Decode(dst, src, t)
+		for i, v := range dst {
+			dst[i] = a * v
+		}
+	}
+}
+
+// encode stores src, rounded to nearest even.
+func encode(dst []byte, src []float64, t tensor.Type) {
+	switch t {
+	case tensor.F32:
+		micro.RoundF32(dst, src)
+	case tensor.F16:
+		micro.RoundF16(dst, src)
+	case tensor.BF16:
+		micro.RoundBF16(dst, src)
+	default:
+		tensor.Encode(dst, src, t)
+	}
+}
 
 // found is what a look at stored elements tells.
 type found struct {

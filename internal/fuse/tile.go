@@ -81,21 +81,39 @@ type strip struct {
 func (t *tile) spread(s strip) {
 	t.begin(s.o)
 	from, taps := s.base-t.at[s.o].base, len(s.table)
+	n := len(s.w) / taps
 	for k, to := range s.table {
-		dst := t.val[s.o*t.rs+to*t.ts+from*t.cs:]
-		at := 0
-		for i := k; i < len(s.w); i += taps {
-			dst[at] += float64(s.a * s.w[i])
-			at += t.cs
-		}
+		addTo(t.val[s.o*t.rs+to*t.ts+from*t.cs:], t.cs, s.w[k:], taps, n, s.a)
 		if slot := t.slot[to]; slot >= 0 {
-			mag := t.mag[(s.o*t.slots+slot)*t.width+from:]
-			at = 0
-			for i := k; i < len(s.m); i += taps {
-				mag[at] += float64(s.b * math.Abs(s.m[i]))
-				at++
-			}
+			addMagnitudes(t.mag[(s.o*t.slots+slot)*t.width+from:], s.m[k:], taps, n, s.b)
 		}
+	}
+}
+
+// addTo adds a·w to n elements of dst, one in every cs, from one in every taps of w.
+func addTo(dst []float64, cs int, w []float64, taps, n int, a float64) {
+	for ; n > 1; n-- {
+		dst[0] += float64(a * w[0])
+		dst, w = dst[cs:], w[taps:]
+	}
+	dst[0] += float64(a * w[0])
+}
+
+// addMagnitudes adds b·|m| to n elements of dst, from one in every taps of m.
+func addMagnitudes(dst, m []float64, taps, n int, b float64) {
+	at := 0
+	for i := range dst[:n] {
+		dst[i] += float64(b * math.Abs(m[at]))
+		at += taps
+	}
+}
+
+// magnitudes sets dst to |v|, taking one in every cs.
+func magnitudes(dst, v []float64, cs int) {
+	at := 0
+	for i := range dst {
+		dst[i] = math.Abs(v[at])
+		at += cs
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/big"
 
-	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -79,11 +78,7 @@ func (w *Worker) tile(dst []byte, a, n int) error {
 		return err
 	}
 	typ := w.f.Type
-	if typ == tensor.F32 {
-		micro.RoundF32(dst, t.val)
-	} else {
-		tensor.Encode(dst, t.val, typ)
-	}
+	encode(dst, t.val, typ)
 	seen := scan(dst, typ)
 	if seen.infinite {
 		if err := w.f.finite(); err != nil {
@@ -94,7 +89,7 @@ func (w *Worker) tile(dst []byte, a, n int) error {
 	err = w.settle(t, a, func(at int, v dd, _ float64) {
 		t.val[at], one[0] = v.hi, rounded(v, typ)
 		cell := dst[at*typ.Size():][:typ.Size()]
-		tensor.Encode(cell, one[:], typ)
+		encode(cell, one[:], typ)
 		now := scan(cell, typ)
 		seen.infinite, seen.small = seen.infinite || now.infinite, seen.small || now.small
 	})
