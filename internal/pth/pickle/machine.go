@@ -23,6 +23,8 @@ type machine struct {
 	marks  []int // where in stack each open MARK is
 	memo   map[uint64]any
 	values int
+	copied int64 // into containers made of others
+	from   int64 // where the pickle begins
 	refs   []*Persistent
 }
 
@@ -37,7 +39,7 @@ type Pickle struct {
 
 // Load reads the pickle that begins at byte off of r and must stop before byte end.
 func Load(r io.ReaderAt, off, end int64) (*Pickle, error) {
-	m := &machine{in: input{r: r, at: off, end: end}, memo: map[uint64]any{}}
+	m := &machine{in: input{r: r, at: off, end: end}, from: off, memo: map[uint64]any{}}
 	for {
 		at := m.in.at
 		code, err := m.in.take(1)

@@ -1,6 +1,7 @@
 package pickle
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -48,14 +49,17 @@ func newObjectEx(m *machine) error {
 	return m.pushNew(class, append(slices.Clip(args), named), false)
 }
 
-// copied is what a container that is made of others counts for: as many values as
-// were copied, so that copying again and again comes to an end.
-func copied(args Tuple) int {
+// copySlack is how many more items may be copied than there were bytes to make them.
+// What Python writes is copied once, and each item takes a byte at least.
+const copySlack = 1 << 16
+
+// copied is how many items, or bytes of text, went into a container made of others.
+func copied(args Tuple) int64 {
 	n := 0
 	for _, a := range args {
 		switch a := a.(type) {
 		case string:
-			n += len(a) / 16
+			n += len(a)
 		case Tuple:
 			n += len(a)
 		case *List:
@@ -66,7 +70,7 @@ func copied(args Tuple) int {
 			n += len(a.Pairs)
 		}
 	}
-	return n
+	return int64(n)
 }
 
 func (m *machine) args() (Tuple, error) {
@@ -89,7 +93,10 @@ func (m *machine) pushNew(class any, args Tuple, called bool) error {
 		return m.push(&Object{Class: Global{"object", "__call__"}, Called: true, Args: args})
 	}
 	if v, ok := container(g, args); ok {
-		m.values += copied(args)
+		m.copied += copied(args)
+		if m.copied > m.in.at-m.from+copySlack {
+			return errors.New("makes containers of one another again and again")
+		}
 		return m.push(v)
 	}
 	return m.push(&Object{Class: g, Called: called, Args: args})

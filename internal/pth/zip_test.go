@@ -1,0 +1,227 @@
+package pth
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"repfuse/internal/tensor"
+)
+
+// one is the pickle of {'a': a float32 tensor of 4 elements in storage "0"}.
+func one(t testing.TB) []byte {
+	t.Helper()
+	b, err := stateDict([]tensor.Spec{{Key: "a", Type: tensor.F32, Shape: []int{4}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// member is one record of an archive that is not as torch.save writes it.
+type member struct {
+	name   string
+	bytes  []byte
+	method uint16
+	size   int // announced, where it is not that of bytes
+	noCRC  bool
+}
+
+func archived(t testing.TB, members ...member) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, m := range members {
+		var err error
+		if m.method == zip.Deflate && m.size == 0 {
+			w, e := z.CreateHeader(&zip.FileHeader{Name: m.name, Method: zip.Deflate})
+			if err = e; err == nil {
+				_, err = w.Write(m.bytes)
+			}
+		} else {
+			h := &zip.FileHeader{Name: m.name, Method: m.method, CRC32: crc32.ChecksumIEEE(m.bytes),
+				CompressedSize64: uint64(max(m.size, len(m.bytes))), UncompressedSize64: uint64(max(m.size, len(m.bytes)))}
+			if m.noCRC {
+				h.CRC32 = 0
+			}
+			w, e := z.CreateRaw(h)
+			if err = e; err == nil {
+				_, err = w.Write(m.bytes)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestArchives(t *testing.T) {
+	pkl, data := member{name: "m/data.pkl", bytes: one(t)}, member{name: "m/data/0", bytes: []byte("0123456789abcdef")}
+	packed := func(m member) member { m.method = zip.Deflate; return m }
+	unsummed := func(m member) member { m.noCRC = true; return m }
+	order := func(s string) member { return member{name: "m/byteorder", bytes: []byte(s)} }
+	for _, test := range []struct {
+		name    string
+		members []member
+		elems   string
+		err     string
+	}{
+		{"plain", []member{pkl, data}, "0123456789abcdef", ""},
+		{"no CRC", []member{unsummed(pkl), unsummed(data)}, "0123456789abcdef", ""},
+		{"little", []member{pkl, data, order("little")}, "0123456789abcdef", ""},
+		{"big", []member{pkl, data, order("big")}, "32107654ba98fedc", ""},
+		{"packed pickle", []member{packed(pkl), data}, "0123456789abcdef", ""},
+		{"no order", []member{pkl, data, order("middle")}, "", `byteorder "middle", want little or big`},
+		{"packed storage", []member{pkl, packed(data)}, "", "a: record data/0 is compressed, want it stored as torch.save does"},
+		{"no pickle", []member{data}, "", "a zip archive without a data.pkl, want one written by torch.save"},
+		{"no storage", []member{pkl}, "", "a: record data/0 is missing"},
+		{"twice", []member{pkl, data, data}, "", "record m/data/0 is there twice"},
+		{"two pickles", []member{pkl, data, {name: "n/data.pkl", bytes: pkl.bytes}}, "", "n/data.pkl and m/data.pkl are there, want one data.pkl"},
+		{"TorchScript", []member{pkl, data, {name: "m/constants.pkl"}}, "", "a TorchScript archive, which is a program, want a state dict saved by torch.save"},
+		{"TorchScript's code", []member{pkl, data, {name: "m/code/__torch__.py"}}, "", "a TorchScript archive, which is a program, want a state dict saved by torch.save"},
+		{"short storage", []member{pkl, {name: "m/data/0", bytes: data.bytes[:15]}}, "", "a: storage 0: 4 elements of float32, but its record has 15 bytes"},
+		{"lying size", []member{pkl, {name: "m/data/0", bytes: data.bytes, size: 1 << 30}}, "", "a: record data/0: 1073741824 bytes from byte 224 on, beyond the end of the file at 0"},
+		{"bomb", []member{{name: "m/data.pkl", bytes: []byte{3, 0}, method: zip.Deflate, size: 1 << 30}}, "", "data.pkl: record data.pkl: 1073741824 bytes from byte 40 on, beyond the end of the file at 0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			b := archived(t, test.members...)
+			f, err := read(bytes.NewReader(b), int64(len(b)), Options{})
+			if test.err != "" {
+				want := strings.ReplaceAll(test.err, "at 0", fmt.Sprint("at ", len(b)))
+				if err == nil || err.Error() != want {
+					t.Errorf("%v, want %s", err, want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := f.Tensors[0].ReadAll()
+			if err != nil || string(got) != test.elems {
+				t.Errorf("%q, %v; want %q", got, err, test.elems)
+			}
+		})
+	}
+}
+
+// A pickle that inflates to more than it announces, or announces too much, is refused
+// before it is held.
+func TestInflated(t *testing.T) {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, err := z.CreateHeader(&zip.FileHeader{Name: "m/data.pkl", Method: zip.Deflate})
+	if err != nil {
+		t.Fatal(err)
+	}
+	zeros := make([]byte, 1<<20)
+	for range maxInflated>>20 + 1 {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "data.pkl: inflates to 68157440 bytes, want at most 67108864"
+	if _, err := read(bytes.NewReader(b.Bytes()), int64(b.Len()), Options{}); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+func TestOtherFiles(t *testing.T) {
+	tar := make([]byte, 600)
+	copy(tar[257:], "ustar")
+	for _, test := range []struct{ in, want string }{
+		{"", "neither a zip archive nor a pickle, want a file saved by torch.save"},
+		{"not a model", "neither a zip archive nor a pickle, want a file saved by torch.save"},
+		{string(tar), "a tar file as PyTorch wrote before 0.1.10, want one saved by a later version"},
+		{"\x89HDF\r\n", "an HDF5 file, want one saved by torch.save"},
+		{"\x80\x02K\x01.", "holds 1, want a state dict or a module"},
+		{"\x80\x02}.", "holds a dict without a state dict"},
+		{"\x80\x02}.x", "1 bytes after the pickle, want none"},
+		{"\x80\x02}X\x03\x00\x00\x00oneK\x01s.", "holds a dict without a state dict, only one"},
+	} {
+		if _, err := read(strings.NewReader(test.in), int64(len(test.in)), Options{}); err == nil || err.Error() != test.want {
+			t.Errorf("%v, want %s", err, test.want)
+		}
+	}
+}
+
+// What a state dict holds under a key is a tensor, or is refused by the name of what
+// was to be called for it.
+func TestNotTensors(t *testing.T) {
+	text := func(s string) string { return "X" + string([]byte{byte(len(s)), 0, 0, 0}) + s }
+	storage := func(class, key, count string) string {
+		return "(" + text("storage") + "ctorch\n" + class + "\n" + key + text("cpu") + count + "tQ"
+	}
+	rebuild := func(storage, rest string) string {
+		return "ctorch._utils\n_rebuild_tensor_v2\n(" + storage + rest + "tR"
+	}
+	good := rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N")
+	for _, test := range []struct{ name, value, want string }{
+		{"call", "cposix\nsystem\n" + text("ls") + "\x85R", "b: what posix.system(…) returns, want a tensor"},
+		{"sparse", "ctorch._utils\n_rebuild_sparse_tensor\n)R", "b: what torch._utils._rebuild_sparse_tensor(…) returns, want a tensor"},
+		{"storage by a call", rebuild("cposix\nsystem\n)R", "K\x00K\x04\x85K\x01\x85"), "b: a tensor in what posix.system(…) returns, want a storage"},
+		{"nonsense", rebuild("K\x07Q", "K\x00K\x04\x85K\x01\x85"), "b: a persistent reference to 7, want a storage"},
+		{"class", rebuild(storage("QInt8Storage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85"), "b: storage 0 is a torch.QInt8Storage, want one of PyTorch's types of elements"},
+		{"path", rebuild(storage("FloatStorage", text("../data.pkl"), "K\x04"), "K\x00K\x04\x85K\x01\x85"), "b: record data/../data.pkl is missing"},
+		{"count", rebuild(storage("FloatStorage", text("0"), "J\xff\xff\xff\xff"), "K\x00K\x04\x85K\x01\x85"), "b: a storage of torch.FloatStorage under a string with -1 elements, want a class, a name and a number"},
+		{"more than the record", rebuild(storage("FloatStorage", text("0"), "K\x05"), "K\x00K\x05\x85K\x01\x85"), "b: storage 0: 5 elements of float32, but its record has 16 bytes"},
+		{"more than the storage", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x05\x85K\x01\x85"), "b: storage 0: shape [5] with strides [1] from 0 on reaches element 4 of a storage of 4"},
+		{"negative stride", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x03K\x02\x85J\xff\xff\xff\xff\x85"), "b: storage 0: stride -1 is negative"},
+		{"no strides", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00"), "b: torch._utils._rebuild_tensor_v2 of 2 arguments, want at least 4"},
+		{"wrapped in itself", strings.Repeat("ctorch._utils\n_rebuild_parameter\n(", 10) + good + strings.Repeat("tR", 10), "b: a tensor inside more than 8 functions"},
+	} {
+		pkl := "\x80\x02}(" + text("a") + good + text("b") + test.value + "u."
+		b := archived(t, member{name: "m/data.pkl", bytes: []byte(pkl)}, member{name: "m/data/0", bytes: make([]byte, 16)})
+		if _, err := read(bytes.NewReader(b), int64(len(b)), Options{}); err == nil || err.Error() != test.want {
+			t.Errorf("%s: %v, want %s", test.name, err, test.want)
+		}
+	}
+}
+
+// Records that need the 64-bit fields lie where the directory says. The file is sparse.
+func TestZip64(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "large.pth")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specs := []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{5 << 30}}, {Key: "b", Type: tensor.U8, Shape: []int{3}}}
+	pkl, err := stateDict(specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, first, err := archivePlan("large", pkl, specs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("xyz"), p.records[first+1].data); err != nil {
+		t.Fatal(err)
+	}
+	p.records[first+1].crc = crc32.ChecksumIEEE([]byte("xyz"))
+	if err := p.write(f); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	r, err := Open(path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got := r.Tensors[0].Bytes(); got != 5<<30 {
+		t.Errorf("a has %d bytes, want %d", got, 5<<30)
+	}
+	if got, err := r.Tensors[1].ReadAll(); err != nil || string(got) != "xyz" {
+		t.Errorf("b is %q, %v", got, err)
+	}
+}
