@@ -39,6 +39,10 @@ var generators = map[string]*generator{
 	"gate":   {[]kind{required}, gate},
 	"repeat": {[]kind{required, required}, repeat},
 	"turned": {[]kind{required, word}, turned},
+	"row":    {[]kind{required, word}, row},
+	"orepa": {[]kind{word, required, required, required, required, required, required, required, required,
+		required, optional, required, required}, orepa},
+	"unrolled": {[]kind{required, required, word}, unrolled},
 }
 
 // blank(VECTOR, K): a depthwise kernel of extents K without any tap set, one row an
