@@ -13,6 +13,13 @@ help: ## this list
 build: ## the command, as ./repfuse
 	go build -o repfuse ./cmd/repfuse
 
+.PHONY: demo
+demo: build ## plan, fuse and verify the small RepVGG in examples/repvgg-tiny
+	@cd examples/repvgg-tiny && PATH="$(CURDIR):$$PATH" && rm -rf out && \
+	for c in 'repfuse plan weights/' 'repfuse fuse weights/ out/' 'repfuse verify'; do \
+		echo "$$ $$c"; $$c || exit; echo; \
+	done
+
 .PHONY: install
 install: ## the command, where go install puts it
 	go install ./cmd/repfuse

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestReadme runs the session that the README shows: every "$ repfuse" line, in a
+// copy of the example, must print what stands below it. Figures that hang on the
+// machine (times, and what float32 shows) are compared as #.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.CopyFS(filepath.Join(dir, "weights"), os.DirFS("../../examples/repvgg-tiny/weights")); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	sessions := session(string(readme))
+	if len(sessions) < 3 {
+		t.Fatalf("%d commands in the README's session, want plan, fuse and verify", len(sessions))
+	}
+	for _, s := range sessions {
+		var stdout, stderr bytes.Buffer
+		if code := run(strings.Fields(s.command)[1:], nil, &stdout, &stderr); code != exitYes {
+			t.Fatalf("%s: exit status %d: %s", s.command, code, &stderr)
+		}
+		if got, want := steady(stdout.String()), steady(s.output); got != want {
+			t.Errorf("%s prints\n%s\nwant, as the README has it,\n%s", s.command, stdout.String(), s.output)
+		}
+	}
+}
+
+type shell struct{ command, output string }
+
+// session finds the commands of a fenced block and what stands below each.
+func session(text string) []shell {
+	var all []shell
+	inside := false
+	for line := range strings.Lines(text) {
+		switch {
+		case strings.HasPrefix(line, "```"):
+			inside = !inside
+		case inside && strings.HasPrefix(line, "$ repfuse"):
+			all = append(all, shell{command: strings.TrimPrefix(strings.TrimSpace(line), "$ ")})
+		case inside && len(all) > 0:
+			all[len(all)-1].output += line
+		}
+	}
+	return all
+}
+
+var unsteady = regexp.MustCompile(`[0-9.]+(e[-+][0-9]+)?(×| s\b)|[0-9.]+e[-+][0-9]+|[0-9.]+(µs|ms)`)
+
+// steady replaces what hangs on the machine, and the room it takes.
+func steady(s string) string {
+	return strings.Join(strings.Fields(unsteady.ReplaceAllString(s, "#")), " ")
+}
