@@ -287,8 +287,7 @@ func (b *builder) ask(n *askNode) part {
 	if !ok {
 		return part{err: fmt.Errorf("%s asks %q, which its declaration does not explain", b.family.Name, n.name)}
 	}
-	switch a := b.answer(q, "yes"); a.Value {
-	case "yes", "1": // a flag that its project keeps as a number
+	if isYes(b.answer(q, "yes").Value) {
 		return b.build(n.expr)
 	}
 	if n.no != nil {

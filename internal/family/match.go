@@ -156,7 +156,7 @@ func (b *builder) match() *Match {
 func (b *builder) sayNo() bool {
 	changed := false
 	for name, a := range b.answers {
-		if a.Value == "yes" {
+		if isYes(a.Value) {
 			a.Value, a.By = "no", "shapes"
 			b.answers[name] = a
 			changed = true
@@ -445,6 +445,10 @@ func flagValue(v any) string {
 	}
 	return fmt.Sprint(v)
 }
+
+// isYes reports whether an answer is yes, or the number 1 of a project that keeps
+// its flags as numbers.
+func isYes(answer string) bool { return answer == "yes" || answer == "1" }
 
 func yesNo(b bool) string {
 	if b {

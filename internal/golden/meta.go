@@ -75,7 +75,13 @@ func (m *Meta) parse(metadata json.RawMessage) error {
 func (c Case) Facts() *facts.Model {
 	m := &facts.Model{Version: facts.Version, Modules: map[string]facts.Module{}}
 	if block := c.Meta.Block; !strings.Contains(block, "{") {
-		m.Modules[block] = facts.Module{Class: c.Meta.Class, Flags: c.Meta.flags()}
+		outer, inner, wrapped := strings.Cut(c.Meta.trainClass(), "/")
+		if !wrapped {
+			inner = outer
+		} else if at := strings.LastIndexByte(block, '.'); at >= 0 {
+			m.Modules[block[:at]] = facts.Module{Class: outer}
+		}
+		m.Modules[block] = facts.Module{Class: inner, Flags: c.Meta.flags()}
 	}
 	for path, eps := range c.Meta.Eps {
 		m.Modules[path] = facts.Module{Class: "BatchNorm2d", Eps: &eps}
@@ -84,6 +90,13 @@ func (c Case) Facts() *facts.Model {
 		m.Modules[path] = conv.facts()
 	}
 	return m
+}
+
+// trainClass is the class of the train form: a case may name that of the deploy
+// form behind an arrow, and Outer/Inner is a block and the module around it.
+func (m Meta) trainClass() string {
+	class, _, _ := strings.Cut(m.Class, " -> ")
+	return class
 }
 
 // flags is the constructor's arguments that a module keeps as plain attributes.
