@@ -43,6 +43,27 @@ func (b *builder) module(path string) (facts.Module, bool) {
 	return m, ok
 }
 
+// dilationSaid takes the user's dilation for a kernel that has an extent above 1 and
+// none of its own.
+func (b *builder) dilationSaid(c *op.Conv) error {
+	if len(c.Weight.Shape) < 3 || c.Dilation != nil || slices.Max(c.Weight.Shape[2:]) == 1 {
+		return nil
+	}
+	said, ok := b.site.Said("dilation")
+	if !ok {
+		return nil
+	}
+	d, err := parseExtents(said)
+	if err != nil || slices.Min(d) < 1 {
+		return fmt.Errorf("dilation=%s, want a number or one an axis such as 2x2", said)
+	}
+	for len(d) < len(c.Weight.Shape)-2 {
+		d = append(d, d[0])
+	}
+	c.Dilation = d
+	return nil
+}
+
 // convFacts takes groups and dilation from the module tree and holds the kernel to
 // what it says.
 func (b *builder) convFacts(c *op.Conv, path string) error {
@@ -52,6 +73,9 @@ func (b *builder) convFacts(c *op.Conv, path string) error {
 			return fmt.Errorf("groups=%s, want a number", said)
 		}
 		c.Groups = g
+	}
+	if err := b.dilationSaid(c); err != nil {
+		return err
 	}
 	m, ok := b.module(path)
 	if !ok || len(m.Kernel) == 0 {
