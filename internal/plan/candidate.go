@@ -7,6 +7,7 @@ import (
 
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
+	"repfuse/internal/op"
 )
 
 // candidate is a family tried at a module: what it makes and, where it does not fit,
@@ -55,6 +56,7 @@ func (r *recogniser) match(f *family.Family, n *node) candidate {
 		}
 		if why, ok := refused(f, key); ok {
 			c.refused = append(c.refused, fmt.Sprintf("%s: %s", whole, why))
+			continue
 		}
 		if k := slices.IndexFunc(drop, func(g family.Glob) bool { return g.Match(key) }); k >= 0 {
 			c.dropped[whole] = f.Drop[k].Why
@@ -136,8 +138,9 @@ func shown(path string) string {
 	return path
 }
 
-// sift leaves, of candidates that fit, those that a fact names by their class, and
-// those that fuse something, where there are such.
+// sift leaves, of candidates that fit, those that fuse something, those that a fact
+// names by their class, and those whose own ε is the one that the facts say, where
+// there are such.
 func (r *recogniser) sift(fits []candidate) []candidate {
 	prefer := func(good func(candidate) bool) {
 		if slices.ContainsFunc(fits, good) {
@@ -150,8 +153,29 @@ func (r *recogniser) sift(fits []candidate) []candidate {
 			_, named := c.Family.OfClass(r.opts.Facts.Modules[c.Module].Class)
 			return named
 		})
+		prefer(candidate.ownEps)
 	}
 	return fits
+}
+
+// ownEps reports whether all batch norms have the ε that the family gives them.
+func (c candidate) ownEps() bool {
+	own, norms := true, 0
+	for _, m := range c.Made {
+		op.Walk(m.Expr, func(e op.Expr) {
+			if b, ok := e.(op.BatchNorm); ok {
+				norms++
+				own = own && b.Eps == c.Family.Eps
+			}
+		})
+	}
+	return own && norms > 0
+}
+
+// forbidden reports whether the block is one of the family in all but what the family
+// refuses.
+func (c candidate) forbidden() bool {
+	return len(c.refused) > 0 && c.misses == 0 && c.Err == nil
 }
 
 // only is the one candidate that fits; several that come to the same are one.

@@ -78,11 +78,12 @@ var backbones = map[string]expectation{
 	"qarepvgg-v1-s1-id":   {family: "qarepvgg"},
 	"qarepvgg-v4-s1-id":   {family: "qarepvgg"},
 	"qarepvgg-base-s1-id": {family: "qarepvgg", sets: []string{"identity=yes"}, asks: askedIdentity},
-	"qarepvgg-v2-s1-id":   {family: "qarepvgg", sets: []string{"identity=yes"}, asks: askedIdentity},
-	"qarepvgg-v3-s1-id":   {family: "qarepvgg", sets: []string{"identity=yes"}, asks: askedIdentity},
-	"qarepvgg-v2-s2-in_eq_out": {family: "qarepvgg", sets: []string{"identity=no"},
-		asks: askedIdentity},
-	"qarepvgg-v2-se-refbug": {refused: "squeeze-and-excitation stands between",
+	"qarepvgg-v2-s1-id": {family: "qarepvgg", choices: []string{"qarepvgg"}, sets: []string{"identity=yes"},
+		asks: askedProject},
+	"qarepvgg-v3-s1-id": {family: "qarepvgg", sets: []string{"identity=yes"}, asks: askedIdentity},
+	"qarepvgg-v2-s2-in_eq_out": {family: "qarepvgg", choices: []string{"qarepvgg"}, sets: []string{"identity=no"},
+		asks: askedProject},
+	"qarepvgg-v2-se-refbug": {choices: []string{"qarepvgg"}, refused: "squeeze-and-excitation stands between",
 		why: "the train form's batch norm follows the squeeze-and-excitation, so that no convolution before it is the block"},
 
 	"orepa-1x1-expand":   {family: "orepa-1x1"},
@@ -120,4 +121,8 @@ var backbones = map[string]expectation{
 	"vanillanet-block":        {family: "vanillanet"},
 }
 
-const askedIdentity = "no key says: whether the block adds its input"
+const (
+	askedIdentity = "no key says: whether the block adds its input"
+	// YOLOv6's QARepVGG has the keys of version 2, another ε, and keeps the batch norm.
+	askedProject = "is a qarepvgg and a yolov6-qarepvgg block"
+)

@@ -3,6 +3,7 @@ package plan_test
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,19 +77,37 @@ func keepsLayers(p *plan.Plan) bool {
 // it has none, of the train form's largest kernel.
 func layerOf(c golden.Case, o plan.Output) (golden.Conv, bool) {
 	module := strings.TrimSuffix(strings.TrimSuffix(o.Weight, "weight"), ".")
-	if l, ok := c.Meta.ConvsDeploy[module]; ok && len(l.Kernel) == o.Form.Rank() {
-		return l, true
-	}
-	if l, ok := c.Meta.ConvsDeploy[c.Meta.DeployConv]; ok && len(l.Kernel) == o.Form.Rank() {
-		return l, true
-	}
-	var widest golden.Conv
-	for _, l := range c.Meta.ConvsTrain {
-		if widest.Class == "" || tensor.Elems(l.Kernel) > tensor.Elems(widest.Kernel) {
-			widest = l
+	for _, path := range []string{module, c.Meta.DeployConv} {
+		if l, ok := c.Meta.ConvsDeploy[path]; ok {
+			return l, fits(l, o.Form)
 		}
 	}
-	return widest, widest.Class != "" && len(widest.Kernel) == o.Form.Rank()
+	all := golden.Conv{}
+	for _, l := range c.Meta.ConvsTrain {
+		if all.Class == "" {
+			all = l
+			all.Padding = slices.Clone(l.Padding)
+			continue
+		}
+		for a := range all.Padding {
+			all.Padding[a] = max(all.Padding[a], l.Padding[a])
+		}
+	}
+	return all, all.Class != "" && len(all.Padding) == o.Form.Rank()
+}
+
+// fits reports whether a layer has the axes and the dilation of a form: no key says
+// that the layer is dilated, and without the fact the form is not.
+func fits(l golden.Conv, f op.Form) bool {
+	if len(l.Kernel) != f.Rank() {
+		return false
+	}
+	for a, k := range l.Kernel {
+		if k > 1 && l.Dilation[a] != f.Dilation()[a] {
+			return false
+		}
+	}
+	return true
 }
 
 // nearestOutput runs an expression on the case's input as the layer sees it, and

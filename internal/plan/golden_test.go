@@ -206,6 +206,9 @@ func difference(t *testing.T, key string, got, want tensor.Tensor) float64 {
 		}
 		return 0
 	}
+	if !want.Type.IsFloat() {
+		return differentBytes(t, key, got, want)
+	}
 	a, err := got.Floats()
 	b, err2 := want.Floats()
 	if err != nil || err2 != nil {
@@ -216,6 +219,20 @@ func difference(t *testing.T, key string, got, want tensor.Tensor) float64 {
 		t.Errorf("%s differs by %.2g of its largest magnitude", key, d)
 	}
 	return d
+}
+
+// differentBytes is 0 for integers that are the same.
+func differentBytes(t *testing.T, key string, got, want tensor.Tensor) float64 {
+	t.Helper()
+	a, err := got.ReadAll()
+	b, err2 := want.ReadAll()
+	if err != nil || err2 != nil {
+		t.Fatal(err, err2)
+	}
+	if !bytes.Equal(a, b) {
+		t.Errorf("%s is not what it was", key)
+	}
+	return 0
 }
 
 // distance is the largest difference of two lists relative to the largest of b.

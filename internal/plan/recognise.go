@@ -207,6 +207,9 @@ func (r *recogniser) try(n *node) error {
 				choice.used = true
 				return r.take(c)
 			}
+			if c.forbidden() {
+				return c.problem
+			}
 			candidates = append(candidates, f)
 		}
 	}
@@ -217,7 +220,7 @@ func (r *recogniser) try(n *node) error {
 			continue
 		}
 		seen[f.String()] = true
-		if c := r.match(f, n); c.problem == nil {
+		if c := r.match(f, n); c.problem == nil || c.forbidden() {
 			fits = append(fits, c)
 		} else {
 			misses = append(misses, c)
@@ -228,6 +231,9 @@ func (r *recogniser) try(n *node) error {
 		c, err := only(r.sift(fits))
 		if err != nil {
 			return err
+		}
+		if c.problem != nil {
+			return c.problem
 		}
 		return r.take(c)
 	case len(misses) > 0:
