@@ -7,7 +7,9 @@ import (
 
 	"repfuse/internal/conv"
 	"repfuse/internal/op"
+	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // together is how many output channels are computed at a time, by one goroutine:
@@ -146,7 +148,7 @@ func (c *comparison) pass(f forms, visit func(o int, want, got []float64), clock
 	channels, elems := f.branches.Channels(), f.branches.Elems()
 	tasks := (channels + together - 1) / together
 	clock.begin(tasks)
-	return c.each(tasks, func() func(k int) error {
+	return parallel.Each(c.ctx, c.Jobs, tasks, func() func(k int) error {
 		branches, fused := f.branches.Worker(), f.fused.Worker()
 		want, got := make([]float64, together*elems), make([]float64, together*elems)
 		return func(k int) error {
@@ -246,5 +248,5 @@ func summarise(all []channel, size []int) summary {
 }
 
 func (s spot) place(o int, size []int) Place {
-	return Place{Difference: s.diff, Trial: s.trial, Channel: o, Position: unflat(s.at, size), Branches: finite(s.want), Fused: finite(s.got)}
+	return Place{Difference: s.diff, Trial: s.trial, Channel: o, Position: tensor.Place(s.at, size), Branches: finite(s.want), Fused: finite(s.got)}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"repfuse/internal/op"
+	"repfuse/internal/parallel"
 	"repfuse/internal/tensor"
 )
 
@@ -202,13 +203,11 @@ func (r *run) sumKernel(k *absKernel, sum []float64) error {
 	defer d.Close()
 	rows, size := k.of.Shape[0], int(k.of.Bytes())/k.of.Shape[0]
 	step := max(1, blockBytes/size)
-	jobs := r
+	jobs := r.Jobs
 	if k.form.Transposed { // its rows are input channels, and each adds to many sums
-		serial := *r
-		serial.Jobs = 1
-		jobs = &serial
+		jobs = 1
 	}
-	return jobs.each((rows+step-1)/step, func() func(int) error {
+	return parallel.Each(r.ctx, jobs, (rows+step-1)/step, func() func(int) error {
 		var buf []byte
 		var wide []float64
 		return func(task int) error {
@@ -285,7 +284,7 @@ func (k *absKernel) find(o int) error {
 	}
 	for i, x := range v {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return &notFinite{k.of.Key, unflat(i, k.of.Shape), x}
+			return &notFinite{k.of.Key, tensor.Place(i, k.of.Shape), x}
 		}
 	}
 	return fmt.Errorf("%s: channel %d is too large to be summed in float64", k.of.Key, o)

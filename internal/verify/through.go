@@ -7,6 +7,7 @@ import (
 	"math"
 	"strconv"
 
+	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -30,7 +31,7 @@ func (r *run) passThrough(items []plan.Item) error {
 		}
 	}
 	found := make([]*Finding, len(pairs))
-	err := r.each(len(pairs), func() func(k int) error {
+	err := parallel.Each(r.ctx, r.Jobs, len(pairs), func() func(k int) error {
 		c := &comparer{}
 		return func(k int) (err error) {
 			if found[k], err = c.compare(pairs[k]); err != nil {
@@ -88,7 +89,7 @@ func (c *comparer) compare(p pair) (*Finding, error) {
 		}
 		if k := firstUnlike(c.is, want, p); k >= 0 {
 			size := p.is.Type.Size()
-			return &Finding{Kind: Value, Key: p.key, Index: unflat(at+k, p.is.Shape),
+			return &Finding{Kind: Value, Key: p.key, Index: tensor.Place(at+k, p.is.Shape),
 				Got:  show(c.is[k*size:(k+1)*size], p.is.Type),
 				Want: show(want[k*size:(k+1)*size], p.is.Type)}, nil
 		}
@@ -160,15 +161,6 @@ func reversed(b []byte) []byte {
 		r[len(b)-1-i] = v
 	}
 	return r
-}
-
-// unflat is the place of flat element k of a shape.
-func unflat(k int, shape []int) []int {
-	at := make([]int, len(shape))
-	for a := len(shape) - 1; a >= 0; a-- {
-		at[a], k = k%shape[a], k/shape[a]
-	}
-	return at
 }
 
 // sized is v with n elements, which may be new ones.

@@ -78,7 +78,7 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 		return nil, err
 	}
 	r := &run{Options: o, ctx: ctx, dst: map[string]tensor.Tensor{}}
-	r.report = &Report{Seed: o.Seed, Trials: o.Trials, Range: o.Range, Passed: true}
+	r.report = &Report{Seed: o.Seed, Trials: o.Trials, Range: o.Range, Findings: []Finding{}, Blocks: []Block{}}
 	for _, t := range dst {
 		r.dst[t.Key] = t.Tensor
 	}

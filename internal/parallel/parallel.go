@@ -1,0 +1,42 @@
+// Package parallel does numbered tasks from a few goroutines.
+package parallel
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// Each does tasks 0 to n−1, in no particular order, from at most jobs goroutines.
+// worker is called for each of them, one after the other, before any begins; it gives
+// what does a task, with whatever memory that needs. The first error, or the end of
+// the context, stops all.
+func Each(ctx context.Context, jobs, n int, worker func() func(k int) error) error {
+	var next atomic.Int64
+	var stop atomic.Bool
+	var wait sync.WaitGroup
+	failed := make([]error, min(jobs, n))
+	for j := range failed {
+		do := worker()
+		wait.Go(func() {
+			for !stop.Load() {
+				k := int(next.Add(1)) - 1
+				if k >= n {
+					return
+				}
+				if failed[j] = ctx.Err(); failed[j] == nil {
+					failed[j] = do(k)
+				}
+				if failed[j] != nil {
+					stop.Store(true)
+				}
+			}
+		})
+	}
+	wait.Wait()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return errors.Join(failed...)
+}

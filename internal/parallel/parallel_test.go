@@ -1,0 +1,64 @@
+package parallel_test
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+
+	"repfuse/internal/parallel"
+)
+
+func TestEach(t *testing.T) {
+	for _, jobs := range []int{1, 3, 100} {
+		done := make([]int, 50)
+		workers := 0
+		err := parallel.Each(context.Background(), jobs, len(done), func() func(int) error {
+			workers++
+			return func(k int) error {
+				done[k]++ // each by one goroutine only: the race detector looks
+				return nil
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k, n := range done {
+			if n != 1 {
+				t.Errorf("%d jobs: task %d was done %d times, want once", jobs, k, n)
+			}
+		}
+		if want := min(jobs, len(done)); workers != want {
+			t.Errorf("%d workers, want %d", workers, want)
+		}
+	}
+}
+
+func TestEachStops(t *testing.T) {
+	broken := errors.New("broken")
+	var done atomic.Int64
+	err := parallel.Each(context.Background(), 2, 1000, func() func(int) error {
+		return func(k int) error {
+			if done.Add(1); k == 3 {
+				return broken
+			}
+			return nil
+		}
+	})
+	if !errors.Is(err, broken) {
+		t.Errorf("error %v, want %v", err, broken)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done.Store(0)
+	err = parallel.Each(ctx, 2, 1000, func() func(int) error {
+		return func(int) error {
+			if done.Add(1) == 5 {
+				cancel()
+			}
+			return nil
+		}
+	})
+	if !errors.Is(err, context.Canceled) || done.Load() == 1000 {
+		t.Errorf("error %v after %d tasks, want %v after a few", err, done.Load(), context.Canceled)
+	}
+}
