@@ -122,8 +122,8 @@ func TestNoPermission(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	dir := t.TempDir()
 	repfuse := command(t, dir)
-	weights(t, dir, "repvgg-block-s1")
-	sparse(t, filepath.Join(dir, "weights", "linear.weight.npy"), 8<<30)
+	weights(t, dir, "repvgg-model-tiny")
+	sparse(t, filepath.Join(dir, "weights", "huge.weight.npy"), 8<<30)
 	c := exec.Command(repfuse, "fuse", "weights", "out")
 	c.Dir = dir
 	stderr, err := c.StderrPipe()

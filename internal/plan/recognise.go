@@ -22,7 +22,7 @@ func New(tensors []tensor.Named, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{}
-	keys, err := p.strip(tensors, o.Prefix)
+	keys, err := p.strip(tensors, o)
 	if err != nil {
 		return nil, err
 	}
@@ -42,9 +42,15 @@ func New(tensors []tensor.Named, o Options) (*Plan, error) {
 	return p, r.finish(keys)
 }
 
-// strip fills the fates and takes the prefix off the keys.
-func (p *Plan) strip(tensors []tensor.Named, prefix string) ([]string, error) {
-	if prefix == "" {
+// strip fills the fates and takes the prefix off the keys: the one said, the plan
+// file's own, or else wrappers that all keys have.
+func (p *Plan) strip(tensors []tensor.Named, o Options) ([]string, error) {
+	prefix := o.Prefix
+	switch {
+	case prefix != "":
+	case o.File != nil:
+		prefix = o.File.Prefix
+	default:
 		prefix = commonPrefix(tensors)
 		if prefix != "" {
 			p.Notes = append(p.Notes, Note{Text: fmt.Sprintf("every key begins with %s, which is taken off", prefix)})

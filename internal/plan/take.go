@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -193,26 +194,37 @@ func (r *recogniser) finish(keys []string) error {
 	return r.plan.unique()
 }
 
+// findDeployed lists the modules with keys that only a deploy form has.
 func (r *recogniser) findDeployed(keys []string) {
-	giveaway := map[string]string{}
+	giveaway := map[string]bool{}
 	for _, f := range r.opts.Families.All() {
 		for _, d := range f.Deployed {
-			giveaway[d] = f.Name
+			giveaway[d] = true
 		}
 	}
 	for k, key := range keys {
 		if r.plan.Fates[k].Fate != Kept {
 			continue
 		}
-		for at := len(key); at >= 0; at = strings.LastIndexByte(key[:at], '.') {
-			if giveaway[strings.TrimPrefix(key[at:], ".")] != "" {
-				r.plan.Deployed = append(r.plan.Deployed, strings.TrimSuffix(key[:at], "."))
-				break
-			}
-			if at == 0 {
+		for module, name := range splits(key) {
+			if giveaway[name] {
+				r.plan.Deployed = append(r.plan.Deployed, module)
 				break
 			}
 		}
+	}
+}
+
+// splits cuts a key at each of its dots, the shortest name first; the last is the
+// whole key, in the root.
+func splits(key string) iter.Seq2[string, string] {
+	return func(yield func(module, name string) bool) {
+		for at := strings.LastIndexByte(key, '.'); at >= 0; at = strings.LastIndexByte(key[:at], '.') {
+			if !yield(key[:at], key[at+1:]) {
+				return
+			}
+		}
+		yield("", key)
 	}
 }
 
