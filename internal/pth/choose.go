@@ -24,6 +24,9 @@ var usual = []string{
 	".", "state_dict.model", "ema_state_dict",
 }
 
+// maxOthers is with how many other states the chosen one is compared.
+const maxOthers = 8
+
 // choose takes a state dict, says why that one, and finds its tensors.
 func (a *archive) choose(o Options) (*File, error) {
 	all := states(a.value)
@@ -47,8 +50,11 @@ func (a *archive) choose(o Options) (*File, error) {
 	}
 	f.Notes = append(f.Notes, notes...)
 	for _, other := range all {
-		if other.path != s.path {
-			f.Others = append(f.Others, other.path)
+		if other.path == s.path {
+			continue
+		}
+		f.Others = append(f.Others, other.path)
+		if len(f.Others) <= maxOthers {
 			f.Notes = append(f.Notes, a.differ(s.path, tensors, other))
 		}
 	}
@@ -130,9 +136,13 @@ func ambiguous(all []state) error {
 }
 
 func paths(all []state) string {
-	names := make([]string, len(all))
-	for i, s := range all {
-		names[i] = s.path
+	const shown = 16
+	var names []string
+	for _, s := range all[:min(len(all), shown)] {
+		names = append(names, s.path)
+	}
+	if len(all) > shown {
+		names = append(names, fmt.Sprintf("and %d more", len(all)-shown))
 	}
 	return strings.Join(names, ", ")
 }

@@ -81,7 +81,7 @@ func legacyRecords(r io.ReaderAt, off, size int64, keys []any, types map[string]
 		key, ok := k.(string)
 		typ, known := types[key]
 		if !ok || !known || typ == tensor.Invalid {
-			return nil, fmt.Errorf("storage key %s %q, want one that the object refers to by its element type", pickle.Describe(k), key)
+			return nil, fmt.Errorf("storage %q is of no type that the object names", key)
 		}
 		if _, twice := records[key]; twice {
 			return nil, fmt.Errorf("storage %s is there twice", key)

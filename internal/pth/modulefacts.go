@@ -15,7 +15,12 @@ func moduleFacts(root *pickle.Object) (*facts.Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	known := map[*pickle.Object]facts.Module{} // a module can be in many places
 	err = visit(root, func(path string, o *pickle.Object) error {
+		if f, ok := known[o]; ok {
+			m.Modules[path] = f
+			return nil
+		}
 		f := factsOf(o)
 		err := children(path, o, func(sub string, child *pickle.Object) error {
 			if keyless[sub] {
@@ -26,7 +31,7 @@ func moduleFacts(root *pickle.Object) (*facts.Model, error) {
 			}
 			return nil
 		})
-		m.Modules[path] = f
+		known[o], m.Modules[path] = f, f
 		return err
 	})
 	return m, err

@@ -1,8 +1,10 @@
 package pth
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"flag"
 	"fmt"
 	"os"
@@ -218,16 +220,47 @@ func TestShrunk(t *testing.T) {
 	}
 }
 
-func FuzzOpen(f *testing.F) {
-	for _, path := range checkpoints(f) {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		if len(b) < 12000 {
-			f.Add(b)
+// legacy is a file as PyTorch wrote it before 1.6, of one storage.
+func legacy(object []byte, key string, data []byte) []byte {
+	b := []byte("\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.")
+	b = append(b, object...)
+	b = append(append(b, "\x80\x02]X"...), byte(len(key)), 0, 0, 0)
+	b = append(append(b, key...), "a."...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(data)/4))
+	return append(b, data...)
+}
+
+func TestLegacyRefused(t *testing.T) {
+	good := legacy(one(t), "0", make([]byte, 16))
+	change := func(old, new string) []byte { return bytes.Replace(good, []byte(old), []byte(new), 1) }
+	for _, test := range []struct {
+		name string
+		b    []byte
+		want string
+	}{
+		{"good", good, ""},
+		{"short", legacy(one(t), "0", make([]byte, 12)), "a: storage 0: 4 elements of float32, but its record has 12 bytes"},
+		{"other key", legacy(one(t), "1", make([]byte, 16)), `storage "1" is of no type that the object names`},
+		{"longer", append(slices.Clone(good), 0), "bytes after the last storage"},
+		{"protocol", change("M\xe9\x03", "M\xe8\x03"), "protocol 1000, want 1001"},
+		{"twice", change("]X\x01\x00\x00\x000a", "]X\x01\x00\x00\x000aX\x01\x00\x00\x000a"), "storage 0 is there twice"},
+		{"no storage", change("]X\x01\x00\x00\x000a.\x04\x00", "].\x04\x00"), "bytes after the last storage"},
+		{"lying size", change("a.\x04\x00\x00\x00\x00\x00\x00\x00", "a.\xff\xff\xff\xff\xff\xff\xff\xff"), "storage 0: 18446744073709551615 elements of float32 where 16 bytes are left"},
+	} {
+		_, err := read(bytes.NewReader(test.b), int64(len(test.b)), Options{})
+		if err == nil && test.want != "" || err != nil && err.Error() != test.want {
+			t.Errorf("%s: %v, want %s", test.name, err, test.want)
 		}
 	}
+}
+
+func FuzzOpen(f *testing.F) {
+	pkl := one(f)
+	f.Add(archived(f, member{name: "m/data.pkl", bytes: pkl}, member{name: "m/data/0", bytes: make([]byte, 16)}))
+	f.Add(archived(f, member{name: "m/data.pkl", bytes: pkl, method: zip.Deflate}, member{name: "m/byteorder", bytes: []byte("big")}))
+	f.Add(legacy(pkl, "0", make([]byte, 16)))
+	f.Add([]byte("\x80\x02}X\x01\x00\x00\x00acnumpy.core.multiarray\n_reconstruct\n)R(K\x01K\x02\x85cnumpy\ndtype\n\x8c\x02f4\x85R(K\x03\x8c\x01<tb\x89C\x0812345678tbs."))
+	f.Add([]byte("\x80\x02cm\nNet\n)\x81}(\x8c\x0b_parameters}\x8c\x08_buffers}\x8c\x08_modules}\x8c\x03epsG\x3f\x50\x62\x4d\xd2\xf1\xa9\xfcub."))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		file, err := read(bytes.NewReader(b), int64(len(b)), Options{})
 		if err != nil {

@@ -24,10 +24,12 @@ type state struct {
 	shadow string
 }
 
-// The bounds of looking for states: how deep, and at how many values.
+// The bounds of looking for states: how deep, at how many values, and under how
+// long names.
 const (
 	maxDepth = 6
-	maxLooks = 1 << 20
+	maxLooks = 1 << 16
+	maxName  = 64
 )
 
 // apart are the parts of a training state that hold tensors which are not weights.
@@ -61,13 +63,23 @@ func (f *finder) look(v any, path string, depth int) {
 			f.add(state{path: path, dict: v})
 		}
 		for _, p := range v.Pairs {
-			if name, ok := p.Key.(string); ok && !isApart(name) {
+			name, ok := p.Key.(string)
+			if ok && len(name) <= maxName && f.isNew(p.Value) && !isApart(name) {
 				f.look(p.Value, join(path, name), depth+1)
 			}
 		}
 	case *pickle.Object:
 		f.lookObject(v, path, depth)
 	}
+}
+
+// isNew says whether a value could hold a state and was not looked at yet.
+func (f *finder) isNew(v any) bool {
+	switch v.(type) {
+	case *pickle.Dict, *pickle.Object:
+		return !f.seen[v]
+	}
+	return false
 }
 
 // lookObject looks into a module, a dict of a class of its own, or an object that
