@@ -120,29 +120,28 @@ func TestOpenDirRefused(t *testing.T) {
 
 // A file that is not the one whose header was read is an error when it is opened.
 func TestChanged(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a.npy")
-	put(t, path, 1, 2)
-	set, err := OpenDir(dir, Options{})
-	must(t, err)
+	path := filepath.Join(t.TempDir(), "a.npy")
 	for _, test := range []struct {
 		want   string
-		change func()
+		change func(then time.Time)
 	}{
-		{"has 131 bytes, want the 130 it had when its header was read", func() { put(t, path, 1, 2, 3) }},
-		{"has changed since its header was read", func() {
+		{"has 131 bytes, want the 130 it had when its header was read", func(time.Time) { put(t, path, 1, 2, 3) }},
+		{"has changed since its header was read", func(then time.Time) { // written over
 			put(t, path, 3, 4)
-			must(t, os.Chtimes(path, time.Time{}, time.Now().Add(time.Second)))
+			must(t, os.Chtimes(path, time.Time{}, then.Add(time.Second)))
 		}},
-		{"has changed since its header was read", func() {
-			info, err := os.Stat(path)
-			must(t, err)
+		{"has changed since its header was read", func(then time.Time) { // another in its place
 			must(t, os.Rename(path, path+".old"))
 			put(t, path, 5, 6)
-			must(t, os.Chtimes(path, time.Time{}, info.ModTime()))
+			must(t, os.Chtimes(path, time.Time{}, then))
 		}},
 	} {
-		test.change()
+		put(t, path, 1, 2)
+		info, err := os.Stat(path)
+		must(t, err)
+		set, err := OpenDir(filepath.Dir(path), Options{})
+		must(t, err)
+		test.change(info.ModTime())
 		if _, err := set.Tensors[0].Open(); err == nil || err.Error() != path+" "+test.want {
 			t.Errorf("error %v, want %s", err, test.want)
 		}
@@ -175,6 +174,7 @@ func TestCreateDir(t *testing.T) {
 		{Key: "a", Type: tensor.BF16, Shape: []int{}},
 		{Key: "empty", Type: tensor.F64, Shape: []int{0, 3}},
 		{Key: "n", Type: tensor.I64, Shape: []int{5}},
+		{Key: "long.header", Type: tensor.U8, Shape: slices.Repeat([]int{1}, 40)},
 	}
 	dir := t.TempDir()
 	w, err := CreateDir(dir, specs)
@@ -194,7 +194,7 @@ func TestCreateDir(t *testing.T) {
 	must(t, w.Close())
 	set, err := OpenDir(dir, Options{BFloat16: true})
 	must(t, err)
-	if got, want := keys(set), []string{"a", "b.weight", "empty", "n"}; !slices.Equal(got, want) {
+	if got, want := keys(set), []string{"a", "b.weight", "empty", "long.header", "n"}; !slices.Equal(got, want) {
 		t.Errorf("keys %q, want %q", got, want)
 	}
 	for _, n := range set.Tensors {

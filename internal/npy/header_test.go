@@ -154,6 +154,22 @@ func TestBFloat16(t *testing.T) {
 	}
 }
 
+// The other ways in which the bytes before the dict are wrong.
+func TestRefusedPrefix(t *testing.T) {
+	for _, test := range []struct{ file, err string }{
+		{"", `begins with "", want "\x93NUMPY": not a .npy file`},
+		{"\x93NUMPX\x01\x00", `begins with "\x93NUMPX", want "\x93NUMPY": not a .npy file`},
+		{magic + "\x01\x01\x00\x00", "version 1.1, want 1.0, 2.0 or 3.0"},
+		{magic + "\x02\x00\x00\x00", "10 bytes, want at least 12 for the header's length"},
+		{magic + "\x01\x00\x76\x00{'descr'", "header of 118 bytes, want at most the 8 that the file has left"},
+	} {
+		_, err := ReadHeader(strings.NewReader(test.file), int64(len(test.file)), Options{})
+		if err == nil || err.Error() != test.err {
+			t.Errorf("%q: %v, want %s", test.file, err, test.err)
+		}
+	}
+}
+
 // A header that claims to be long costs nothing: the claim is held against a limit
 // and against the file before any memory is taken for it.
 func TestHeaderAllocation(t *testing.T) {
@@ -180,8 +196,15 @@ func TestSecondOpinion(t *testing.T) {
 		t.Error(err)
 	}
 	h, err := npyioHeader(text)
-	if err != nil || h.Descr.Type != "<f4" || h.Descr.Fortran || !slices.Equal(h.Descr.Shape, right.shape) {
-		t.Errorf("npyio reads %+v, %v", h, err)
+	must(t, err)
+	must(t, agree(h, right))
+	for _, wrong := range []dict{{">f4", false, []int{2, 3}}, {"<f4", true, []int{2, 3}}, {"<f4", false, []int{3, 2}}, {"<f4", false, nil}} {
+		if err := agree(h, wrong); err == nil {
+			t.Errorf("npyio reads %+v and agrees with %+v", h, wrong)
+		}
+	}
+	if err := secondOpinion([]byte("{'descr': '<}', 'fortran_order': False, 'shape': (), }"), dict{descr: "<}"}); err == nil {
+		t.Error("npyio panics over this and is believed")
 	}
 	if _, err := npyioHeader([]byte("{'shape': (2,), 'fortran_order': False, 'descr': '<f4'}\n")); err == nil || !strings.Contains(err.Error(), "panic") {
 		t.Errorf("npyio on keys in another order: %v, want its panic as an error", err)

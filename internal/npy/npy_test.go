@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"repfuse/internal/tensor"
@@ -166,6 +167,14 @@ func TestTransposed(t *testing.T) {
 		d := newTransposed(tensor.NopCloser(bytes.NewReader(fortran(want, shape, item))), shape, item)
 		d.most, d.ahead = item+r.IntN(len(want)), item+r.IntN(200)
 		checkReads(t, r, d, want)
+		var group sync.WaitGroup
+		for i := range 2 {
+			group.Go(func() { checkReads(t, rand.New(rand.NewPCG(7, uint64(i))), d, want) })
+		}
+		group.Wait()
+		if len(d.bands) > bandsKept {
+			t.Errorf("%d bands are kept, want at most %d", len(d.bands), bandsKept)
+		}
 		if t.Failed() {
 			t.Fatalf("shape %v, %d bytes an element, bands of %d bytes, windows of %d", shape, item, d.most, d.ahead)
 		}

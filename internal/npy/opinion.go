@@ -19,11 +19,19 @@ func secondOpinion(text []byte, d dict) error {
 		return nil
 	}
 	h, err := npyioHeader(canonical)
-	switch {
-	case err != nil:
+	if err == nil {
+		err = agree(h, d)
+	}
+	if err != nil {
 		return fmt.Errorf("header %q: npyio: %w", canonical, err)
-	case h.Descr.Type != d.descr || h.Descr.Fortran != d.fortran || !slices.Equal(h.Descr.Shape, d.shape):
-		return fmt.Errorf("header %q: npyio reads %+v", canonical, h.Descr)
+	}
+	return nil
+}
+
+// agree is an error where the two readings differ.
+func agree(h npy.Header, d dict) error {
+	if h.Descr.Type != d.descr || h.Descr.Fortran != d.fortran || !slices.Equal(h.Descr.Shape, d.shape) {
+		return fmt.Errorf("reads %+v, want %+v", h.Descr, d)
 	}
 	return nil
 }

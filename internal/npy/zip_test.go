@@ -40,6 +40,28 @@ func TestOpenZip(t *testing.T) {
 	}
 }
 
+// A deflated array is in memory once, however many have it open, and until the last
+// has closed it.
+func TestInflatedShared(t *testing.T) {
+	r, err := zip.OpenReader("testdata/deflated.npz")
+	must(t, err)
+	defer r.Close()
+	d := &deflated{file: r.File[0]}
+	a, err := d.open()
+	must(t, err)
+	b, err := d.open()
+	must(t, err)
+	must(t, a.Close())
+	must(t, a.Close()) // counts once
+	if d.bytes == nil {
+		t.Error("let go while one has it open")
+	}
+	must(t, b.Close())
+	if d.bytes != nil {
+		t.Error("kept when none has it open")
+	}
+}
+
 // zipSpecs are the row-major little-endian members of a .npz file, in its order.
 func zipSpecs(t *testing.T, path string) ([]tensor.Spec, []tensor.Tensor) {
 	r, err := zip.OpenReader(path)
