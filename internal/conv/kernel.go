@@ -115,8 +115,9 @@ func (s *dense[T]) rows(w *worker[T], a, b int, dst []T) error {
 }
 
 // group computes output channels a to b-1 of one group. The kernel is a matrix of
-// micro.Rows rows, those past b of zeros, taken some input channels at a time: few
-// enough for the first cache, and for short chains of additions.
+// micro.Rows rows, taken some input channels at a time: few enough for the first
+// cache, and for short chains of additions. What its rows past b hold goes into
+// rows that are dropped.
 func (s *dense[T]) group(w *worker[T], a, b int, dst []T) error {
 	if err := s.k.rows(w, a, b); err != nil {
 		return err
@@ -131,7 +132,6 @@ func (s *dense[T]) group(w *worker[T], a, b int, dst []T) error {
 	lda := width * taps
 	m := w.take(micro.Rows * lda)
 	defer w.give(m)
-	clear(m[(b-a)*lda:])
 	begin := a / s.k.outer * s.k.inner
 	for i := 0; i < s.k.inner; i += width {
 		channels := min(width, s.k.inner-i)

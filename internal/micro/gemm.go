@@ -47,11 +47,11 @@ type gemm struct {
 	c [Rows * panel]float64
 }
 
-// pack copies a panel of B, with zeros to its right.
+// pack copies a panel of B. What stands to its right goes into columns that are
+// dropped.
 func (g *gemm) pack(b []float64, ldb, depth, width int) []float64 {
 	for i := range depth {
-		row := g.b[i*panel:][:panel]
-		clear(row[copy(row, b[i*ldb:][:width]):])
+		copy(g.b[i*panel:], b[i*ldb:][:width])
 	}
 	return g.b[:]
 }
@@ -63,7 +63,6 @@ var oneTap = []int{0}
 // and into copies.
 func (g *gemm) tile(c []float64, ldc int, a []float64, lda int, x []float64, stride, rows, width, depth int) {
 	if rows < Rows {
-		clear(g.a[:])
 		for o := range rows {
 			copy(g.a[o*chain:][:depth], a[o*lda:])
 		}
