@@ -10,7 +10,11 @@ import (
 )
 
 func randomConv(r *rand.Rand, key string, shape ...int) op.Conv {
-	return op.Conv{Weight: *param(key, tensor.F32, shape, normal(r, tensor.Elems(shape))...)}
+	v := normal(r, tensor.Elems(shape))
+	for i := range v {
+		v[i] /= 20 // as trained kernels are
+	}
+	return op.Conv{Weight: *param(key, tensor.F32, shape, v...)}
 }
 
 // repvgg is a 3×3, a 1×1 and the identity, each with its batch norm.

@@ -47,55 +47,75 @@ type found struct {
 
 // scan looks at the exponents of stored elements: all ones, or all zeros.
 func scan(b []byte, t tensor.Type) found {
-	le := binary.LittleEndian
+	var f found
 	if t == tensor.F64 {
-		var f found
 		for ; len(b) > 0; b = b[8:] {
-			e := le.Uint64(b) >> 52 & 0x7ff
+			e := binary.LittleEndian.Uint64(b) >> 52 & 0x7ff
 			f.infinite = f.infinite || e == 0x7ff
 			f.small = f.small || e == 0
 		}
 		return f
 	}
-	exp, low, sign := masks(t)
-	up := exp &^ sign
-	var over, normal uint64 = 0, sign
-	for ; len(b) >= 32; b = b[32:] { // four words at a time, which do not wait for each other
-		q := (*[32]byte)(b)
-		e0, e1 := le.Uint64(q[:])&exp, le.Uint64(q[8:])&exp
-		e2, e3 := le.Uint64(q[16:])&exp, le.Uint64(q[24:])&exp
-		// + low carries into the sign where the exponent is all ones, + up where it is not zero
-		over |= (e0 + low) | (e1 + low) | (e2 + low) | (e3 + low)
-		normal &= (e0 + up) & (e1 + up) & (e2 + up) & (e3 + up)
-	}
-	for ; len(b) >= 8; b = b[8:] {
-		e := le.Uint64(b) & exp
-		over |= e + low
-		normal &= e + up
-	}
-	if len(b) > 0 {
-		var last [8]byte
-		copy(last[:], b)
-		e := le.Uint64(last[:]) & exp
-		over |= e + low
-		for i := 0; i < len(b); i += t.Size() {
-			at := sign & (1<<(8*t.Size()) - 1) << (8 * i)
-			normal &^= at &^ (e + up)
+	m := masksOf(t)
+	for ; len(b) >= stretch; b = b[stretch:] {
+		if part := (*[stretch]byte)(b); !m.ordinary(part) {
+			m.look(part[:], &f)
 		}
 	}
-	return found{over&sign != 0, normal&sign != sign}
+	for ; len(b) >= 8; b = b[8:] {
+		m.look(b[:8], &f)
+	}
+	for ; len(b) > 0; b = b[t.Size():] {
+		var word [8]byte // the element, over and over
+		for at := 0; at < 8; at += t.Size() {
+			copy(word[at:], b[:t.Size()])
+		}
+		m.look(word[:], &f)
+	}
+	return f
 }
 
-// masks are, for a word of several elements: their exponents, the exponents' lowest
-// bits, and their signs.
-func masks(t tensor.Type) (exp, low, sign uint64) {
+// stretch is how many bytes are looked over at a time.
+const stretch = 512
+
+// masks are, for a word of several elements, their exponents, the exponents' lowest,
+// highest and second bits, and their signs.
+type masks struct{ exp, low, high, second, sign uint64 }
+
+// ordinary reports that all elements are less than 2 and none is tiny (in float32,
+// less than 2⁻⁶³): their exponents begin with 01. That is soon seen, and so are most.
+func (m masks) ordinary(b *[stretch]byte) bool {
+	le := binary.LittleEndian
+	any, all := uint64(0), ^uint64(0)
+	for i := 0; i < stretch; i += 32 {
+		q := (*[32]byte)(b[i:])
+		w0, w1, w2, w3 := le.Uint64(q[:]), le.Uint64(q[8:]), le.Uint64(q[16:]), le.Uint64(q[24:])
+		any |= w0 | w1 | w2 | w3
+		all &= w0 & w1 & w2 & w3
+	}
+	return any&m.high == 0 && all&m.second == m.second
+}
+
+// look notes in f what there is in some words.
+func (m masks) look(b []byte, f *found) {
+	var over, normal uint64 = 0, m.sign
+	for ; len(b) >= 8; b = b[8:] {
+		e := binary.LittleEndian.Uint64(b) & m.exp
+		over |= e + m.low   // carries into the sign where the exponent is all ones
+		normal &= e + m.exp // and here where it is not zero
+	}
+	f.infinite = f.infinite || over&m.sign != 0
+	f.small = f.small || normal&m.sign != m.sign
+}
+
+func masksOf(t tensor.Type) masks {
 	switch t {
 	case tensor.F16:
-		return 0x7c007c007c007c00, 0x0400040004000400, 0x8000800080008000
+		return masks{0x7c007c007c007c00, 0x0400040004000400, 0x4000400040004000, 0x2000200020002000, 0x8000800080008000}
 	case tensor.BF16:
-		return 0x7f807f807f807f80, 0x0080008000800080, 0x8000800080008000
+		return masks{0x7f807f807f807f80, 0x0080008000800080, 0x4000400040004000, 0x2000200020002000, 0x8000800080008000}
 	default:
-		return 0x7f8000007f800000, 0x0080000000800000, 0x8000000080000000
+		return masks{0x7f8000007f800000, 0x0080000000800000, 0x4000000040000000, 0x2000000020000000, 0x8000000080000000}
 	}
 }
 

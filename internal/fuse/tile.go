@@ -92,11 +92,12 @@ func (t *tile) spread(s strip) {
 
 // addTo adds a·w to n elements of dst, one in every cs, from one in every taps of w.
 func addTo(dst []float64, cs int, w []float64, taps, n int, a float64) {
-	for ; n > 1; n-- {
-		dst[0] += float64(a * w[0])
-		dst, w = dst[cs:], w[taps:]
+	i, j := 0, 0
+	for range n {
+		dst[i] += float64(a * w[j])
+		i += cs
+		j += taps
 	}
-	dst[0] += float64(a * w[0])
 }
 
 // addMagnitudes adds b·|m| to n elements of dst, from one in every taps of m.
