@@ -206,8 +206,8 @@ func (b *builder) bn(n *bnNode) part {
 	return p
 }
 
-// repeat makes each channel of a batch norm stand for several in a row, as many in
-// all as the kernel under a key has outputs.
+// repeat makes each channel of a batch norm stand for several in a row, as many as
+// the kernel under a key has inputs a group.
 func (b *builder) repeat(p *part, e *op.BatchNorm, key string) {
 	for _, v := range []**op.Param{&e.Gamma, &e.Beta, &e.Mean, &e.Var} {
 		if *v == nil {

@@ -2,16 +2,15 @@ package family
 
 import "fmt"
 
-// repeat(VECTOR, KERNEL): each element as many times in a row as makes one for every
-// output of the kernel: v[o·n/O], n its length.
+// repeat(VECTOR, KERNEL): each element I times in a row, for a kernel [O, I, …]:
+// v[o/I]. RepMLP's batch norms have one channel for all outputs of a share set, of
+// which there are as many as it has inputs.
 func repeat(a []argument) ([]int, func() ([]float64, error), error) {
-	if len(a) != 2 || len(a[1].tensor.Shape) == 0 {
+	if len(a) != 2 || len(a[1].tensor.Shape) < 2 {
 		return nil, nil, fmt.Errorf("want a vector and a kernel")
 	}
-	n, outs := a[0].tensor.Len(), a[1].tensor.Shape[0]
-	if n == 0 || outs%n != 0 {
-		return nil, nil, fmt.Errorf("%s has %d elements, want a divisor of %d", a[0].tensor.Key, n, outs)
-	}
+	times := a[1].tensor.Shape[1]
+	outs := times * a[0].tensor.Len()
 	return []int{outs}, func() ([]float64, error) {
 		from, err := a[0].tensor.Floats()
 		if err != nil {
@@ -19,7 +18,7 @@ func repeat(a []argument) ([]int, func() ([]float64, error), error) {
 		}
 		v := make([]float64, outs)
 		for o := range v {
-			v[o] = from[o*n/outs]
+			v[o] = from[o/times]
 		}
 		return v, nil
 	}, nil

@@ -21,7 +21,7 @@ type (
 	}
 	// bnNode is bn(MODULE).
 	// bn(MODULE, repeat KEY): each of its channels stands for several in a row, for as
-	// many in all as the kernel under KEY has outputs.
+	// many as the kernel under KEY has inputs a group.
 	bnNode struct {
 		module string
 		eps    float64
