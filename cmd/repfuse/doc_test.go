@@ -42,14 +42,15 @@ type shell struct{ command, output string }
 // session finds the commands of a fenced block and what stands below each.
 func session(text string) []shell {
 	var all []shell
-	inside := false
+	below := false // a command of the same block
 	for line := range strings.Lines(text) {
 		switch {
 		case strings.HasPrefix(line, "```"):
-			inside = !inside
-		case inside && strings.HasPrefix(line, "$ repfuse"):
+			below = false
+		case strings.HasPrefix(line, "$ repfuse"):
 			all = append(all, shell{command: strings.TrimPrefix(strings.TrimSpace(line), "$ ")})
-		case inside && len(all) > 0:
+			below = true
+		case below:
 			all[len(all)-1].output += line
 		}
 	}
