@@ -33,7 +33,7 @@ var formats = []format{
 	{"npy", nil, "a directory of .npy files", openDir, createDir},
 	{"npz", []string{".npz"}, ".npz", openZip, createZip},
 	{"safetensors", []string{".safetensors"}, ".safetensors", openSafetensors, createSafetensors},
-	{"safetensors", []string{safetensors.IndexSuffix}, "its " + safetensors.IndexSuffix[1:], openSafetensors, nil},
+	{"safetensors", []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openSafetensors, nil},
 	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth},
 	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil},
 }
