@@ -27,10 +27,12 @@ type cells[T any] struct {
 	cols []int   // the columns held, counted from a row's base, ascending; nil is all
 	want [][]int // for every row and tap, which of the columns; nil is all
 	n    int     // columns
+
+	owned bool // nobody else reads val
 }
 
 func (e *careful[T, F]) newCells(l *layout, at []place, cols []int) *cells[T] {
-	c := &cells[T]{layout: l, at: at, cols: cols, n: l.width}
+	c := &cells[T]{layout: l, at: at, cols: cols, n: l.width, owned: true}
 	if cols != nil {
 		c.n = len(cols)
 	}
@@ -93,8 +95,10 @@ func (e *careful[T, F]) pull(n node, r, dst *cells[T]) error {
 	case *conv:
 		return e.pullConv(n, r, dst)
 	case *sum:
+		shared := *r
+		shared.owned = false
 		for _, p := range n.parts {
-			if err := e.pull(p, r, dst); err != nil {
+			if err := e.pull(p, &shared, dst); err != nil {
 				return err
 			}
 		}
@@ -102,6 +106,7 @@ func (e *careful[T, F]) pull(n node, r, dst *cells[T]) error {
 	case *concat:
 		for k, p := range n.parts {
 			sub := *r
+			sub.owned = false
 			if sub.at = partPlaces(r.at, span{n.from[k], n.from[k+1]}); len(sub.at) > 0 {
 				if err := e.pull(p, &sub, dst); err != nil {
 					return err
@@ -139,25 +144,22 @@ func (e *careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
 	return e.pull(n.parts[0], r, dst)
 }
 
-// scaled is r·diag(s), as new cells.
+// scaled is r·diag(s), in place where nobody else needs r.
 func (e *careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
 	s := *r
 	s.at = append([]place(nil), r.at...)
-	if n.factor != nil {
-		s.val = e.cells.alloc(len(r.val))
+	if n.factor != nil && !r.owned {
+		s.val, s.owned = e.cells.alloc(len(r.val)), true
 		copy(s.val, r.val)
 	}
 	for j, p := range r.at {
+		s.at[j].base += n.offset
 		for τ := range r.taps() {
-			if n.factor == nil {
-				break
-			}
 			row := s.row(p.src, τ)[p.skip:][:p.width]
-			for c := range row {
+			for c := 0; c < len(row) && n.factor != nil; c++ {
 				row[c] = e.f.scale(row[c], n.factor, p.base+c)
 			}
 		}
-		s.at[j].base += n.offset
 	}
 	return &s
 }

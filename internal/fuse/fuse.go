@@ -112,7 +112,7 @@ func (f *Fused) layOut() error {
 			f.dense, budget = true, productBytes
 		}
 	}
-	perRow := 8 * (f.root.floats() + rowFloats(f.pulled, f.units))
+	perRow := 8 * (f.root.numbers(false) + rowNumbers(f.pulled, f.units, false))
 	f.tileRows = max(1, min(f.rows, budget/perRow))
 	return nil
 }

@@ -60,8 +60,14 @@ func (l *layout) finish() {
 	}
 }
 
-// floats is the size of one row of a tile.
-func (l *layout) floats() int { return (l.taps() + l.slots) * l.width }
+// numbers is the size of one row of a tile; the careful interpreter keeps no
+// magnitudes.
+func (l *layout) numbers(careful bool) int {
+	if careful {
+		return l.taps() * l.width
+	}
+	return (l.taps() + l.slots) * l.width
+}
 
 // prepare places the taps of n between rows laid out as r and the tile dst that
 // n's contribution is added to.
@@ -143,35 +149,35 @@ func prepareSeq(n *seq, r, dst *layout) {
 	prepare(n.parts[0], r, dst)
 }
 
-// rowFloats bounds the float64 numbers that pulling one row laid out as r through n
-// takes, beside r and the destination.
-func rowFloats(n node, r *layout) int {
+// rowNumbers bounds the numbers that pulling one row laid out as r through n takes,
+// beside r and the destination.
+func rowNumbers(n node, r *layout, careful bool) int {
 	switch n := n.(type) {
 	case *conv:
-		if n.dense {
+		if n.dense && !careful {
 			return r.taps() * n.cells
 		}
 	case *sum:
 		most := 0
 		for _, p := range n.parts {
-			most = max(most, rowFloats(p, r))
+			most = max(most, rowNumbers(p, r, careful))
 		}
 		return most
 	case *concat:
 		most := 0
 		for k, sub := range n.subs {
 			if sub != nil {
-				most = max(most, rowFloats(n.parts[k], sub))
+				most = max(most, rowNumbers(n.parts[k], sub, careful))
 			}
 		}
 		return most
 	case *seq:
-		held, inner := r.floats(), 0 // r once more: a scale of rows that others share
+		held, inner := r.numbers(careful), 0 // r once more: a scale of rows that others share
 		for k := len(n.parts) - 1; k >= 0; k-- {
-			inner = max(inner, rowFloats(n.parts[k], r))
+			inner = max(inner, rowNumbers(n.parts[k], r, careful))
 			if n.mids[k] != nil {
 				r = n.mids[k]
-				held += r.floats()
+				held += r.numbers(careful)
 			}
 		}
 		return held + inner

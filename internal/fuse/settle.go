@@ -99,7 +99,10 @@ func bits(t tensor.Type) int {
 // kernel, and gives each to found with the error of an operation. Every element of a
 // float64 result is doubtful.
 func (w *Worker) settle(t *tile, a int, found func(at int, v dd, unit float64)) error {
-	perRow := w.f.root.taps()*w.f.root.width + rowFloats(w.f.pulled, w.f.units)
+	perRow := 1 + rowNumbers(w.f.pulled, w.f.units, true)
+	if w.f.Type == tensor.F64 {
+		perRow += w.f.root.numbers(true)
+	}
 	batch := max(1, carefulCells/perRow)
 	if w.f.Type == tensor.F64 {
 		for o := 0; o < len(t.at); o += batch {
