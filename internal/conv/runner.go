@@ -40,23 +40,29 @@ type Worker struct {
 
 // New prepares e for running on the image. Close must be called in the end.
 func New(e op.Expr, image Map, o Options) (*Runner, error) {
-	n, err := resolve(e, image.Channels, len(image.Size))
+	all, err := NewAll([]op.Expr{e}, image, o)
 	if err != nil {
 		return nil, err
 	}
-	r := &Runner{channels: n.out, size: image.Size}
+	return all[0], nil
+}
+
+// NewAll is New for several expressions on one image, of which they share a copy.
+func NewAll(exprs []op.Expr, image Map, o Options) ([]*Runner, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
+	nodes := make([]*node, len(exprs))
+	for k, e := range exprs {
+		var err error
+		if nodes[k], err = resolve(e, image.Channels, len(image.Size)); err != nil {
+			return nil, err
+		}
+	}
 	if o.Float32 {
-		r.worker, err = prepare(r, n, image, o.Jobs, micro.Taps32, micro.Lanes32)
-	} else {
-		r.worker, err = prepare(r, n, image, o.Jobs, micro.Taps64, micro.Lanes64)
+		return prepare(nodes, image, o.Jobs, micro.Taps32, micro.Lanes32)
 	}
-	if err != nil {
-		return nil, errors.Join(err, r.Close())
-	}
-	return r, nil
+	return prepare(nodes, image, o.Jobs, micro.Taps64, micro.Lanes64)
 }
 
 // Channels is the number of output channels.
@@ -129,23 +135,48 @@ func grown[E any](v []E, n int) []E {
 
 type tapsFunc[T element] func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int)
 
-// prepare compiles n in T and says how a Worker of r is made.
-func prepare[T element](r *Runner, n *node, image Map, jobs int, taps tapsFunc[T], lanes int) (func() *Worker, error) {
+// prepare makes Runners of nodes that compute in T, in one frame that holds the
+// maps of all.
+func prepare[T element](nodes []*node, image Map, jobs int, taps tapsFunc[T], lanes int) ([]*Runner, error) {
 	out := box{image.Lo, image.Size}
-	whole := n.hull(out)
+	whole := out
+	for _, n := range nodes {
+		whole = around(whole, n.hull(out))
+	}
 	c := &compiler[T]{
-		f: newFrame(whole.lo, whole.size, lanes), image: out, lanes: lanes, jobs: jobs, opened: &r.opened,
+		f: newFrame(whole.lo, whole.size, lanes), image: out, lanes: lanes, jobs: jobs,
 		worker: func() *worker[T] { return &worker[T]{taps: taps} },
 	}
 	c.begin, c.length = c.f.lines(out)
-	s, err := c.compile(n, c.store(image), out)
-	if err != nil {
-		return nil, err
+	in := c.store(image)
+	var all []*Runner
+	for _, n := range nodes {
+		r, err := c.runner(n, in)
+		all = append(all, r)
+		if err != nil {
+			for _, r := range all {
+				err = errors.Join(err, r.Close())
+			}
+			return nil, err
+		}
 	}
-	return func() *Worker {
+	return all, nil
+}
+
+// runner makes the Runner of one node. It is not nil where there is an error, and
+// must be closed.
+func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
+	r := &Runner{channels: n.out, size: c.image.size}
+	c.opened = &r.opened
+	s, err := c.compile(n, in, c.image)
+	if err != nil {
+		return r, err
+	}
+	each := c.image.elems()
+	r.worker = func() *Worker {
 		w := c.worker()
 		return &Worker{func(a, b int, dst []float64) error {
-			if a < 0 || b > n.out || len(dst) < (b-a)*out.elems() {
+			if a < 0 || b > n.out || len(dst) < (b-a)*each {
 				return fmt.Errorf("channels %d to %d of %d into %d places", a, b, n.out, len(dst))
 			}
 			return chunks(a, b, func(o, end int) error {
@@ -154,11 +185,12 @@ func prepare[T element](r *Runner, n *node, image Map, jobs int, taps tapsFunc[T
 				if err := s.rows(w, o, end, planes); err != nil {
 					return err
 				}
-				c.copyOut(dst[(o-a)*out.elems():], planes, end-o)
+				c.copyOut(dst[(o-a)*each:], planes, end-o)
 				return nil
 			})
 		}}
-	}, nil
+	}
+	return r, nil
 }
 
 // chunks calls do for channels a to b-1, micro.Rows at a time.

@@ -1,8 +1,10 @@
 package conv_test
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 
@@ -122,4 +124,26 @@ func runAll(t *testing.T, e op.Expr, x conv.Map, o conv.Options) []float64 {
 		t.Error(err)
 	}
 	return got
+}
+
+// Two expressions that look further than one another share an image.
+func TestRunnersOfOneImage(t *testing.T) {
+	exprs := []op.Expr{
+		op.Conv{Weight: filled("k1", 1, 1, 1, 1, 1)},
+		op.Conv{Weight: filled("k3", 1, 1, 1, 3, 1)},
+		op.Conv{Weight: filled("k5", 1, 1, 1, 1, 5)},
+	}
+	all, err := conv.NewAll(exprs, of(t, 1, []int{1, 3}, 1, 10, 100), conv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, want := range [][]float64{{1, 10, 100}, {1, 10, 100}, {111, 111, 111}} {
+		got := make([]float64, 3)
+		if err := errors.Join(all[k].Worker().Rows(0, 1, got), all[k].Close()); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", exprs[k], got, want)
+		}
+	}
 }
