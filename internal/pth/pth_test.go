@@ -276,3 +276,44 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// NanoDet's loader puts the averaged copy over the other, key by key.
+func TestShadow(t *testing.T) {
+	list := []entry{{"model.a", 1}, {"avg_model.a", 2}, {"model.b", 3}, {"avg_model.c", 4}, {"x", 5}}
+	for shadow, want := range map[string]string{
+		"":           "[{model.a 1} {avg_model.a 2} {model.b 3} {avg_model.c 4} {x 5}]",
+		"model.":     "[{model.a 1} {model.b 3} {x 5}]",
+		"avg_model.": "[{model.a 2} {model.b 3} {x 5} {model.c 4}]",
+	} {
+		if got := fmt.Sprint(state{shadow: shadow}.unshadow(list)); got != want {
+			t.Errorf("%q: %s, want %s", shadow, got, want)
+		}
+	}
+}
+
+// Which state of several is taken, and why.
+func TestPick(t *testing.T) {
+	for _, test := range []struct{ paths, want string }{
+		{"model ema.module", "ema.module: took ema.module, the averaged weights, as the projects' own loaders do"},
+		{"net ema_net", "ema_net: took ema_net, the averaged weights, as the projects' own loaders do"},
+		{"state_dict ema_state_dict", "state_dict: took state_dict, where mmengine saves the averaged weights; its ema_state_dict holds the others"},
+		{"state_dict model", "state_dict: took state_dict by its name"},
+		{"x.model x.model_ema", "x.model_ema: took x.model_ema, the averaged weights, as the projects' own loaders do"},
+		{"anything", "anything: "},
+		{"a b", "holds several state dicts, want the choice of one: a, b"},
+		{"a.state_dict b.state_dict", "holds several state dicts, want the choice of one: a.state_dict, b.state_dict"},
+	} {
+		var all []state
+		for path := range strings.FieldsSeq(test.paths) {
+			all = append(all, state{path: path})
+		}
+		s, why, err := pick(all, Options{})
+		got := s.path + ": " + why
+		if err != nil {
+			got = err.Error()
+		}
+		if got != test.want {
+			t.Errorf("%s: %s, want %s", test.paths, got, test.want)
+		}
+	}
+}

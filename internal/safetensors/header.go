@@ -62,11 +62,11 @@ func readHeader(r io.ReaderAt, size int64) (*header, error) {
 }
 
 func (h *header) parse(text []byte) error {
-	return scan(text, func(s scanner, key string) error {
+	return scan(text, func(s *scanner, key string) error {
 		if key == metadataKey {
 			h.metadata = map[string]string{}
 			return wrap(key, s.object(func(name string) (err error) {
-				h.metadata[name], err = s.text()
+				h.metadata[name], err = s.str()
 				return wrap(name, err)
 			}))
 		}
@@ -83,7 +83,7 @@ func wrap(key string, err error) error {
 	return nil
 }
 
-func parseEntry(s scanner, key string) (entry, error) {
+func parseEntry(s *scanner, key string) (entry, error) {
 	e := entry{key: key}
 	var offsets []int
 	seen := 0
@@ -92,7 +92,7 @@ func parseEntry(s scanner, key string) (entry, error) {
 		switch name {
 		case "dtype":
 			var dtype string
-			if dtype, err = s.text(); err == nil {
+			if dtype, err = s.str(); err == nil {
 				e.typ, err = parseDtype(dtype)
 			}
 		case "shape":

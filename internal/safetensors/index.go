@@ -80,13 +80,13 @@ func readIndex(path string) (map[string]map[string]bool, error) {
 
 func parseIndex(text []byte) (map[string]map[string]bool, error) {
 	var shards map[string]map[string]bool
-	err := scan(text, func(s scanner, field string) error {
+	err := scan(text, func(s *scanner, field string) error {
 		if field != "weight_map" {
 			return wrap(field, s.skip(0))
 		}
 		shards = map[string]map[string]bool{}
 		return wrap(field, s.object(func(key string) error {
-			name, err := s.text()
+			name, err := s.str()
 			if err == nil && !plain(name) {
 				err = fmt.Errorf("shard %q, want the plain name of a file beside the index", name)
 			}
