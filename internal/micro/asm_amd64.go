@@ -21,6 +21,9 @@ func best() level {
 	}
 }
 
+// fused says that the processor has an instruction for math.FMA.
+var fused = cpu.X86.HasFMA
+
 // tile is the arguments of the routines for one tile of a sum. Distances are in
 // bytes, but for those in the table off, which are in elements.
 type tile struct {
@@ -32,7 +35,7 @@ type tile struct {
 // taps64 is Taps64 after its checks.
 func taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
 	if using == generic {
-		taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+		plain64(c, ldc, a, first, lda, x, stride, off, channels, n)
 		return
 	}
 	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 8 * ldc, 8 * lda, 8 * stride, len(off), channels}
@@ -49,7 +52,7 @@ func taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stri
 // taps32 is Taps32 after its checks.
 func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
 	if using == generic {
-		taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+		plain32(c, ldc, a, first, lda, x, stride, off, channels, n)
 		return
 	}
 	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 4 * ldc, 4 * lda, 4 * stride, len(off), channels}

@@ -2,15 +2,23 @@
 
 package micro
 
+import (
+	"runtime"
+	"slices"
+)
+
 // best is plain Go: there is no assembly for this processor.
 func best() level { return generic }
 
+// fused says that the processor has an instruction for math.FMA.
+var fused = slices.Contains([]string{"arm64", "loong64", "ppc64", "ppc64le", "riscv64", "s390x"}, runtime.GOARCH)
+
 func taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
-	taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+	plain64(c, ldc, a, first, lda, x, stride, off, channels, n)
 }
 
 func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
-	taps(c, ldc, a, first, lda, x, stride, off, channels, n)
+	plain32(c, ldc, a, first, lda, x, stride, off, channels, n)
 }
 
 // scale, axpy and round do nothing of a pass and leave it to plain Go.

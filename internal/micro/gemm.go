@@ -13,8 +13,9 @@ const (
 // row-major with the distance of their rows given in elements.
 //
 // Each element is a sum of sums of 64 products: |error| is at most
-// (64 + ⌈k/64⌉)·2⁻⁵³·(|c| + Σ|a·b|). Its last bits differ between processors. It
-// panics where a slice is too short.
+// (64 + ⌈k/64⌉)·2⁻⁵³·(|c| + Σ|a·b|). It depends on its own row and column only, not
+// on m and n, and has the same bits on every processor that multiplies and adds with
+// one rounding (amd64 with FMA, arm64, …). Gemm64 panics where a slice is too short.
 func Gemm64(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, k int) {
 	if m <= 0 || n <= 0 || k <= 0 {
 		return

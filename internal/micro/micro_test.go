@@ -3,6 +3,7 @@ package micro
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"repfuse/internal/tensor"
@@ -68,10 +69,42 @@ func testTaps[T float32 | float64](t *testing.T, unit float64, lanes int,
 
 func TestTaps64(t *testing.T) {
 	eachLevel(t, func(t *testing.T) { testTaps(t, 0x1p-53, Lanes64, Taps64) })
+	t.Run("unfused", func(t *testing.T) {
+		defer func(l level, f bool) { using, fused = l, f }(using, fused)
+		using, fused = generic, false
+		testTaps(t, 0x1p-53, Lanes64, Taps64)
+	})
 }
 
 func TestTaps32(t *testing.T) {
 	eachLevel(t, func(t *testing.T) { testTaps(t, 0x1p-24, Lanes32, Taps32) })
+}
+
+// Every level gives the same bits, whole tiles and edges alike.
+func TestGemm64Bits(t *testing.T) {
+	if !fused {
+		t.Skip("this processor rounds a product before it adds it")
+	}
+	const m, n, k = 19, 131, 200
+	r := rand.New(rand.NewPCG(1, 6))
+	a, b, c := uniform[float64](r, m*k), uniform[float64](r, k*n), uniform[float64](r, m*n)
+	var want []float64
+	eachLevel(t, func(t *testing.T) {
+		got := append([]float64(nil), c...)
+		Gemm64(got, n, a, k, b, n, m, n, k)
+		if want == nil {
+			want = got
+		}
+		one := append([]float64(nil), c...)
+		for o := range m {
+			for p := range n {
+				Gemm64(one[o*n+p:], n, a[o*k:], k, b[p:], n, 1, 1, k)
+			}
+		}
+		if !slices.Equal(got, want) || !slices.Equal(one, want) {
+			t.Error("other bits than plain Go's")
+		}
+	})
 }
 
 func TestTapsTooShort(t *testing.T) {

@@ -1,5 +1,7 @@
 package micro
 
+import "math"
+
 // Rows is the number of output rows that Taps32 and Taps64 compute at once.
 const Rows = 8
 
@@ -26,9 +28,12 @@ const (
 //     either side.
 //
 // The sum is made from zero and then added to C, so a caller who splits i keeps its
-// chains of additions short: |error| ≤ (channels·T + 1)·2⁻⁵³·Σ|a·x| a call.
-// n is a multiple of Lanes64 and lda may be negative. It panics where a slice is
-// too short.
+// chains of additions short: |error| ≤ (channels·T + 1)·2⁻⁵³·Σ|a·x| a call. The
+// terms are added in the order of i and t, a product and its addition rounded at
+// once: the same bits on every processor that can do that.
+//
+// n is a multiple of Lanes64 and lda may be negative. It panics where a slice is too
+// short.
 func Taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
 	if !reach(len(c), ldc, len(a), first, lda, len(x), stride, off, channels, n, Lanes64) {
 		return
@@ -68,27 +73,23 @@ func reach(c, ldc, a, first, lda, x, stride int, off []int, channels, n, lanes i
 	return true
 }
 
-// taps is Taps32 and Taps64 in plain Go: four rows and a short stretch at a time, so
-// that an element of X is loaded once for four products.
-func taps[T float32 | float64](c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int) {
-	const stretch = 64
+// stretch is how much of four rows of C plain Go sums up at a time, so that an
+// element of X is loaded once for four products.
+const stretch = 64
+
+// taps is Taps32 and Taps64 in plain Go. add adds v[r]·x to each row r of sum.
+func taps[T float32 | float64](c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int,
+	add func(sum *[4][stretch]T, v [4]T, x []T)) {
 	var sum [4][stretch]T
 	for p := 0; p < n; p += stretch {
 		w := min(stretch, n-p)
 		for o := 0; o < Rows; o += 4 {
-			s0, s1, s2, s3 := sum[0][:w], sum[1][:w], sum[2][:w], sum[3][:w]
 			clear(sum[:])
 			at := first + o*lda
 			for i := range channels {
 				for t, d := range off {
 					k := at + i*len(off) + t
-					v0, v1, v2, v3 := a[k], a[k+lda], a[k+2*lda], a[k+3*lda]
-					for j, u := range x[i*stride+d+p:][:w] {
-						s0[j] += v0 * u
-						s1[j] += v1 * u
-						s2[j] += v2 * u
-						s3[j] += v3 * u
-					}
+					add(&sum, [4]T{a[k], a[k+lda], a[k+2*lda], a[k+3*lda]}, x[i*stride+d+p:][:w])
 				}
 			}
 			for r := range sum {
@@ -98,5 +99,42 @@ func taps[T float32 | float64](c []T, ldc int, a []T, first, lda int, x []T, str
 				}
 			}
 		}
+	}
+}
+
+// plain64 is taps in float64 with the roundings of the assembly, where the processor
+// can do that.
+func plain64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
+	if fused {
+		taps(c, ldc, a, first, lda, x, stride, off, channels, n, addFused)
+		return
+	}
+	taps(c, ldc, a, first, lda, x, stride, off, channels, n, addPlain)
+}
+
+func plain32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
+	taps(c, ldc, a, first, lda, x, stride, off, channels, n, addPlain)
+}
+
+// addPlain rounds a product and an addition, or both at once where the compiler
+// finds that faster.
+func addPlain[T float32 | float64](sum *[4][stretch]T, v [4]T, x []T) {
+	s0, s1, s2, s3 := sum[0][:len(x)], sum[1][:len(x)], sum[2][:len(x)], sum[3][:len(x)]
+	for j, u := range x {
+		s0[j] += v[0] * u
+		s1[j] += v[1] * u
+		s2[j] += v[2] * u
+		s3[j] += v[3] * u
+	}
+}
+
+// addFused rounds a product and an addition at once.
+func addFused(sum *[4][stretch]float64, v [4]float64, x []float64) {
+	s0, s1, s2, s3 := sum[0][:len(x)], sum[1][:len(x)], sum[2][:len(x)], sum[3][:len(x)]
+	for j, u := range x {
+		s0[j] = math.FMA(v[0], u, s0[j])
+		s1[j] = math.FMA(v[1], u, s1[j])
+		s2[j] = math.FMA(v[2], u, s2[j])
+		s3[j] = math.FMA(v[3], u, s3[j])
 	}
 }
