@@ -1,33 +1,78 @@
 package family
 
-import "regexp"
+import "strings"
 
 // Glob is a pattern of keys or of block paths: * stands for anything within a
 // segment, ** for anything, <n> for a number.
-type Glob struct{ re *regexp.Regexp }
-
-var globPart = regexp.MustCompile(`\*\*|\*|<[a-z_]+>|[^*<]+|<`)
+type Glob struct{ pattern string }
 
 // CompileGlob makes a Glob; "." is the root.
 func CompileGlob(pattern string) Glob {
 	if pattern == "." {
 		pattern = ""
 	}
-	re := "^"
-	for _, part := range globPart.FindAllString(pattern, -1) {
-		switch {
-		case part == "**":
-			re += ".*"
-		case part == "*":
-			re += "[^.]*"
-		case part[0] == '<' && len(part) > 1:
-			re += "[0-9]+"
-		default:
-			re += regexp.QuoteMeta(part)
-		}
-	}
-	return Glob{regexp.MustCompile(re + "$")}
+	return Glob{pattern}
 }
 
 // Match reports whether the whole of s fits.
-func (g Glob) Match(s string) bool { return g.re.MatchString(s) }
+func (g Glob) Match(s string) bool { return fits(g.pattern, s) }
+
+func fits(pattern, s string) bool {
+	for pattern != "" {
+		if rest, ok := strings.CutPrefix(pattern, "**"); ok {
+			return somewhere(rest, s, len(s))
+		}
+		if rest, ok := strings.CutPrefix(pattern, "*"); ok {
+			return somewhere(rest, s, segment(s))
+		}
+		if rest, ok := placeholder(pattern); ok {
+			n := digits(s)
+			return n > 0 && fits(rest, s[n:])
+		}
+		if s == "" || pattern[0] != s[0] {
+			return false
+		}
+		pattern, s = pattern[1:], s[1:]
+	}
+	return s == ""
+}
+
+// somewhere reports whether the pattern fits what is left of s behind 0 to most of
+// its bytes.
+func somewhere(pattern, s string, most int) bool {
+	for n := 0; n <= most; n++ {
+		if fits(pattern, s[n:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// segment is the length of s up to its first dot.
+func segment(s string) int {
+	if n := strings.IndexByte(s, '.'); n >= 0 {
+		return n
+	}
+	return len(s)
+}
+
+// placeholder takes a <name> off the front of a pattern.
+func placeholder(pattern string) (rest string, ok bool) {
+	if pattern[0] != '<' {
+		return "", false
+	}
+	end := strings.IndexByte(pattern, '>')
+	if end < 2 || strings.Trim(pattern[1:end], "abcdefghijklmnopqrstuvwxyz_") != "" {
+		return "", false
+	}
+	return pattern[end+1:], true
+}
+
+// digits is how many decimal digits s begins with.
+func digits(s string) int {
+	n := 0
+	for n < len(s) && s[n] >= '0' && s[n] <= '9' {
+		n++
+	}
+	return n
+}
