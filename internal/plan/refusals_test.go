@@ -1,0 +1,82 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	"repfuse/internal/golden"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// lookalikes is modules that have keys as a block has and are none, or are one that
+// cannot be fused: part of the error, or "" where they are left as they are.
+var lookalikes = []struct{ name, train, want string }{
+	{"a separable convolution", `b.conv1.conv.weight[8,1,3,3] b.conv1.bn:8 b.conv2.conv.weight[8,8,1,1] b.conv2.bn:8`,
+		"side by side, not one after the other"},
+	{"a separable convolution, bare", `b.conv.weight[8,1,3,3] b.cv2.weight[8,8,1,1] b.bn:8`, "side by side, not one after the other"},
+	{"a 3×3 and a 1×1 to other channels", `b.conv1.conv.weight[8,8,3,3] b.conv1.norm:8 b.conv2.conv.weight[16,8,1,1] b.conv2.norm:16`,
+		"gives 16 channels"},
+	{"a basic block", `b.conv1.conv.weight[8,8,3,3] b.conv1.bn:8 b.conv2.conv.weight[8,8,3,3] b.conv2.bn:8`, ""},
+	{"LightConv", `b.conv1.conv.weight[8,8,1,1] b.conv1.bn:8 b.conv2.conv.weight[8,1,5,5] b.conv2.bn:8`, ""},
+	{"CSPLayer", `b.conv1.conv.weight[8,16,1,1] b.conv1.norm:8 b.conv2.conv.weight[8,16,1,1] b.conv2.norm:8`, ""},
+	{"LinearBlock unasked", `b.conv3x3.weight[24,8,3,3] b.conv3x3.bias[24] b.conv1x1.weight[8,24,1,1] b.conv1x1.bias[8]`, ""},
+	{"Conv unasked", `model.0.conv.weight[8,8,3,3] model.0.bn:8`, ""},
+	{"branches beside what was made of them", `b.conv1.conv.weight[8,8,3,3] b.conv1.norm:8 b.conv2.conv.weight[8,8,1,1] b.conv2.norm:8
+		b.conv.weight[8,8,3,3] b.conv.bias[8]`, "b.conv.bias stands beside the branches"},
+	{"a bias before zero padding", `b.rbr_3x3_branch.weight[8,8,3,3] b.rbr_3x3_branch.bias[8]
+		b.rbr_1x1_3x3_branch_1x1.weight[16,8,1,1] b.rbr_1x1_3x3_branch_1x1.bias[16] b.rbr_1x1_3x3_branch_3x3.weight[8,16,3,3] ` +
+		strings.NewReplacer("_sbx.", "_sbx_branch.", "_sby.", "_sby_branch.", "_lpl.", "_lpl_branch.").Replace(under("b.rbr_conv1x1", edges)),
+		"zero padding after a bias"},
+	{"SESR with a bias before the second convolution", `b.conv_expand.weight[32,3,5,5] b.conv_expand.bias[32] b.conv_squeeze.weight[8,32,1,1] b.conv_squeeze.bias[8]`,
+		"b.conv_expand.bias (absent)"},
+	{"MBConv without its gate", under("b", strings.ReplaceAll(mbConv, "NAME.se.tensor[1,16,1,1]", "")), "b.se.tensor is missing"},
+}
+
+func TestLookalikes(t *testing.T) {
+	for _, l := range lookalikes {
+		p, err := plan.New(named(t, l.train), plan.Options{Families: builtin(t)})
+		switch {
+		case l.want == "" && err != nil:
+			t.Errorf("%s: %v", l.name, err)
+		case l.want == "" && len(p.Blocks) > 0:
+			t.Errorf("%s is taken as %s", l.name, taken(p))
+		case l.want != "" && (err == nil || !strings.Contains(err.Error(), l.want)):
+			t.Errorf("%s: error %v, want one that says %q", l.name, err, l.want)
+		}
+	}
+}
+
+// stale is the cases whose deploy form still holds the branches, which only a record
+// beside the file can tell from a training form: they are refused, or would be fused
+// again where even the keys are the same.
+var stale = map[string]string{
+	"lcnetv3-rep-dw5":            "stands beside the branches",
+	"lcnetv3-rep-pw1":            "stands beside the branches",
+	"rtdetr-repvggblock":         "stands beside the branches",
+	"rtdetrv2-repvggblock":       "stands beside the branches",
+	"rtdetrv2-cspresnet-alpha0":  "stands beside the branches",
+	"yolov7-idetect":             "",
+	"yolov7-ckpt-half":           "",
+	"yolov7-model-tiny-notebook": "",
+}
+
+// What is fused already is not fused again, but for what says nothing of itself.
+func TestDeployedCases(t *testing.T) {
+	for name := range detection {
+		c := golden.Load(t, name)
+		var deploy []tensor.Named
+		deploy = append(deploy, c.Deploy...)
+		p, err := plan.New(deploy, plan.Options{Families: builtin(t)})
+		text, still := stale[name]
+		switch {
+		case still && text == "":
+		case still && (err == nil || !strings.Contains(err.Error(), text)):
+			t.Errorf("%s: error %v, want one that says %q", name, err, text)
+		case !still && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case !still && len(p.Blocks) > 0:
+			t.Errorf("%s: taken again, as %s", name, taken(p))
+		}
+	}
+}
