@@ -18,6 +18,8 @@ type Form struct {
 	Transposed bool
 	// loose marks an even kernel whose place over the output nobody said.
 	loose bool
+	// windows is the Windows within, which what stands around them may spoil.
+	windows []windowAt
 }
 
 // Rank is the number of axes of the kernel: 2 for images, 0 for a Linear layer.
@@ -119,7 +121,14 @@ func CheckFrom(e Expr, in, rank int) (Form, error) {
 	if in <= 0 {
 		return Form{}, errors.New("has no channels")
 	}
-	return checker{rank}.form(e, in)
+	f, err := checker{rank}.form(e, in)
+	for _, w := range f.windows {
+		if err == nil {
+			err = w.check()
+		}
+	}
+	f.windows = nil
+	return f, err
 }
 
 type checker struct{ rank int }
@@ -131,8 +140,12 @@ func (c checker) point(in, out, groups int) Form {
 
 func (c checker) form(e Expr, in int) (Form, error) {
 	switch e := e.(type) {
-	case Identity, Window:
+	case Identity:
 		return c.point(in, in, in), nil
+	case Window:
+		f := c.point(in, in, in)
+		f.windows = []windowAt{{before: f, after: f}}
+		return f, nil
 	case Conv:
 		return c.conv(e, in)
 	case BatchNorm:
@@ -253,7 +266,6 @@ func (c checker) seq(e Seq, in int) (Form, error) {
 	e = withTransposedGroups(e)
 	all := c.point(in, in, in)
 	var windows []windowAt
-	forms := make([]Form, len(e))
 	for k, part := range e {
 		f, err := c.form(part, all.Out)
 		if err != nil {
@@ -262,17 +274,15 @@ func (c checker) seq(e Seq, in int) (Form, error) {
 		if (f.Transposed || all.Transposed) && (f.reachesAny() && all.reachesAny()) {
 			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another kernel", e)
 		}
-		if _, ok := part.(Window); ok {
-			windows = append(windows, windowAt{k, all})
+		for j := range windows {
+			windows[j].then(part, f)
 		}
-		forms[k] = f
+		for _, w := range f.windows {
+			windows = append(windows, w.behind(e[:k], all))
+		}
 		all = after(all, f)
 	}
-	for _, w := range windows {
-		if err := w.check(c, e, forms); err != nil {
-			return Form{}, err
-		}
-	}
+	all.windows = windows
 	return all, nil
 }
 
@@ -288,26 +298,34 @@ func after(f, g Form) Form {
 	return h
 }
 
-// windowAt is a Window at place k of a sequence and the form of all before it.
+// windowAt is a Window and all that stands before and after it, on its own branch
+// and around that.
 type windowAt struct {
-	k      int
-	before Form
+	before, after           Form
+	beforeParts, afterParts Seq
+}
+
+// then is the window with one more part, of form f, after it.
+func (w *windowAt) then(part Expr, f Form) {
+	w.after, w.afterParts = after(w.after, f), append(slices.Clip(w.afterParts), part)
+}
+
+// behind is the window with more parts before it, which have the form f together.
+func (w windowAt) behind(parts Seq, f Form) windowAt {
+	w.before, w.beforeParts = after(f, w.before), append(slices.Clip(parts), w.beforeParts...)
+	return w
 }
 
 // check holds the Window to changing nothing: on each axis nothing before it
 // reaches out of the image or nothing after it reaches in; and no bias before it
 // unless nothing after it reaches.
-func (w windowAt) check(c checker, e Seq, forms []Form) error {
-	rest := c.point(w.before.Out, w.before.Out, w.before.Out)
-	for _, f := range forms[w.k+1:] {
-		rest = after(rest, f)
+func (w windowAt) check() error {
+	if w.before.Bias && w.after.reachesAny() {
+		return &WindowError{w.beforeParts, w.afterParts, true}
 	}
-	if w.before.Bias && rest.reachesAny() {
-		return &WindowError{e[:w.k], e[w.k+1:], true}
-	}
-	for a := range rest.Lo {
-		if w.before.reaches(a) && rest.reaches(a) {
-			return &WindowError{e[:w.k], e[w.k+1:], false}
+	for a := range w.after.Lo {
+		if w.before.reaches(a) && w.after.reaches(a) {
+			return &WindowError{w.beforeParts, w.afterParts, false}
 		}
 	}
 	return nil
@@ -318,11 +336,13 @@ func (c checker) sum(e Sum, in int) (Form, error) {
 		return Form{}, errors.New("an empty sum")
 	}
 	var all Form
+	var windows []windowAt
 	for k, part := range e {
 		f, err := c.form(part, in)
 		if err != nil {
 			return Form{}, err
 		}
+		windows = append(windows, f.windows...)
 		if f.Transposed && len(e) > 1 {
 			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another branch", part)
 		}
@@ -338,6 +358,7 @@ func (c checker) sum(e Sum, in int) (Form, error) {
 		}
 		all = beside(all, f)
 	}
+	all.windows = windows
 	return all, nil
 }
 
@@ -357,12 +378,14 @@ func (c checker) concat(e Concat, in int) (Form, error) {
 		return Form{}, errors.New("an empty concatenation")
 	}
 	var all Form
+	var windows []windowAt
 	out := 0
 	for k, part := range e {
 		f, err := c.form(part, in)
 		if err != nil {
 			return Form{}, err
 		}
+		windows = append(windows, f.windows...)
 		out += f.Out
 		if k == 0 {
 			all = f
@@ -371,7 +394,7 @@ func (c checker) concat(e Concat, in int) (Form, error) {
 		all = beside(all, f)
 		all.Groups = 1
 	}
-	all.Out = out
+	all.Out, all.windows = out, windows
 	return all, nil
 }
 
