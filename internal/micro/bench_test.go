@@ -22,7 +22,7 @@ func eachLevelBench(b *testing.B, flops int, run func()) {
 }
 
 func BenchmarkGemm64(b *testing.B) {
-	for _, s := range []struct{ m, n, k int }{{8, 2304, 256}, {64, 2304, 256}, {256, 20000, 256}} {
+	for _, s := range []struct{ m, n, k int }{{8, 72, 8}, {8, 2304, 256}, {64, 2304, 256}, {256, 20000, 256}} {
 		v := make([]float64, s.m*s.n+s.m*s.k+s.k*s.n)
 		c, rest := v[:s.m*s.n], v[s.m*s.n:]
 		b.Run(fmt.Sprintf("%dx%dx%d", s.m, s.n, s.k), func(b *testing.B) {

@@ -1,5 +1,7 @@
 package micro
 
+import "sync"
+
 const (
 	// chain is the products that one chain of additions holds before it is added to
 	// the result: short chains keep the rounding small.
@@ -23,7 +25,8 @@ func Gemm64(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, 
 	if ldc < n || lda < k || ldb < n || (m-1)*ldc+n > len(c) || (m-1)*lda+k > len(a) || (k-1)*ldb+n > len(b) {
 		panic("micro: a slice is too short for its matrix")
 	}
-	var g gemm
+	g := spare.Get().(*gemm)
+	defer spare.Put(g)
 	for p := 0; p < n; p += panel {
 		width := min(panel, n-p)
 		for i := 0; i < k; i += chain {
@@ -47,6 +50,9 @@ type gemm struct {
 	a [Rows * chain]float64
 	c [Rows * panel]float64
 }
+
+// spare holds what is too large for a goroutine's stack to be made at every call.
+var spare = sync.Pool{New: func() any { return new(gemm) }}
 
 // pack copies a panel of B. What stands to its right goes into columns that are
 // dropped.
