@@ -40,7 +40,7 @@ func (b *builder) build(n Node) part {
 	case *sumOverNode:
 		return b.over(n.vars, n.expr, flatSum)
 	case *seqOverNode:
-		return b.over(n.vars, n.expr, flatSeq)
+		return b.inARow(n)
 	case seqNode:
 		parts, p := b.all(n)
 		return p.as(parts, func() op.Expr { return flatSeq(parts) })
@@ -196,6 +196,9 @@ func (b *builder) bn(n *bnNode) part {
 	case hasBeta && !hasGamma:
 		p.missing = append(p.missing, b.whole(b.fill(at("weight"))))
 	}
+	if len(p.missing) > 0 {
+		return p // and assume nothing about what may not be there at all
+	}
 	e.Eps, p.err = b.eps(n)
 	if n.repeat != "" {
 		b.repeat(&p, &e, n.repeat)
@@ -338,6 +341,20 @@ func (b *builder) over(vars []string, expr Node, join func([]op.Expr) op.Expr) p
 		}
 	}
 	return whole.as(parts, func() op.Expr { return join(parts) })
+}
+
+// inARow is a sequence over an index, which must count up without a gap.
+func (b *builder) inARow(n *seqOverNode) part {
+	p := b.over(n.vars, n.expr, flatSeq)
+	for k, values := range b.captures(n.vars, n.expr) {
+		if len(n.vars) == 1 && values[0] != strconv.Itoa(k) {
+			b.env = append(b.env, binding{n.vars[0], strconv.Itoa(k)})
+			p.missing = append(p.missing, b.whole(b.fill(keysOf(n.expr)[0])))
+			b.env = b.env[:len(b.env)-1]
+			break
+		}
+	}
+	return p
 }
 
 // generate calls a kernel generator on tensors that are there.

@@ -41,8 +41,9 @@ var generators = map[string]*generator{
 	"turned": {[]kind{required, word}, turned},
 	"row":    {[]kind{required, word}, row},
 	"orepa": {[]kind{word, required, required, required, required, required, required, required, required,
-		required, optional, required, required}, orepa},
-	"unrolled": {[]kind{required, required, word}, unrolled},
+		required, required, required, required}, orepa},
+	"orepa_repvgg": {[]kind{word, required}, orepaRepVGG},
+	"unrolled":     {[]kind{required, required, word}, unrolled},
 }
 
 // blank(VECTOR, K): a depthwise kernel of extents K without any tap set, one row an

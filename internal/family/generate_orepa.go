@@ -2,6 +2,7 @@ package family
 
 import (
 	"fmt"
+	"slices"
 
 	"repfuse/internal/op"
 )
@@ -15,7 +16,7 @@ import (
 //	         + v3[o]·Σ_m conv2[o,m,t]·(idconv1 + id_tensor)[m,i]
 //	         + v4[o]·1x1[o,i]·δ(t, centre) + v5[o]·separable[o,i,t]
 //
-// with v the rows of the vector; a block without the 1×1 has separable in v4. With g
+// with v the rows of the vector. With g
 // groups, e the expansion, and c, j, a the group, its input and its output,
 //
 //	separable[c·O/g + a, j, t] = Σ_s dw[(c·I/g + j)·e + s, t] · pw[a·g + c, j·e + s]
@@ -26,6 +27,20 @@ func orepa(a []argument) ([]int, func() ([]float64, error), error) {
 	if len(a) != 13 {
 		return nil, nil, fmt.Errorf("has %d arguments, want 13", len(a))
 	}
+	return newOREPA(a)
+}
+
+// orepa_repvgg(N, VECTOR, …, CONV2, GCONV_DW, GCONV_PW): the kernel of the 3×3 in
+// OREPA's RepVGG block (blocks_repvgg.py), which is the same without the 1×1, so that
+// the separable part is in v4.
+func orepaRepVGG(a []argument) ([]int, func() ([]float64, error), error) {
+	if len(a) != 12 {
+		return nil, nil, fmt.Errorf("has %d arguments, want 12", len(a))
+	}
+	return newOREPA(slices.Insert(slices.Clone(a), 10, argument{}))
+}
+
+func newOREPA(a []argument) ([]int, func() ([]float64, error), error) {
 	o := orepaKernel{turn: a[0].word != "0"}
 	for k, to := range []**op.Param{&o.vector, &o.origin, &o.avgConv, &o.avg, &o.pfir, &o.prior, &o.first, &o.id, &o.second, &o.point, &o.dw, &o.pw} {
 		*to = a[k+1].tensor

@@ -100,8 +100,18 @@ func (n *near) deletions(whole *plan.Plan) {
 		if strings.HasSuffix(gone.Key, "num_batches_tracked") || legal(whole, gone.Key) {
 			continue
 		}
-		n.try("without "+gone.Key, slices.Delete(slices.Clone(n.c.Train), k, k+1))
+		p := n.try("without "+gone.Key, slices.Delete(slices.Clone(n.c.Train), k, k+1))
+		if p != nil && len(p.Blocks) > 0 && missed(whole, gone.Key) {
+			n.Errorf("%s, without %s: %d other blocks are fused and nothing is said", n.c.Meta.Name, gone.Key, len(p.Blocks))
+		}
 	}
+}
+
+// missed reports whether a block reads the key that would have been found without a
+// request. What is taken on request is a pair of names that many modules have, and
+// one of the two alone is nothing.
+func missed(p *plan.Plan, key string) bool {
+	return slices.ContainsFunc(p.Blocks, func(b plan.Block) bool { return !b.Rules.OnRequest && slices.Contains(b.Used, key) })
 }
 
 // legal reports whether a block may lack the key.
