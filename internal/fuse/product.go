@@ -1,0 +1,150 @@
+package fuse
+
+import (
+	"math"
+
+	"repfuse/internal/micro"
+	"repfuse/internal/tensor"
+)
+
+// run is the rows from j on that touch the same channels and are stored together.
+func run(at []place, j int) int {
+	first, end := at[j], j+1
+	for end < len(at) {
+		p := at[end]
+		if p.base != first.base || p.width != first.width || p.skip != first.skip || p.src != first.src+end-j {
+			break
+		}
+		end++
+	}
+	return end
+}
+
+// pullConv adds the product of r and a stored kernel.
+func (w *Worker) pullConv(n *conv, r, dst *tile) error {
+	src, err := w.source(n)
+	if err != nil {
+		return err
+	}
+	limit := 0
+	for _, p := range r.at {
+		limit = max(limit, p.base+p.width)
+	}
+	perGroup := n.rows / n.groups
+	for j := 0; j < len(r.at); {
+		end := run(r.at, j)
+		s := r.at[j].span()
+		for lo := s.lo; lo < s.hi; {
+			hi := min(s.hi, (lo/perGroup+1)*perGroup)
+			if hi == lo+1 {
+				err = w.pullRow(n, src, r, dst, r.at[j:end], lo, limit)
+			} else {
+				err = w.product(n, src, r, dst, r.at[j:end], span{lo, hi})
+			}
+			if err != nil {
+				return err
+			}
+			lo = hi
+		}
+		j = end
+	}
+	return nil
+}
+
+// pullRow adds multiples of row k of a stored kernel. It is the way of every first
+// kernel, where a row of r is a single channel: no sums, the stored row once over.
+func (w *Worker) pullRow(n *conv, src *source, r, dst *tile, at []place, k, limit int) error {
+	b, err := src.row(k, limit)
+	if err != nil {
+		return err
+	}
+	base := k / (n.rows / n.groups) * n.width
+	var row []float64
+	for _, p := range at {
+		for τ := range r.taps() {
+			a, mag := r.coef(p, τ, k)
+			table := n.table[τ*n.taps():][:n.taps()]
+			if dst.takes(p.row, base, n, r) {
+				dst.store(p.row, table, b, n.weight.Type, a)
+				continue
+			}
+			if row == nil {
+				row = w.decode(b, n)
+			}
+			dst.spread(strip{p.row, base, table, a, mag, row, row})
+		}
+	}
+	return nil
+}
+
+// takes reports whether a row of n, as it is stored, is all of row o of t.
+func (t *tile) takes(o, base int, n *conv, r *tile) bool {
+	return t.fresh[o] && t.ts == 1 && t.taps() == n.taps() && r.slots == 0 &&
+		base == t.at[o].base && n.width == t.width
+}
+
+// store makes row o of t the multiple a of a stored row.
+func (t *tile) store(o int, table []int, b []byte, typ tensor.Type, a float64) {
+	row := t.val[o*t.rs : (o+1)*t.rs]
+	decode(row, b, typ, a)
+	t.fresh[o] = false
+	for _, to := range table {
+		if s := t.slot[to]; s >= 0 {
+			magnitudes(t.mag[(o*t.slots+s)*t.width:][:t.width], row[to:], t.cs)
+		}
+	}
+}
+
+func (w *Worker) decode(b []byte, n *conv) []float64 {
+	if cap(w.row) < n.cells {
+		w.row = make([]float64, n.cells)
+	}
+	row := w.row[:n.cells]
+	decode(row, b, n.weight.Type, 1)
+	return row
+}
+
+// product adds, for rows that touch several channels of one group, what they make
+// of that group's stored rows k. There Σ|terms| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
+func (w *Worker) product(n *conv, src *source, r, dst *tile, at []place, k span) error {
+	norms, err := n.columnNorms()
+	if err != nil {
+		return err
+	}
+	mark := w.floats.used
+	defer func() { w.floats.used = mark }()
+	m := len(at) * r.taps()
+	c := w.floats.alloc(m * n.cells)
+	clear(c)
+	for from := k.lo; from < k.hi; {
+		// chunks begin at multiples, so that every row adds in the same order
+		rows := min(k.hi, (from/n.chunk()+1)*n.chunk()) - from
+		b, err := src.floats(from, rows)
+		if err != nil {
+			return err
+		}
+		p := at[0]
+		a := r.val[p.src*r.rs+p.skip+from-p.base:]
+		micro.Gemm64(c, n.cells, a, r.ts, b, n.cells, m, n.cells, rows)
+		from += rows
+	}
+	group := k.lo / (n.rows / n.groups)
+	for j, p := range at {
+		for τ := range r.taps() {
+			table := n.table[τ*n.taps():][:n.taps()]
+			dst.spread(strip{p.row, group * n.width, table, 1, r.norm(p, τ, k),
+				c[(j*r.taps()+τ)*n.cells:][:n.cells], norms[group*n.cells:][:n.cells]})
+		}
+	}
+	return nil
+}
+
+// norm is ‖r‖₂ over some channels of a row at a tap, of magnitudes where it has them.
+func (r *tile) norm(p place, τ int, k span) float64 {
+	s := 0.0
+	for c := k.lo; c < k.hi; c++ {
+		_, mag := r.coef(p, τ, c)
+		s += float64(mag * mag)
+	}
+	return math.Sqrt(s)
+}

@@ -1,0 +1,156 @@
+package fuse
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// TestWorkers: several workers at once give the bytes of one, and no tensor is left
+// open.
+func TestWorkers(t *testing.T) {
+	var open atomic.Int64
+	e := counted(dbb(rand.New(rand.NewPCG(9, 9)), 48), &open)
+	f, err := New(e, tensor.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := collapsed(t, e, tensor.F32)[:f.Rows()*f.RowBytes()]
+	got := make([]byte, len(want))
+	var group sync.WaitGroup
+	for k := range 4 {
+		group.Go(func() {
+			w := f.NewWorker()
+			for o := 12 * k; o < 12*(k+1); o += 4 {
+				if err := w.Kernel(got[o*f.RowBytes():(o+4)*f.RowBytes()], o, o+4); err != nil {
+					t.Error(err)
+				}
+			}
+			if _, err := f.Constant(); err != nil {
+				t.Error(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if !bytes.Equal(got, want) {
+		t.Error("four workers give other bytes than one")
+	}
+	if n := open.Load(); n != 0 {
+		t.Errorf("%d tensors are still open, want none", n)
+	}
+}
+
+// counted counts in open how many tensors of a sum of sequences are open.
+func counted(e op.Expr, open *atomic.Int64) op.Expr {
+	for _, branch := range e.(op.Sum) {
+		for k, p := range branch.(op.Seq) {
+			if c, ok := p.(op.Conv); ok {
+				inner := c.Weight.Open
+				c.Weight.Open = func() (tensor.Data, error) {
+					d, err := inner()
+					open.Add(1)
+					return closing{d, open}, err
+				}
+				branch.(op.Seq)[k] = c
+			}
+		}
+	}
+	return e
+}
+
+type closing struct {
+	tensor.Data
+	open *atomic.Int64
+}
+
+func (c closing) Close() error {
+	c.open.Add(-1)
+	return c.Data.Close()
+}
+
+// TestUnreadable: a kernel that cannot be opened, or ends too soon, is an error that
+// names it, in whichever of its roles it is read.
+func TestUnreadable(t *testing.T) {
+	broken := errors.New("broken")
+	r := rand.New(rand.NewPCG(10, 10))
+	good := randomConv(r, "good", 3, 3, 1, 1)
+	for _, test := range []struct {
+		open func() (tensor.Data, error)
+		want string
+		is   error
+	}{
+		{func() (tensor.Data, error) { return nil, broken }, "bad: broken", broken},
+		{func() (tensor.Data, error) { return tensor.NopCloser(bytes.NewReader(make([]byte, 30))), nil },
+			"bad: the file is shorter than when it was opened", tensor.ErrShort},
+	} {
+		bad := randomConv(r, "bad", 3, 3, 1, 1)
+		bad.Weight.Open = test.open
+		for _, e := range []op.Expr{bad, op.Seq{bad, good}, op.Seq{good, bad}, op.Sum{good, bad}, op.Concat{good, op.Seq{good, bad}}} {
+			for _, typ := range []tensor.Type{tensor.F32, tensor.F64} {
+				if _, err := Collapse(e, typ); !errors.Is(err, test.is) || err.Error() != test.want {
+					t.Errorf("%s: error %v, want %s", e, err, test.want)
+				}
+			}
+		}
+		f, err := New(op.Seq{op.Shift{Term: 1}, bad}, tensor.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.Bias(make([]byte, 12)); !errors.Is(err, test.is) {
+			t.Errorf("the bias: error %v, want %s", err, test.want)
+		}
+	}
+}
+
+// TestRowsPerBlock: as many rows as the budget holds, but whole tiles, and never more
+// than there are.
+func TestRowsPerBlock(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 11))
+	for _, test := range []struct {
+		e                  op.Expr
+		budget, rows, tile int
+	}{
+		{repvgg(r, 64), 1, 51, 51},                              // a row is 64·9 numbers, 64 of Σ|terms| and the unit it starts from
+		{repvgg(r, 64), 1 << 20, 64, 51},                        // all there are
+		{randomConv(r, "w", 400, 64, 3, 3), 256 << 10, 112, 56}, // 2304 bytes a row: 113 rows, less what is no whole tile
+	} {
+		f, err := New(test.e, tensor.F32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := f.RowsPerBlock(test.budget); got != test.rows || f.tileRows != test.tile {
+			t.Errorf("%d bytes: %d rows in tiles of %d, want %d and %d", test.budget, got, f.tileRows, test.rows, test.tile)
+		}
+	}
+}
+
+// TestMemory: a worker on the largest dense block stays within what the package says.
+func TestMemory(t *testing.T) {
+	r := rand.New(rand.NewPCG(12, 12))
+	n := 640
+	f, err := New(dbb(r, n), tensor.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := f.NewWorker()
+	defer w.Close()
+	if err := w.Kernel(make([]byte, f.tileRows*f.RowBytes()), 0, f.tileRows); err != nil {
+		t.Fatal(err)
+	}
+	got := 8*cap(w.floats.buf) + 16*cap(w.twofold.cells.buf)
+	for _, s := range w.sources {
+		got += cap(s.buf) + 8*cap(s.decoded)
+	}
+	if limit := productBytes + 16*carefulCells + 8*chunkFloats + 6*readBytes + 64<<10; got > limit {
+		t.Errorf("a worker holds %d bytes, want at most %d", got, limit)
+	}
+}
