@@ -59,6 +59,7 @@ check: lint test ## lint, test, and see that what is generated is fresh
 conformance: build ## against numpy and PyTorch: exporter and loader, file bytes, the example
 	$(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 	REPFUSE=./repfuse $(PYTHON) testdata/conformance/npy.py
+	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth
 	REPFUSE=./repfuse examples/pytorch/run.sh
 
 .PHONY: bench

@@ -76,7 +76,7 @@ func printBlocks(w io.Writer, v verdict) {
 	for n, k := range order {
 		b := r.Blocks[k]
 		if n >= most && b.Passed {
-			fmt.Fprintf(w, "… %s nearer to it\n", count(len(order)-n, "block"))
+			fmt.Fprintf(w, "… and %s that take less of their tolerance (-v prints them)\n", count(len(order)-n, "block"))
 			break
 		}
 		fmt.Fprintf(w, "%-30s %10.2g %10.2g %10.2g %8s%s\n", ellipsis(module(b.Weight), 30), b.Nearest.Difference,
