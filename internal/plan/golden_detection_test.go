@@ -5,7 +5,7 @@ var detection = map[string]expectation{
 	"clrfdn-linearblock": {family: "clrfdn", choices: []string{"clrfdn"}, sets: []string{"identity=yes"}},
 	"damoyolo-repconv":   {choices: []string{"repvgg/yolov6"}},
 	"dfine-convnorm-fuse-bias-REFBUG": {family: "dfine-convnorm", choices: []string{"dfine-convnorm"},
-		wrong: []string{"b.conv_bn_fused.bias"}}, // the reference forgets the convolution's bias
+		wrong: []string{"b.conv_bn_fused.bias"}, bug: "it forgets the convolution's own bias"},
 	"dfine-convnorm-fuse-g":    {family: "dfine-convnorm", choices: []string{"dfine-convnorm"}},
 	"dfine-vggblock":           {family: "rtdetr/dfine", choices: []string{"rtdetr/dfine"}},
 	"ecbsr-ecb-idt-prelu":      {family: "ecbsr", sets: []string{"identity=yes"}},
@@ -29,8 +29,9 @@ var detection = map[string]expectation{
 	"ppyoloe-repvgg-alpha":     {family: "ppyoloe"},
 	"reprlfn-repblock":         {family: "reprlfn"},
 	"repsr-jldy-net":           {family: "repsr"},
-	"repsr-jldy-net-smallvar-REFBUG": {family: "repsr", wrong: []string{ // merged with another ε than trained with
-		"M_block.2.weight", "M_block.2.bias", "M_block.4.weight", "M_block.4.bias"}},
+	"repsr-jldy-net-smallvar-REFBUG": {family: "repsr",
+		wrong: []string{"M_block.2.weight", "M_block.2.bias", "M_block.4.weight", "M_block.4.bias"},
+		bug:   "it merges with ε 1e-7 what it trains and runs with 1e-5"},
 	"rt4ksr-resblock":           {family: "rrrb"},
 	"rtdetr-repvggblock":        {family: "rtdetr"},
 	"rtdetrv2-cspresnet-alpha0": {family: "rtdetrv2-csp"},
@@ -42,7 +43,7 @@ var detection = map[string]expectation{
 	"ultralytics-conv-d2":       {family: "yolo-conv", choices: []string{"yolo-conv"}, sets: []string{"dilation=2"}},
 	"ultralytics-conv2":         {family: "ultralytics-conv2"},
 	"ultralytics-convtranspose-REFBUG": {family: "ultralytics-convtranspose",
-		wrong: []string{"model.0.conv_transpose.weight"}}, // the reference scales the wrong axis
+		wrong: []string{"model.0.conv_transpose.weight"}, bug: "it scales the wrong axis of the transposed kernel"},
 	"ultralytics-convtranspose-fixed": {family: "ultralytics-convtranspose"},
 	"ultralytics-repconv":             {family: "repconv"},
 	"ultralytics-repconv-bn":          {family: "repconv"},
@@ -69,7 +70,7 @@ var detection = map[string]expectation{
 		request: []string{"none", "model.11=yolov7-implicit/notebook"}},
 	"yolov7-repconv-g2-id": {family: "yolov7-repconv"},
 	"yolov7-repconv-g2-id-REFBUG": {family: "yolov7-repconv",
-		wrong: []string{"m.rbr_reparam.weight"}}, // the reference's identity is wrong where there are groups
+		wrong: []string{"m.rbr_reparam.weight"}, bug: "where there are groups, the identity of every group but the first is lost"},
 	"yolov7-repconv-id":   {family: "yolov7-repconv"},
 	"yolov7-repconv-noid": {family: "yolov7-repconv"},
 	"yolov9-repconvn":     {family: "repconv"},

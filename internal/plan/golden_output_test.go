@@ -1,7 +1,6 @@
 package plan_test
 
 import (
-	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -30,17 +29,24 @@ var activations = []struct {
 	{"leaky 0.01", func(v float64) float64 { return max(v, 0.01*v) }},
 }
 
+// runs is how far the two forms' outputs are from the reference's, relative to its
+// largest, and the activation that this is up to.
+type runs struct {
+	train, fused float64
+	activation   string
+}
+
 // checkOutput runs a case that is one convolution on the reference's input, in both
-// forms, and wants the reference's output, up to an activation behind it. It says
-// what it found; "" where there is nothing to run.
-func checkOutput(t *testing.T, c golden.Case, p *plan.Plan) string {
+// forms, and wants the reference's output, up to an activation behind it. It returns
+// nil where there is nothing to run.
+func checkOutput(t *testing.T, c golden.Case, p *plan.Plan) *runs {
 	t.Helper()
 	if len(p.Blocks) != 1 || len(p.Blocks[0].Outputs) != 1 || len(c.X) != 1 || keepsLayers(p) {
-		return ""
+		return nil
 	}
 	o := p.Blocks[0].Outputs[0]
 	if len(c.Y[0].Shape) < 2 || c.Y[0].Shape[1] != o.Form.Out || c.X[0].Shape[1] != o.Form.In {
-		return ""
+		return nil
 	}
 	collapsed, err := fuse.Collapse(o.Expr, tensor.F32)
 	if err != nil {
@@ -48,7 +54,7 @@ func checkOutput(t *testing.T, c golden.Case, p *plan.Plan) string {
 	}
 	layer, ok := layerOf(c, o)
 	if !ok {
-		return ""
+		return nil
 	}
 	train, act := nearestOutput(t, c, o.Expr, o.Form, layer)
 	after, _ := nearestOutput(t, c, collapsed, o.Form, layer)
@@ -60,7 +66,7 @@ func checkOutput(t *testing.T, c golden.Case, p *plan.Plan) string {
 	if !(after <= 1e-5) {
 		t.Errorf("the fused form's output differs by %.2g of the largest, whatever the activation", after)
 	}
-	return fmt.Sprintf(", output to %.0e and %.0e %s", train, after, act)
+	return &runs{train, after, act}
 }
 
 // keepsLayers reports whether anything but the block is left that computes.
