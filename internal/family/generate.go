@@ -31,6 +31,17 @@ type argument struct {
 
 func (g *generator) kind(k int) kind { return g.params[min(k, len(g.params)-1)] }
 
+// least is the number of keys that a call must name.
+func (g *generator) least() int {
+	n := 0
+	for _, k := range g.params {
+		if k == required {
+			n++
+		}
+	}
+	return n
+}
+
 // generators is every generator by its name in the notation.
 var generators = map[string]*generator{
 	"blank":  {[]kind{required, word}, blank},

@@ -14,7 +14,7 @@ func gate(a []argument) ([]int, func() ([]float64, error), error) {
 	}
 	t, first, second := a[0].tensor, a[1].tensor, a[2].tensor
 	n := t.Len()
-	if len(first.Shape) != 2 || first.Shape[1] != n {
+	if n < 1 || len(first.Shape) != 2 || first.Shape[0] < 1 || first.Shape[1] != n {
 		return nil, nil, fmt.Errorf("%s has shape %v, want [R, %d]", first.Key, first.Shape, n)
 	}
 	if len(second.Shape) != 2 || second.Shape[1] != first.Shape[0] {

@@ -328,6 +328,9 @@ func (p *parser) source() source {
 			p.expect(",")
 		}
 	}
+	if p.err == nil && len(c.args) < generators[name].least() {
+		p.fail("%s has %d arguments, want %d or more", name, len(c.args), generators[name].least())
+	}
 	c.text = strings.Join(strings.Fields(p.text[start:p.pos]), " ")
 	p.expect(")")
 	return source{call: c}

@@ -115,6 +115,8 @@ func otherDialects(f *family.Family) string {
 		t := fmt.Sprintf("--family %s/%s", f.Name, d.Name)
 		if d.Eps != 0 {
 			t += fmt.Sprintf(" takes ε %g", d.Eps)
+		} else if d.Title != "" {
+			t += " is " + d.Title
 		}
 		s = append(s, t)
 	}
