@@ -44,8 +44,7 @@ func (e *careful[T, F]) pull(n node, r, dst *cells[T]) error {
 		return nil
 	case *concat:
 		for k, p := range n.parts {
-			sub := *r
-			sub.owned = false
+			sub := *r // parts touch channels of their own, so each may scale them in place
 			if sub.at = partPlaces(r.at, span{n.from[k], n.from[k+1]}); len(sub.at) > 0 {
 				if err := e.pull(p, &sub, dst); err != nil {
 					return err

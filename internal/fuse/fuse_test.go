@@ -291,6 +291,22 @@ func TestReals(t *testing.T) {
 	}
 }
 
+// TestDifferentWindows: two rows touch the same channels of one part of a
+// concatenation, though the tile that the whole goes to begins at different ones.
+func TestDifferentWindows(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 13))
+	conv := func(key string, shape ...int) op.Expr { return randomConv(r, key, shape...) }
+	e := op.Seq{
+		conv("first", 4, 4),
+		op.Concat{op.Seq{conv("b1", 4, 2), conv("b2", 6, 2)}, op.Select{From: 0, To: 1, Of: 4}},
+		op.Select{From: 3, To: 7, Of: 7},
+		conv("last", 2, 2),
+	}
+	for _, typ := range types {
+		checkTruth(t, e, typ)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	conv := op.Conv{Weight: *param("w", tensor.F32, []int{1, 2, 1, 1}, 1, 2)}
 	bn := func(mean, vari, eps float64) op.BatchNorm {

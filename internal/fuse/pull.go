@@ -136,10 +136,10 @@ func (w *Worker) pullConcat(n *concat, r, dst *tile) error {
 	return nil
 }
 
-// part is the rows of r as far as they touch part k.
+// part is the rows of r as far as they touch part k. Parts touch channels of their
+// own, so each may scale them in place.
 func (r *tile) part(n *concat, k int) *tile {
 	sub := *r
-	sub.owned = false
 	sub.at = partPlaces(r.at, span{n.from[k], n.from[k+1]})
 	return &sub
 }
