@@ -16,6 +16,11 @@ const plainName = "plain"
 // whatever they are called: a flat folder, each kernel size at most once, every other
 // tensor a bias or a batch norm that goes with a kernel by its name.
 func (r *recogniser) plainFolder() error {
+	for name := range r.giveaways() {
+		if _, ok := r.keys.Lookup(name); ok {
+			return nil // fused already
+		}
+	}
 	p, err := r.gatherPlain(r.keys.root)
 	if err != nil || !p.flat() || !r.severalBranches(p) {
 		return nil // not a plain folder: other words are found for it

@@ -197,6 +197,17 @@ func (r *recogniser) finish(keys []string) error {
 }
 
 // findDeployed lists the modules with keys that only a deploy form has.
+// giveaways is the keys that only deploy forms have, with the families.
+func (r *recogniser) giveaways() map[string]string {
+	all := map[string]string{}
+	for _, f := range r.opts.Families.All() {
+		for _, d := range f.Deployed {
+			all[d] = f.Name
+		}
+	}
+	return all
+}
+
 func (r *recogniser) findDeployed(keys []string) {
 	giveaway := map[string]bool{}
 	for _, f := range r.opts.Families.All() {
