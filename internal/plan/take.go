@@ -196,25 +196,20 @@ func (r *recogniser) finish(keys []string) error {
 	return r.plan.unique()
 }
 
-// findDeployed lists the modules with keys that only a deploy form has.
-// giveaways is the keys that only deploy forms have, with the families.
-func (r *recogniser) giveaways() map[string]string {
-	all := map[string]string{}
+// giveaways is the keys that only deploy forms have.
+func (r *recogniser) giveaways() map[string]bool {
+	all := map[string]bool{}
 	for _, f := range r.opts.Families.All() {
 		for _, d := range f.Deployed {
-			all[d] = f.Name
+			all[d] = true
 		}
 	}
 	return all
 }
 
+// findDeployed lists the modules with keys that only a deploy form has.
 func (r *recogniser) findDeployed(keys []string) {
-	giveaway := map[string]bool{}
-	for _, f := range r.opts.Families.All() {
-		for _, d := range f.Deployed {
-			giveaway[d] = true
-		}
-	}
+	giveaway := r.giveaways()
 	for k, key := range keys {
 		if r.plan.Fates[k].Fate != Kept {
 			continue
