@@ -35,7 +35,7 @@ var mayImport = map[string]string{
 	"plan":        "family op tensor facts",
 	"parallel":    "",
 	"verify":      "plan conv op tensor parallel",
-	"certify":     "plan fuse op tensor parallel",
+	"certify":     "plan family fuse op tensor parallel",
 	"stream":      "plan fuse tensor",
 	"record":      "plan checkpoint tensor",
 	"health":      "tensor",

@@ -109,6 +109,7 @@ func (c *comparison) wide(b *Block) error {
 	}
 	s := summarise(c.seen, b.Size)
 	b.Largest, b.Nearest, b.Relative, b.Mean, b.Elements = s.largest, s.nearest, s.relative, s.mean, s.elements
+	b.Largest.Slack, b.Nearest.Slack = c.limit[b.Largest.Channel].slack, c.limit[b.Nearest.Channel].slack
 	b.Tolerance = c.tolerance(b.Nearest)
 	b.Passed = s.worst <= 1
 	return nil

@@ -33,6 +33,7 @@ func (c *comparison) narrow(b *Block) error {
 	}
 	s := summarise(seen, b.Size)
 	l := c.limit[s.largest.Channel]
+	s.largest.Slack = l.float32
 	b.Float32 = Float32{Largest: s.largest, Mean: s.mean, Bound: finite(l.derived() + l.float32), Roundings: c.chain,
 		Samples: len(watch.took[before]), Channels: min(together, c.out.Form.Out)}
 	b.Before.Seconds = ahead + watch.total(before)

@@ -112,6 +112,9 @@ type Place struct {
 	// Branches and Fused are the two forms' outputs.
 	Branches float64 `json:"branches"`
 	Fused    float64 `json:"fused"`
+	// Slack is what the two runs themselves may err by: the difference never exceeds
+	// the certified one by more.
+	Slack float64 `json:"slack"`
 }
 
 // The rules that a Tolerance may follow.

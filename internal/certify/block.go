@@ -1,0 +1,359 @@
+package certify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+
+	"repfuse/internal/fuse"
+	"repfuse/internal/op"
+	"repfuse/internal/parallel"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// pieceBytes is how much of a stored kernel a goroutine takes at a time: the second
+// cache, together with the real values.
+const pieceBytes = 64 << 10
+
+// certify makes the certificate of one fused convolution.
+func certify(ctx context.Context, of *plan.Block, out *plan.Output, stored map[string]tensor.Tensor, o Options) (Block, error) {
+	b := Block{Path: of.Path, Family: of.Family, Weight: out.Weight, Bias: out.Bias, Verdict: Different}
+	if b.Skipped = unfit(out, stored); b.Skipped != "" {
+		return b, nil
+	}
+	c, err := open(ctx, out, stored, o)
+	if err != nil {
+		return b, err
+	}
+	b.Type, b.KernelRoundings, b.BiasRoundings = c.weight.Type.String(), c.kernelRoundings, c.biasRoundings
+	if err := c.kernel(); err != nil {
+		return b, err
+	}
+	if err := c.constant(); err != nil {
+		return b, err
+	}
+	c.conclude(&b)
+	if b.Epsilons, err = epsilons(out.Expr); err != nil {
+		return b, err
+	}
+	b.Identities, err = c.identities(of)
+	return b, err
+}
+
+// unfit says why a convolution cannot be certified, or "".
+func unfit(out *plan.Output, stored map[string]tensor.Tensor) string {
+	for key, shape := range map[string][]int{out.Weight: out.Form.WeightShape(), out.Bias: {out.Form.Out}} {
+		t, there := stored[key]
+		switch {
+		case key == "":
+		case !there:
+			return key + " is missing"
+		case !slices.Equal(t.Shape, shape):
+			return fmt.Sprintf("%s has shape %v, want %v", key, t.Shape, shape)
+		case !t.Type.IsFloat():
+			return fmt.Sprintf("%s has element type %s, want a floating one", key, t.Type)
+		}
+	}
+	return ""
+}
+
+// certificate is the state of certifying one convolution.
+type certificate struct {
+	Options
+	ctx    context.Context
+	out    *plan.Output
+	weight tensor.Tensor
+	bias   tensor.Tensor
+	fused  *fuse.Fused
+	// terms computes Σ|terms|, where an element has to be explained.
+	terms func() (*fuse.Fused, error)
+
+	kernelRoundings, biasRoundings op.Roundings
+
+	// By output channel: Σ|ΔW| and |Δb|, both with the bounds of their own error, and
+	// what those come to.
+	sum, shift, own []float64
+	tally           tally
+}
+
+func open(ctx context.Context, out *plan.Output, stored map[string]tensor.Tensor, o Options) (*certificate, error) {
+	c := &certificate{Options: o, ctx: ctx, out: out, weight: stored[out.Weight], bias: stored[out.Bias]}
+	var err error
+	if c.fused, err = fuse.New(out.Expr, c.weight.Type); err != nil {
+		return nil, err
+	}
+	c.terms = sync.OnceValues(func() (*fuse.Fused, error) { return fuse.New(absolute(out.Expr), tensor.F32) })
+	c.kernelRoundings, c.biasRoundings, err = op.FusingRoundings(out.Expr, out.Form)
+	n := out.Form.Out
+	c.sum, c.shift, c.own = make([]float64, n), make([]float64, n), make([]float64, n)
+	return c, err
+}
+
+// tally counts verdicts and keeps the worst element.
+type tally struct {
+	count map[Verdict]int
+	worst Element
+	any   bool
+}
+
+func (t *tally) add(e Element, n int) {
+	if t.count == nil {
+		t.count = map[Verdict]int{}
+	}
+	t.count[e.Verdict] += n
+	if !t.any || e.worseThan(t.worst) {
+		t.worst, t.any = e, true
+	}
+}
+
+func (t *tally) merge(u tally) {
+	if u.any {
+		t.add(u.worst, 0)
+	}
+	for v, n := range u.count {
+		t.count[v] += n
+	}
+}
+
+// kernel compares the stored kernel with the real one.
+func (c *certificate) kernel() error {
+	d, err := c.weight.Open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.out.Weight, err)
+	}
+	defer d.Close()
+	rows := c.fused.Rows()
+	step := c.fused.RowsPerBlock(pieceBytes)
+	jobs := c.Jobs
+	if c.out.Form.Transposed { // its rows are input channels, and each adds to many sums
+		jobs = 1
+	}
+	tallies := make([]tally, (rows+step-1)/step)
+	var workers []*kernelWorker
+	err = parallel.Each(c.ctx, jobs, len(tallies), func() func(int) error {
+		w := &kernelWorker{certificate: c, data: d, real: c.fused.NewWorker(), u: ulpsOf(c.weight.Type)}
+		workers = append(workers, w)
+		return func(k int) error { return w.rows(k*step, min(rows, (k+1)*step), &tallies[k]) }
+	})
+	for _, w := range workers {
+		err = errors.Join(err, w.close())
+	}
+	for _, t := range tallies {
+		c.tally.merge(t)
+	}
+	return err
+}
+
+// constant compares the stored bias with the real one.
+func (c *certificate) constant() error {
+	if c.out.Bias == "" {
+		return nil
+	}
+	stored, err := c.bias.Floats()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.out.Bias, err)
+	}
+	real, err := c.fused.Constant()
+	if err != nil {
+		return err
+	}
+	abs, err := c.terms()
+	if err != nil {
+		return err
+	}
+	terms, err := abs.Constant()
+	if err != nil {
+		return err
+	}
+	u := ulpsOf(c.bias.Type)
+	gamma := c.biasRoundings.Gamma(c.bias.Type)
+	for o, s := range stored {
+		v := value{real[o][0], real[o][1], c.constantBound() * terms[o][0]}
+		e := u.element(v, s)
+		if !u.exact(v, s) {
+			e = u.judge(v, s, terms[o][0], gamma)
+		}
+		e.Key, e.Index = c.out.Bias, []int{o}
+		c.tally.add(e, 1)
+		c.shift[o] = v.off(s) + v.bound
+		c.own[o] += v.bound
+	}
+	return nil
+}
+
+// constantBound is the error of fuse's double-double bias relative to Σ|terms|: less
+// than 2⁻¹⁰⁰ for every operation on the longest way of a term, of which it has no more
+// than an ordinary program has roundings and a few.
+func (c *certificate) constantBound() float64 {
+	return float64(c.biasRoundings.Steps+c.biasRoundings.Sums+8) * 0x1p-100
+}
+
+// own covers the roundings of the sums themselves: 2²² terms and more, each of which
+// errs by 2⁻⁵³ of the sum.
+const own = 1 + 0x1p-30
+
+// conclude adds up what was found.
+func (c *certificate) conclude(b *Block) {
+	b.Worst, b.Verdict = c.tally.worst, c.tally.worst.Verdict
+	b.Exact, b.Equivalent, b.Different = c.tally.count[Exact], c.tally.count[Equivalent], c.tally.count[Different]
+	b.Channels = make([]float64, len(c.sum))
+	for o := range c.sum {
+		kernel, bias := finite(c.Range*c.sum[o]*own), finite(c.shift[o]*own)
+		b.Channels[o] = finite(kernel + bias)
+		if o == 0 || b.Channels[o] > b.Bound.Value {
+			b.Bound = Bound{Value: b.Channels[o], Channel: o, Kernel: kernel, Bias: bias, Own: finite(c.own[o])}
+		}
+	}
+}
+
+// kernelWorker is one goroutine's memory for comparing rows of a kernel.
+type kernelWorker struct {
+	*certificate
+	data              tensor.Data
+	real, abs         *fuse.Worker
+	u                 ulps
+	raw               []byte
+	stored            []float64
+	hi, lo, bound     []float64
+	terms, low, slack []float64
+}
+
+func (w *kernelWorker) close() error {
+	err := w.real.Close()
+	if w.abs != nil {
+		err = errors.Join(err, w.abs.Close())
+	}
+	return err
+}
+
+// rows compares rows a to b-1 of the kernel.
+func (w *kernelWorker) rows(a, b int, t *tally) error {
+	if err := w.read(a, b); err != nil {
+		return err
+	}
+	shape := w.out.Form.WeightShape()
+	width, taps := shape[1], w.out.Form.Taps()
+	run := width * taps // elements of one output channel that lie together
+	if w.out.Form.Transposed {
+		run = taps
+	}
+	var doubtful []int
+	worst, at := 0.0, 0 // of those that are exact for sure
+	for from := 0; from < len(w.stored); from += run {
+		o := a + from/run
+		if w.out.Form.Transposed {
+			row := a + from/(width*taps)
+			o = row/(shape[0]/w.out.Form.Groups)*width + from%(width*taps)/taps
+		}
+		s := w.compare(from, from+run, &doubtful, &worst, &at)
+		w.sum[o] += s.off + s.own
+		w.own[o] += w.Range * s.own
+	}
+	sure := w.element(a, at, w.u.element(w.value(at), w.stored[at]))
+	if n := len(w.stored) - len(doubtful); n > 0 {
+		t.add(sure, n)
+	}
+	return w.explain(a, b, doubtful, t)
+}
+
+// read fetches rows a to b-1: what was stored and the real values.
+func (w *kernelWorker) read(a, b int) error {
+	n := (b - a) * tensor.Elems(w.weight.Shape[1:])
+	size := w.weight.Type.Size()
+	w.raw, w.stored = sized(w.raw, n*size), sized(w.stored, n)
+	w.hi, w.lo, w.bound = sized(w.hi, n), sized(w.lo, n), sized(w.bound, n)
+	if err := tensor.ReadFull(w.data, w.raw, int64(a)*int64(n/(b-a)*size)); err != nil {
+		return fmt.Errorf("%s: %w", w.out.Weight, err)
+	}
+	tensor.Decode(w.stored, w.raw, w.weight.Type)
+	return w.real.Reals(w.hi, w.lo, w.bound, a, b)
+}
+
+func (w *kernelWorker) value(i int) value { return value{w.hi[i], w.lo[i], w.bound[i]} }
+
+// sums is Σ|stored − real| and Σ of the bounds of that.
+type sums struct{ off, own float64 }
+
+// compare goes through elements from to to-1 of what was read. It lists those that
+// are not exact at first sight, and keeps the place of the one that is most ulps off
+// among the others.
+func (w *kernelWorker) compare(from, to int, doubtful *[]int, worst *float64, at *int) sums {
+	var s sums
+	hi, lo, bound := w.hi[from:to], w.lo[from:to], w.bound[from:to]
+	for i, v := range w.stored[from:to] {
+		d := math.Abs((v - hi[i]) - lo[i])
+		s.off += d
+		s.own += bound[i]
+		ulp := w.u.at(hi[i])
+		if !((d+bound[i])*(1+0x1p-50) <= near*ulp) {
+			*doubtful = append(*doubtful, from+i)
+		} else if d > *worst*ulp {
+			*worst, *at = d/ulp, from+i
+		}
+	}
+	s.off *= 1 + 0x1p-50
+	return s
+}
+
+// explain gives the doubtful elements of rows a to b-1 their verdicts.
+func (w *kernelWorker) explain(a, b int, doubtful []int, t *tally) error {
+	have := false
+	gamma := w.kernelRoundings.Gamma(w.weight.Type)
+	for _, i := range doubtful {
+		v, s := w.value(i), w.stored[i]
+		if w.u.nearest(v, s) {
+			t.add(w.element(a, i, w.u.element(v, s)), 1)
+			continue
+		}
+		if !have {
+			if err := w.magnitudes(a, b); err != nil {
+				return err
+			}
+			have = true
+		}
+		if w.terms[i] == 0 {
+			v.bound = 0 // magnitudes that come to nothing: there are no terms at all
+		}
+		t.add(w.element(a, i, w.u.judge(v, s, w.terms[i], gamma)), 1)
+	}
+	return nil
+}
+
+// magnitudes computes Σ|terms| of rows a to b-1.
+func (w *kernelWorker) magnitudes(a, b int) error {
+	if w.abs == nil {
+		f, err := w.certificate.terms()
+		if err != nil {
+			return err
+		}
+		w.abs = f.NewWorker()
+	}
+	n := len(w.stored)
+	w.terms, w.low, w.slack = sized(w.terms, n), sized(w.low, n), sized(w.slack, n)
+	err := w.abs.Reals(w.terms, w.low, w.slack, a, b)
+	for i, s := range w.slack {
+		if w.terms[i] != 0 {
+			w.terms[i] += s // so that it is no less than the real sum
+		}
+	}
+	return err
+}
+
+// element names element i of rows that begin at row a.
+func (w *kernelWorker) element(a, i int, e Element) Element {
+	e.Key = w.out.Weight
+	e.Index = tensor.Place(a*tensor.Elems(w.weight.Shape[1:])+i, w.weight.Shape)
+	return e
+}
+
+// sized is v with n elements, which may be new ones.
+func sized[E any](v []E, n int) []E {
+	if cap(v) < n {
+		return make([]E, n)
+	}
+	return v[:n]
+}
