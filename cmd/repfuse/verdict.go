@@ -7,92 +7,79 @@ import (
 	"slices"
 	"strings"
 
-	"repfuse/internal/checkpoint"
+	"repfuse/internal/certify"
 	"repfuse/internal/verify"
 )
 
-// verdict is what is printed of a comparison.
-type verdict struct {
-	*source
-	out     *checkpoint.Checkpoint
-	report  *verify.Report
-	changed []string
-	verbose bool
-}
-
-// printVerdict prints the summary, what is wrong, the worst blocks, and the last
-// line that says yes or no.
-func printVerdict(stdout, stderr io.Writer, v verdict) error {
-	for _, n := range v.plan.Notes {
+// printJudgement prints what is wrong, the worst blocks, the sums, and the last line
+// that says yes or no.
+func printJudgement(stdout, stderr io.Writer, j *judgement, verbose bool) {
+	for _, n := range j.Notes {
 		fmt.Fprintf(stderr, "note: %s\n", n)
 	}
-	for _, key := range v.changed {
+	for _, key := range j.Changed {
 		fmt.Fprintf(stderr, "note: %s: changed since it was written\n", key)
 	}
-	r := v.report
-	fmt.Fprintf(stdout, "%s → %s: %s, %s passed through\n", v.Path, v.out.Path, blocksOf(v), count(r.Through.Tensors, "tensor"))
-	for _, f := range r.Findings {
+	m := j.Measured
+	fmt.Fprintf(stdout, "%s → %s: %s, %s passed through\n", j.Source, j.Output, blocksOf(j), count(m.Through.Tensors, "tensor"))
+	for _, f := range m.Findings {
 		fmt.Fprintf(stdout, "differs  %s\n", f)
 	}
-	for _, b := range r.Blocks {
-		if b.Skipped != "" {
-			fmt.Fprintf(stdout, "differs  %s: %s\n", b.Weight, b.Skipped)
-		}
+	if m.Largest >= 0 {
+		printBlocks(stdout, j, verbose)
+		printTotals(stdout, j)
 	}
-	if r.Largest >= 0 {
-		printBlocks(stdout, v)
-		printTotals(stdout, r)
-	}
-	if r.Passed {
-		fmt.Fprintln(stdout, "\nyes: nothing changed")
-	} else {
-		fmt.Fprintln(stdout, "\nno: the two are not the same")
-	}
-	return nil
+	fmt.Fprintf(stdout, "\n%s\n", j.sentence())
 }
 
-func blocksOf(v verdict) string {
-	if len(v.plan.Blocks) == 0 {
+func blocksOf(j *judgement) string {
+	if len(j.source.plan.Blocks) == 0 {
 		return "no block to run"
 	}
-	return familyCounts(v.plan)
+	return familyCounts(j.source.plan)
 }
 
-// printBlocks prints a line a block, those nearest their tolerance first.
-func printBlocks(w io.Writer, v verdict) {
-	r := v.report
-	order := make([]int, 0, len(r.Blocks))
-	for k, b := range r.Blocks {
-		if b.Skipped == "" {
-			order = append(order, k)
-		}
+// printBlocks prints a line a block, the worst first.
+func printBlocks(w io.Writer, j *judgement, verbose bool) {
+	m, c := j.Measured.Blocks, j.Certificate.Blocks
+	order := make([]int, len(m))
+	for k := range order {
+		order[k] = k
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(r.Blocks[b].Excess(), r.Blocks[a].Excess()) })
+	bad := func(k int) int {
+		if !m[k].Passed || c[k].Verdict == certify.Different {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Or(cmp.Compare(bad(a), bad(b)), cmp.Compare(c[b].Bound.Value, c[a].Bound.Value))
+	})
 	most := 8
-	if v.verbose {
+	if verbose {
 		most = len(order)
 	}
-	fmt.Fprintf(w, "\n%-30s %10s %10s %10s %8s\n", "block", "difference", "tolerance", "float32", "speed-up")
+	fmt.Fprintf(w, "\n%-28s %-10s %9s %9s %9s %8s\n", "block", "verdict", "measured", "certified", "float32", "speed-up")
 	for n, k := range order {
-		b := r.Blocks[k]
-		if n >= most && b.Passed {
-			fmt.Fprintf(w, "… and %s that take less of their tolerance (-v prints them)\n", count(len(order)-n, "block"))
+		if n >= most && bad(k) == 1 {
+			fmt.Fprintf(w, "… and %s with less (-v prints them)\n", count(len(order)-n, "block"))
 			break
 		}
-		fmt.Fprintf(w, "%-30s %10.2g %10.2g %10.2g %8s%s\n", ellipsis(module(b.Weight), 30), b.Nearest.Difference,
-			b.Tolerance.Value, b.Float32.Largest.Difference, ratio(b.Before.Seconds, b.After.Seconds), mark(b))
-		if !b.Passed {
-			fmt.Fprintf(w, "  at channel %d, position %v of trial %d: branches %.9g, fused %.9g\n",
-				b.Nearest.Channel, b.Nearest.Position, b.Nearest.Trial, b.Nearest.Branches, b.Nearest.Fused)
-		}
+		printLine(w, m[k], c[k], bad(k) == 0)
 	}
 }
 
-func mark(b verify.Block) string {
-	if b.Passed {
-		return ""
+func printLine(w io.Writer, m verify.Block, c certify.Block, bad bool) {
+	fmt.Fprintf(w, "%-28s %-10s %9.2g %9.2g %9.2g %8s\n", ellipsis(module(m.Weight), 28), c.Verdict, m.Largest.Difference,
+		c.Bound.Value, m.Float32.Largest.Difference, ratio(m.Before.Seconds, m.After.Seconds))
+	switch {
+	case m.Skipped != "":
+		fmt.Fprintf(w, "  %s\n", m.Skipped)
+	case bad:
+		fmt.Fprintf(w, "  %s; allowed ±%.3g\n", c.Worst, c.Worst.Allowed)
+		fmt.Fprintf(w, "  measured at channel %d, position %v, trial %d: branches %.9g, fused %.9g\n",
+			m.Nearest.Channel, m.Nearest.Position, m.Nearest.Trial, m.Nearest.Branches, m.Nearest.Fused)
 	}
-	return "  differs"
 }
 
 func module(weight string) string {
@@ -114,25 +101,62 @@ func ratio(before, after float64) string {
 	return fmt.Sprintf("%.1f×", before/after)
 }
 
-// printTotals says how far apart the two forms are in all, and what fusing gains.
-func printTotals(w io.Writer, r *verify.Report) {
-	worst, near := r.Blocks[r.Largest], r.Blocks[r.Nearest]
+// printTotals says how far apart the two forms are in all, what a wrong guess would
+// cost, and what fusing gains.
+func printTotals(w io.Writer, j *judgement) {
+	r, c := j.Measured, j.Certificate
+	worst := r.Blocks[r.Largest]
 	relative, sum, n := 0.0, 0.0, 0
 	for _, b := range r.Blocks {
 		relative = max(relative, b.Relative)
 		sum += b.Mean * float64(b.Elements)
 		n += b.Elements
 	}
-	fmt.Fprintf(w, "\nlargest difference  %.3g at %s, channel %d, position %v\n", worst.Largest.Difference, module(worst.Weight), worst.Largest.Channel, worst.Largest.Position)
-	fmt.Fprintf(w, "relative, mean      %.3g, %.3g\n", relative, sum/float64(max(n, 1)))
+	fmt.Fprintf(w, "\nmeasured   at most %.3g (%s, channel %d, position %v), relative %.2g, mean %.2g\n",
+		worst.Largest.Difference, module(worst.Weight), worst.Largest.Channel, worst.Largest.Position, relative, sum/float64(max(n, 1)))
+	fmt.Fprintf(w, "           x uniform in ±%g, seed %d, %s, borders included, float64\n", r.Range, r.Seed, count(r.Trials, "trial"))
+	if c.Largest >= 0 {
+		b := c.Blocks[c.Largest]
+		fmt.Fprintf(w, "certified  at most %.3g for any |x| ≤ %g (%s, channel %d)\n", b.Bound.Value, c.Range, module(b.Weight), b.Bound.Channel)
+	}
+	printTolerance(w, j)
+	printGuesses(w, c)
+	fmt.Fprintf(w, "gain       %.3g s → %.3g s in float32, %s; %s → %s\n",
+		r.Before.Seconds, r.After.Seconds, ratio(r.Before.Seconds, r.After.Seconds), size(r.Before.Bytes), size(r.After.Bytes))
+}
+
+// printTolerance says what the measured difference was held to.
+func printTolerance(w io.Writer, j *judgement) {
+	near := j.Measured.Blocks[j.Measured.Nearest]
 	t := near.Tolerance
 	if t.Rule == verify.Requested {
-		fmt.Fprintf(w, "tolerance           %.3g + %.3g·|y|, as requested\n", t.Atol, t.Rtol)
-	} else {
-		fmt.Fprintf(w, "tolerance           %.3g at %s: rounding %.2g, arithmetic %.2g, slack %.2g\n", t.Value, module(near.Weight), t.Rounding, t.Arithmetic, t.Slack)
+		fmt.Fprintf(w, "tolerance  %.3g + %.3g·|y|, as asked for\n", t.Atol, t.Rtol)
+		return
 	}
-	fmt.Fprintf(w, "input               uniform in ±%g, seed %d, %s, borders included, float64\n", r.Range, r.Seed, count(r.Trials, "trial"))
-	fmt.Fprintf(w, "time (float32)      %.3g s → %.3g s, %s; multiply-adds %.3g → %.3g a place; %s → %s\n",
-		r.Before.Seconds, r.After.Seconds, ratio(r.Before.Seconds, r.After.Seconds),
-		float64(r.Before.MultiplyAdds), float64(r.After.MultiplyAdds), size(r.Before.Bytes), size(r.After.Bytes))
+	fmt.Fprintf(w, "tolerance  %.3g where it is nearest (%s): rounding %.2g, arithmetic %.2g\n", t.Value, module(near.Weight), t.Rounding, t.Arithmetic)
+}
+
+// printGuesses prints what it would cost if an assumption were wrong: of each kind
+// the worst.
+func printGuesses(w io.Writer, c *certify.Report) {
+	var eps certify.Epsilon
+	var identity certify.Identity
+	for _, b := range c.Blocks {
+		for _, e := range b.Epsilons {
+			if e.Change > eps.Change {
+				eps = e
+			}
+		}
+		for _, i := range b.Identities {
+			if i.Change > identity.Change {
+				identity = i
+			}
+		}
+	}
+	if eps.Change > 0 {
+		fmt.Fprintf(w, "ε          %g; were it %g, a channel's scale would change by up to %.2g%%\n", eps.Used, eps.Other, 100*eps.Change)
+	}
+	if identity.Change > 0 {
+		fmt.Fprintf(w, "%-10s %s (%s); were it not, outputs would change by up to %.3g\n", identity.Name, identity.Value, identity.By, identity.Change)
+	}
 }

@@ -4,12 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"repfuse/internal/certify"
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/npy"
 	"repfuse/internal/plan"
 	"repfuse/internal/record"
 	"repfuse/internal/tensor"
@@ -20,6 +23,7 @@ import (
 type verifyFlags struct {
 	recognition
 	dtype, size          string
+	require, witness     string
 	trials, jobs         int
 	seed                 uint64
 	limit                float64
@@ -39,9 +43,13 @@ included; and it compares every tensor that passed through, byte for byte.
 SRC is "weights" and DST is "out" where they are not given. Verify reads from the
 record that fuse left in DST what was assumed, and needs no flags then.
 
-The verdict is from float64 runs. The tolerance of each output channel is derived
-from the element type, the number of terms and their magnitudes; --atol and --rtol
-replace it.`,
+The verdict is decided element by element, against the real fused value:
+  exact       every stored element is within 0.501 units in the last place of it
+  equivalent  every element is within what an ordinary computation in its type explains
+  different   anything else, however small
+and printed beside it are the largest difference that was measured, the largest that
+any input within ±R can make, and what a float32 runtime will show. --atol and --rtol
+decide by what was measured instead.`,
 		Example: `  repfuse fuse weights/ out/ && repfuse verify
   repfuse verify --size 32 --trials 4 --seed 7 model.pth fused.safetensors
   if repfuse verify --quiet a b; then echo same; fi`,
@@ -65,6 +73,8 @@ replace it.`,
 	c.Flags().Float64Var(&f.limit, "range", 1, "`R`: images are uniform between −R and R")
 	c.Flags().Float64Var(&f.atol, "atol", 0, "absolute tolerance in place of the derived one")
 	c.Flags().Float64Var(&f.rtol, "rtol", 0, "relative tolerance in place of the derived one")
+	c.Flags().StringVar(&f.require, "require", string(certify.Equivalent), "`VERDICT` that is good enough: exact or equivalent")
+	c.Flags().StringVar(&f.witness, "witness", "", "`FILE.npy` for the input on which the worst block differs most")
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print nothing but errors; the exit status is the verdict")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print every block")
@@ -91,7 +101,29 @@ func (f *verifyFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	defer out.Close()
-	return f.judge(c.Context(), s, out, rec, o, c.OutOrStdout(), c.ErrOrStderr())
+	stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
+	j, err := f.judge(c.Context(), s, out, rec, o, stderr)
+	if err != nil {
+		return err
+	}
+	if err := f.writeWitness(c.Context(), j, out, stderr); err != nil {
+		return err
+	}
+	switch {
+	case f.json:
+		err = printJSON(stdout, j)
+	case !f.quiet:
+		printJudgement(stdout, stderr, j, f.verbose)
+	}
+	if err == nil && !j.satisfies(f.require) {
+		err = errNo
+	}
+	return err
+}
+
+// satisfies reports whether the verdict is good enough.
+func (j *judgement) satisfies(require string) bool {
+	return j.Verdict == certify.Exact || (j.Verdict == certify.Equivalent && require != string(certify.Exact))
 }
 
 // options turns the flags into what package verify takes.
@@ -102,6 +134,9 @@ func (f *verifyFlags) options(c *cobra.Command) (verify.Options, error) {
 	}
 	if c.Flags().Changed("rtol") {
 		o.Rtol = &f.rtol
+	}
+	if f.require != string(certify.Exact) && f.require != string(certify.Equivalent) {
+		return o, fmt.Errorf("--require %s, want exact or equivalent", f.require)
 	}
 	if f.trials < 1 {
 		return o, fmt.Errorf("--trials %d, want at least 1", f.trials)
@@ -165,52 +200,41 @@ func (f *verifyFlags) planned(src string, rec *record.Record, o *verify.Options)
 	return &source{c, p}, nil
 }
 
-// judge runs the comparison and prints the verdict.
-func (f *verifyFlags) judge(ctx context.Context, s *source, out *checkpoint.Checkpoint, rec *record.Record, o verify.Options, stdout, stderr io.Writer) error {
-	bar := newProgress(stderr, f.quiet, "verifying", total(s.plan.Items(o.Type)))
-	outputs := 0
-	for _, b := range s.plan.Blocks {
-		outputs += len(b.Outputs)
-	}
-	o.Progress = func(done, all int) { bar.tell(bar.all * int64(done) / int64(all)) }
-	r, err := verify.Run(ctx, s.plan, out.Tensors, o)
-	bar.end()
-	if err != nil {
-		return err
-	}
-	var changed []string
-	if rec != nil {
-		if changed, err = rec.Changed(out.Tensors); err != nil {
-			return err
-		}
-	}
-	switch {
-	case f.json:
-		err = printJSON(stdout, verifyReport{Source: s.Path, Output: out.Path, Changed: changed, Notes: notes(s), Report: r})
-	case !f.quiet:
-		err = printVerdict(stdout, stderr, verdict{s, out, r, changed, f.verbose})
-	}
-	if err == nil && !r.Passed {
-		err = errNo
-	}
-	return err
-}
-
-// verifyReport is repfuse verify --json.
-type verifyReport struct {
-	Source string `json:"source"`
-	Output string `json:"output"`
-	// Changed is the tensors that are not as fuse left them, by the record.
-	Changed []string `json:"changed,omitempty"`
-	// Notes is what was assumed.
-	Notes []string `json:"notes"`
-	*verify.Report
-}
-
 func notes(s *source) []string {
 	all := []string{}
 	for _, n := range s.plan.Notes {
 		all = append(all, n.String())
 	}
 	return all
+}
+
+// writeWitness writes the input on which the worst block differs most.
+func (f *verifyFlags) writeWitness(ctx context.Context, j *judgement, out *checkpoint.Checkpoint, stderr io.Writer) error {
+	c := j.Certificate
+	if f.witness == "" {
+		return nil
+	}
+	if c.Largest < 0 {
+		return fmt.Errorf("--witness %s: there is no block", f.witness)
+	}
+	b := c.Blocks[c.Largest]
+	w, err := certify.FindWitness(ctx, j.source.plan, out.Tensors, b.Weight, certify.Options{Range: f.limit})
+	if err != nil {
+		return err
+	}
+	data, err := w.Input.ReadAll()
+	if err != nil {
+		return err
+	}
+	header, err := npy.AppendHeader(nil, w.Input.Type, w.Input.Shape)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(f.witness, append(header, data...), 0o666); err != nil {
+		return err
+	}
+	if !f.quiet {
+		fmt.Fprintf(stderr, "note: %s: on this input %s differs by %.3g at channel %d, position %v\n", f.witness, b.Weight, w.Difference, w.Channel, w.Position)
+	}
+	return nil
 }
