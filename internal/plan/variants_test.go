@@ -28,14 +28,7 @@ type variant struct {
 func TestVariants(t *testing.T) {
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
-			o := plan.Options{Families: builtin(t), Choices: v.choices, Sets: v.sets}
-			if v.classes != nil {
-				o.Facts = &facts.Model{Version: facts.Version, Modules: map[string]facts.Module{}}
-				for path, class := range v.classes {
-					o.Facts.Modules[path] = facts.Module{Class: class}
-				}
-			}
-			p, err := plan.New(named(t, v.train), o)
+			p, err := plan.New(named(t, v.train), v.options(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,6 +38,18 @@ func TestVariants(t *testing.T) {
 			sameShapes(t, p, named(t, v.deploy))
 		})
 	}
+}
+
+// options is what a variant is planned with.
+func (v variant) options(t *testing.T) plan.Options {
+	o := plan.Options{Families: builtin(t), Choices: v.choices, Sets: v.sets}
+	if v.classes != nil {
+		o.Facts = &facts.Model{Version: facts.Version, Modules: map[string]facts.Module{}}
+		for path, class := range v.classes {
+			o.Facts.Modules[path] = facts.Module{Class: class}
+		}
+	}
+	return o
 }
 
 // sameShapes wants the result of a plan to have the given keys and shapes, and every
