@@ -4,9 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"repfuse/internal/golden"
 	"repfuse/internal/plan"
-	"repfuse/internal/tensor"
 )
 
 // lookalikes is modules that have keys as a block has and are none, or are one that
@@ -43,40 +41,6 @@ func TestLookalikes(t *testing.T) {
 			t.Errorf("%s is taken as %s", l.name, taken(p))
 		case l.want != "" && (err == nil || !strings.Contains(err.Error(), l.want)):
 			t.Errorf("%s: error %v, want one that says %q", l.name, err, l.want)
-		}
-	}
-}
-
-// stale is the cases whose deploy form still holds the branches, which only a record
-// beside the file can tell from a training form: they are refused, or would be fused
-// again where even the keys are the same.
-var stale = map[string]string{
-	"lcnetv3-rep-dw5":            "stands beside the branches",
-	"lcnetv3-rep-pw1":            "stands beside the branches",
-	"rtdetr-repvggblock":         "stands beside the branches",
-	"rtdetrv2-repvggblock":       "stands beside the branches",
-	"rtdetrv2-cspresnet-alpha0":  "stands beside the branches",
-	"yolov7-idetect":             "",
-	"yolov7-ckpt-half":           "",
-	"yolov7-model-tiny-notebook": "",
-}
-
-// What is fused already is not fused again, but for what says nothing of itself.
-func TestDeployedCases(t *testing.T) {
-	for name := range detection {
-		c := golden.Load(t, name)
-		var deploy []tensor.Named
-		deploy = append(deploy, c.Deploy...)
-		p, err := plan.New(deploy, plan.Options{Families: builtin(t)})
-		text, still := stale[name]
-		switch {
-		case still && text == "":
-		case still && (err == nil || !strings.Contains(err.Error(), text)):
-			t.Errorf("%s: error %v, want one that says %q", name, err, text)
-		case !still && err != nil:
-			t.Errorf("%s: %v", name, err)
-		case !still && len(p.Blocks) > 0:
-			t.Errorf("%s: taken again, as %s", name, taken(p))
 		}
 	}
 }

@@ -37,6 +37,14 @@ var variants = []variant{
 			detect.stems.0.block.conv.weight[8,16,1,1] detect.stems.0.block.conv.bias[8]
 			neck.upsample0.upsample_transpose.weight[8,8,2,2] neck.upsample0.upsample_transpose.bias[8]
 			detect.proj[17] detect.proj_conv.weight[1,17,1,1]`},
+	{name: "damo-yolo, network", family: "repvgg/yolov6",
+		train: `neck.merge_3.conv1.conv.weight[4,8,1,1] neck.merge_3.conv1.bn:4 neck.merge_3.conv2.conv.weight[4,8,1,1] neck.merge_3.conv2.bn:4
+			neck.merge_3.convs.0.conv1.conv.weight[4,4,3,3] neck.merge_3.convs.0.conv1.bn:4
+			neck.merge_3.convs.0.conv2.rbr_dense.conv.weight[4,4,3,3] neck.merge_3.convs.0.conv2.rbr_dense.bn:4
+			neck.merge_3.convs.0.conv2.rbr_1x1.conv.weight[4,4,1,1] neck.merge_3.convs.0.conv2.rbr_1x1.bn:4`,
+		deploy: `neck.merge_3.conv1.conv.weight[4,8,1,1] neck.merge_3.conv1.bn:4 neck.merge_3.conv2.conv.weight[4,8,1,1] neck.merge_3.conv2.bn:4
+			neck.merge_3.convs.0.conv1.conv.weight[4,4,3,3] neck.merge_3.convs.0.conv1.bn:4
+			neck.merge_3.convs.0.conv2.rbr_reparam.weight[4,4,3,3] neck.merge_3.convs.0.conv2.rbr_reparam.bias[4]`},
 	{name: "mmyolo, alpha", family: "mmyolo-repvgg",
 		train:  `b.alpha[1] b.rbr_dense.conv.weight[12,12,3,3] b.rbr_dense.bn:12 b.rbr_1x1.conv.weight[12,12,1,1] b.rbr_1x1.bn:12`,
 		deploy: `b.alpha[1] b.rbr_reparam.weight[12,12,3,3] b.rbr_reparam.bias[12]`},
