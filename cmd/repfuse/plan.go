@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"repfuse/internal/family"
 	"repfuse/internal/plan"
 )
 
@@ -86,12 +87,13 @@ func printPlan(stdout, stderr io.Writer, s *source, items []plan.Item, style pla
 		fmt.Fprintf(stdout, "already fused: %s\n", count(len(s.plan.Deployed), "block"))
 		return nil
 	}
+	width := nameWidth(s.plan)
 	for k := range s.plan.Blocks {
 		if k == 0 || s.plan.Blocks[k].Family != s.plan.Blocks[k-1].Family {
 			b := s.plan.Blocks[k]
 			fmt.Fprintf(stdout, "\n%s%s\n", b.Family, prefixed(" — ", b.Title))
 		}
-		printBlock(stdout, s, k, style.verbose)
+		printBlock(stdout, s.plan.Blocks[k], width, style.verbose)
 	}
 	fmt.Fprintln(stdout)
 	printFates(stdout, s, style.verbose)
@@ -99,16 +101,27 @@ func printPlan(stdout, stderr io.Writer, s *source, items []plan.Item, style pla
 	return nil
 }
 
-// printBlock is a line for each convolution of a block: where, what it was and what
-// the deploy model's layer has to be.
-func printBlock(w io.Writer, s *source, k int, verbose bool) {
-	b := s.plan.Blocks[k]
+// nameWidth is the room for names, so that what stands behind them lines up.
+func nameWidth(p *plan.Plan) int {
+	width := 0
+	for _, b := range p.Blocks {
+		for _, o := range b.Outputs {
+			width = max(width, len([]rune(module(o.Weight))))
+		}
+	}
+	return min(width, 40)
+}
+
+// printBlock is a line for each convolution of a block: where, and what the deploy
+// model's layer has to be.
+func printBlock(w io.Writer, b plan.Block, width int, verbose bool) {
 	for _, o := range b.Outputs {
-		fmt.Fprintf(w, "  %-28s %s\n", strings.TrimSuffix(strings.TrimSuffix(o.Weight, "weight"), "."), layer(o))
-		if verbose {
-			for _, branch := range strings.Split(planFileText(o, b.Path), "\n") {
-				fmt.Fprintf(w, "    %s\n", branch)
-			}
+		fmt.Fprintf(w, "  %-*s  %s\n", width, module(o.Weight), layer(o))
+		if !verbose {
+			continue
+		}
+		for branch := range strings.Lines(family.Format(o.Expr, b.Path)) {
+			fmt.Fprintf(w, "    %s\n", strings.TrimSuffix(branch, "\n"))
 		}
 	}
 }
@@ -123,7 +136,7 @@ func layer(o plan.Output) string {
 	if f.Transposed {
 		kernel += " transposed"
 	}
-	s := fmt.Sprintf("%-7s %4d → %-4d", kernel, f.In, f.Out)
+	s := fmt.Sprintf("%-6s %4d → %-4d", kernel, f.In, f.Out)
 	if f.Groups > 1 {
 		s += fmt.Sprintf(" groups %d", f.Groups)
 	}

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"strings"
 
-	"repfuse/internal/family"
 	"repfuse/internal/plan"
 )
 
@@ -94,5 +93,3 @@ func familyCounts(p *plan.Plan) string {
 	}
 	return strings.Join(order, ", ")
 }
-
-func planFileText(o plan.Output, module string) string { return family.Format(o.Expr, module) }
