@@ -101,6 +101,9 @@ func tryCase(t *testing.T, c golden.Case, e expectation) {
 		t.Logf("refused: %s", e.why)
 		return
 	}
+	if len(e.choices) > 0 && e.asks == "" {
+		wantSuggestion(t, c, e.choices[0])
+	}
 	if e.asks != "" {
 		_, err := plan.New(c.Train, plan.Options{Families: builtin(t)})
 		wantError(t, err, e.asks)
@@ -126,6 +129,19 @@ func wantNoEps(t *testing.T, c golden.Case, o plan.Options) {
 		if strings.Contains(n.Text, "ε") {
 			t.Errorf("with facts: %s", n)
 		}
+	}
+}
+
+// wantSuggestion wants a note of what to type where a family is taken on request, or
+// a dialect's default, which is said too.
+func wantSuggestion(t *testing.T, c golden.Case, choice string) {
+	t.Helper()
+	p, err := plan.New(c.Train, plan.Options{Families: builtin(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(p.Notes, func(n plan.Note) bool { return strings.Contains(n.Hint, "--family "+choice) }) {
+		t.Errorf("no note says --family %s, but %v", choice, p.Notes)
 	}
 }
 

@@ -177,6 +177,7 @@ func (r *recogniser) recognise() error {
 			return err
 		}
 	}
+	r.suggest()
 	return r.askOpen()
 }
 
