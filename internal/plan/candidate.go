@@ -138,9 +138,9 @@ func shown(path string) string {
 	return path
 }
 
-// sift leaves, of candidates that fit, those that fuse something, those that a fact
-// names by their class, and those whose own ε is the one that the facts say, where
-// there are such.
+// sift leaves, of candidates that fit, those that fuse something, those that the
+// network around asks for, those that a fact names by their class, and those whose
+// own ε is the one that the facts say, where there are such.
 func (r *recogniser) sift(fits []candidate) []candidate {
 	prefer := func(good func(candidate) bool) {
 		if slices.ContainsFunc(fits, good) {
@@ -148,6 +148,9 @@ func (r *recogniser) sift(fits []candidate) []candidate {
 		}
 	}
 	prefer(func(c candidate) bool { return !c.declines() })
+	prefer(func(c candidate) bool {
+		return slices.ContainsFunc(r.enabled, func(s scope) bool { return s.allows(c.Family.Name, c.Module) })
+	})
 	if r.opts.Facts != nil {
 		prefer(func(c candidate) bool {
 			_, named := c.Family.OfClass(r.opts.Facts.Modules[c.Module].Class)

@@ -37,6 +37,12 @@ var variants = []variant{
 			detect.stems.0.block.conv.weight[8,16,1,1] detect.stems.0.block.conv.bias[8]
 			neck.upsample0.upsample_transpose.weight[8,8,2,2] neck.upsample0.upsample_transpose.bias[8]
 			detect.proj[17] detect.proj_conv.weight[1,17,1,1]`},
+	{name: "yolov6, network with QARepVGG", family: "yolov6-qarepvgg", sets: []string{"identity=no"},
+		train: `backbone.stem.rbr_dense.conv.weight[8,3,3,3] backbone.stem.rbr_dense.bn:8 backbone.stem.rbr_1x1.weight[8,3,1,1] backbone.stem.bn:8
+			backbone.ERBlock_2.0.rbr_dense.conv.weight[8,8,3,3] backbone.ERBlock_2.0.rbr_dense.bn:8
+			backbone.ERBlock_2.0.rbr_1x1.weight[8,8,1,1] backbone.ERBlock_2.0.bn:8`,
+		deploy: `backbone.stem.rbr_reparam.weight[8,3,3,3] backbone.stem.rbr_reparam.bias[8] backbone.stem.bn:8
+			backbone.ERBlock_2.0.rbr_reparam.weight[8,8,3,3] backbone.ERBlock_2.0.rbr_reparam.bias[8] backbone.ERBlock_2.0.bn:8`},
 	{name: "damo-yolo, network", family: "repvgg/yolov6",
 		train: `neck.merge_3.conv1.conv.weight[4,8,1,1] neck.merge_3.conv1.bn:4 neck.merge_3.conv2.conv.weight[4,8,1,1] neck.merge_3.conv2.bn:4
 			neck.merge_3.convs.0.conv1.conv.weight[4,4,3,3] neck.merge_3.convs.0.conv1.bn:4
