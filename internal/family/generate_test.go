@@ -1,80 +1,137 @@
 package family
 
 import (
-	"math"
 	"slices"
-	"strings"
 	"testing"
 
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
 
-func param(key string, shape []int, v ...float64) argument {
+// given is an argument that counts up from 1, or zeros.
+func given(key string, counting bool, shape ...int) argument {
+	v := make([]float64, tensor.Elems(shape))
+	for k := range v {
+		if counting {
+			v[k] = float64(k + 1)
+		}
+	}
 	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(tensor.F64, shape, v)}}
 }
 
-func values(t *testing.T, g func([]argument) ([]int, func() ([]float64, error), error), args ...argument) ([]int, []float64) {
-	t.Helper()
-	shape, values, err := g(args)
+// With two groups of two outputs the rows of the pointwise kernel are interleaved, as
+// the reference's view(O/g, g, I/g, e) has them:
+//
+//	w[c·O/g + a, j, t] = Σ_s dw[c, j, s, t] · pw[a, c, j, s]
+func TestOREPAGroups(t *testing.T) {
+	const out, groups, width, expand, mid, taps = 4, 2, 3, 2, 3, 9
+	vector := given("vector", false, 6, out)
+	ones := make([]float64, 6*out)
+	for o := range out {
+		ones[5*out+o] = 1
+	}
+	vector.tensor.Tensor = tensor.Of(tensor.F64, []int{6, out}, ones)
+	dw := given("dw", true, groups*width*expand, 1, 3, 3)
+	pw := given("pw", true, out, width*expand, 1, 1)
+	shape, values, err := orepa([]argument{{word: "0"}, vector,
+		given("origin", true, out, width, 3, 3), given("avg_conv", true, out, width, 1, 1), given("avg_avg", true, 3, 3),
+		given("pfir", true, out, width, 1, 1), given("prior", true, out, 3, 3),
+		given("idconv1", true, groups*mid, width, 1, 1), given("id_tensor", true, groups*mid, width, 1, 1),
+		given("conv2", true, out, mid, 3, 3), given("1x1", true, out, width, 1, 1), dw, pw})
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := values()
-	if err != nil {
-		t.Fatal(err)
+	got, err := values()
+	if err != nil || !slices.Equal(shape, []int{out, width, 3, 3}) {
+		t.Fatal(shape, err)
 	}
-	return shape, v
-}
-
-// By hand: W1·t = (2, -1), silu of it (2·σ(2), -σ(-1)), W3 of that.
-func TestGate(t *testing.T) {
-	σ := func(v float64) float64 { return 1 / (1 + math.Exp(-v)) }
-	shape, v := values(t, gate, param("t", []int{1, 3, 1, 1}, 1, 2, 3),
-		param("w1", []int{2, 3}, 2, 0, 0, 0, 1, -1), param("w3", []int{3, 2}, 1, 0, 0, 1, 1, 1))
-	a, b := 2*σ(2), -σ(-1)
-	if want := []float64{σ(a), σ(b), σ(a + b)}; !slices.Equal(shape, []int{3}) || !near(v, want) {
-		t.Errorf("%v %v, want [3] %v", shape, v, want)
-	}
-}
-
-func near(a, b []float64) bool {
-	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Abs(x-y) < 1e-15 })
-}
-
-func TestEye(t *testing.T) {
-	shape, v := values(t, eye, param("w", []int{1, 5, 3, 3}, make([]float64, 45)...), argument{word: "1"})
-	if !slices.Equal(shape, []int{2, 2, 1, 1}) || !slices.Equal(v, []float64{1, 0, 0, 1}) {
-		t.Errorf("%v %v, want the identity of 2 channels", shape, v)
-	}
-}
-
-func TestGeneratorErrors(t *testing.T) {
-	for _, test := range []struct{ expr, want string }{
-		{"scale(truthy())", "has 0 arguments, want 1 or more"},
-		{"scale(nothing(a))", "is no generator"},
-		{"kernel(eye())", "has 0 arguments"},
-	} {
-		if _, err := Parse(test.expr); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: error %v, want one that says %q", test.expr, err, test.want)
-		}
-	}
-	for name, err := range map[string]error{
-		"two arguments":  try(gate, param("t", []int{1}, 1), param("w", []int{1, 1}, 1)),
-		"a narrow W1":    try(gate, param("t", []int{2}, 1, 1), param("w", []int{1, 1}, 1), param("v", []int{2, 1}, 1, 1)),
-		"an empty W1":    try(gate, param("t", []int{2}, 1, 1), param("w", []int{0, 2}), param("v", []int{2, 0})),
-		"an empty t":     try(gate, param("t", []int{0}), param("w", []int{1, 0}), param("v", []int{1, 1}, 1)),
-		"eye and a word": try(eye, param("w", []int{1, 1}, 1), argument{word: "more"}),
-		"eye of less":    try(eye, param("w", []int{1, 1}, 1), argument{word: "-1"}),
-		"eye of a row":   try(eye, param("w", []int{1}, 1)),
-	} {
-		if err == nil {
-			t.Errorf("%s: no error", name)
+	for c := range groups {
+		for a := range out / groups {
+			for j := range width {
+				for tap := range taps {
+					want := 0.0
+					for s := range expand {
+						// dw counts along (c, j, s, t), pw along (a, c, j, s).
+						want += float64(((c*width+j)*expand+s)*taps+tap+1) * float64(((a*groups+c)*width+j)*expand+s+1)
+					}
+					if v := got[((c*out/groups+a)*width+j)*taps+tap]; v != want {
+						t.Fatalf("w[%d, %d, %d] = %v, want %v", c*out/groups+a, j, tap, v, want)
+					}
+				}
+			}
 		}
 	}
 }
 
-func try(g func([]argument) ([]int, func() ([]float64, error), error), args ...argument) error {
-	_, _, err := g(args)
-	return err
+func TestTurned(t *testing.T) {
+	k := given("k", true, 1, 2, 1, 3)
+	for n, want := range map[string][]float64{"0": {1, 2, 3, 4, 5, 6}, "1": {3, 2, 1, 6, 5, 4}} {
+		_, values, err := turned([]argument{k, {word: n}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := values(); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v %v, want %v", n, got, err, want)
+		}
+	}
+}
+
+// A patch of 2×3 that is not square: the height must be said, and the kernel's middle
+// lies over the output's own place.
+func TestUnrolled(t *testing.T) {
+	conv, fc := given("conv", true, 1, 1, 1, 3), given("fc3", false, 6, 6, 1, 1)
+	if _, _, err := unrolled([]argument{conv, fc, {word: "square"}}); err == nil {
+		t.Error("six elements are no square")
+	}
+	_, values, err := unrolled([]argument{conv, fc, {word: "2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := values()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []float64{
+		2, 3, 0, 0, 0, 0,
+		1, 2, 3, 0, 0, 0,
+		0, 1, 2, 0, 0, 0,
+		0, 0, 0, 2, 3, 0,
+		0, 0, 0, 1, 2, 3,
+		0, 0, 0, 0, 1, 2,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// A gap in a chain of kernels is a key that is missing.
+func TestChainWithGap(t *testing.T) {
+	n, err := Parse("seq<n>(kernel(turned(weight<n>, <n>)))")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := listed{"weight0": given("weight0", true, 2, 2, 3, 3).tensor, "weight2": given("weight2", true, 2, 2, 3, 3).tensor}
+	f := &Family{Name: "chain", Make: []Output{{Key: "out", Expr: n}}}
+	m := f.Match(Site{Keys: keys, Said: func(string) (string, bool) { return "", false }})
+	if !slices.Equal(m.Missing, []string{"weight1"}) {
+		t.Errorf("missing %v, want weight1", m.Missing)
+	}
+}
+
+type listed map[string]*op.Param
+
+func (l listed) Lookup(key string) (tensor.Named, bool) {
+	p, ok := l[key]
+	if !ok {
+		return tensor.Named{}, false
+	}
+	return *p, true
+}
+
+func (l listed) Below(string) []string {
+	var keys []string
+	for k := range l {
+		keys = append(keys, k)
+	}
+	return keys
 }
