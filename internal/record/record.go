@@ -37,8 +37,6 @@ type Record struct {
 	Notes []string   `json:"notes,omitempty"`
 	// CRC32 is the checksum of each tensor written, by its key.
 	CRC32 map[string]string `json:"crc32"`
-	// SHA256 likewise, where it was asked for.
-	SHA256 map[string]string `json:"sha256,omitempty"`
 }
 
 // Bytes is the record's text.

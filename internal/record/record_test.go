@@ -1,0 +1,86 @@
+package record
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+func example(t *testing.T) *Record {
+	t.Helper()
+	expr, err := family.Parse("conv(a) + x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Record{Version: Version, Tool: "devel", Source: "npy",
+		Plan: &plan.File{Blocks: []plan.FileBlock{{Module: ".", Family: "mine",
+			Make: []family.Output{{Key: "fused", Expr: expr, Text: "conv(a) + x"}}}}},
+		CRC32: map[string]string{"fused.weight": "352441c2"}} // of "abc"
+}
+
+// What is written is what is read, expressions parsed.
+func TestRoundTrip(t *testing.T) {
+	dir := t.TempDir()
+	want := example(t)
+	b, err := want.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(Path(dir), b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Plan.Blocks[0].Make[0].Expr == nil {
+		t.Error("the expression was not parsed")
+	}
+	again, err := got.Bytes()
+	if err != nil || string(again) != string(b) {
+		t.Errorf("%s\nwant\n%s (%v)", again, b, err)
+	}
+}
+
+// No record is nil and no error; another version, or none of ours, is an error.
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	if r, err := Read(dir); r != nil || err != nil {
+		t.Errorf("no record: %v, %v", r, err)
+	}
+	file := filepath.Join(dir, "out.safetensors")
+	if got, want := Path(file), file+".repfuse.json"; got != want {
+		t.Errorf("beside a file: %s, want %s", got, want)
+	}
+	for text, want := range map[string]string{
+		`{"version": 2, "plan": {"blocks": []}}`: "version 2, want 1",
+		`{"version": 1}`:                         "has no plan",
+		`{"version": 1`:                          "unexpected end",
+		`{"version": 1, "plan": {"blocks": [{"module": "a", "make": [{"key": "b", "expression": "conv("}]}]}}`: "block a: b: ",
+	} {
+		if err := os.WriteFile(Path(dir), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// A tensor whose bytes are not those on record is named.
+func TestChanged(t *testing.T) {
+	r := example(t)
+	for text, want := range map[string]int{"abc": 0, "abd": 1} {
+		list := []tensor.Named{{Key: "fused.weight", Tensor: tensor.FromBytes(tensor.U8, []int{3}, []byte(text))},
+			{Key: "other", Tensor: tensor.FromBytes(tensor.U8, []int{1}, []byte("x"))}}
+		changed, err := r.Changed(list)
+		if err != nil || len(changed) != want {
+			t.Errorf("%s: %v, %v, want %d", text, changed, err, want)
+		}
+	}
+}
