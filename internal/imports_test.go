@@ -34,11 +34,11 @@ var mayImport = map[string]string{
 	"family":      "op tensor facts",
 	"plan":        "family op tensor facts",
 	"parallel":    "",
-	"verify":      "plan conv op tensor parallel",
+	"verify":      "plan conv op tensor parallel health",
 	"certify":     "plan family fuse op tensor parallel",
 	"stream":      "plan fuse tensor",
 	"record":      "plan checkpoint tensor",
-	"health":      "tensor",
+	"health":      "tensor parallel",
 	"micro/gen":   "",
 
 	// For tests only.

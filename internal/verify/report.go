@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 
+	"repfuse/internal/health"
 	"repfuse/internal/op"
 )
 
@@ -100,6 +101,8 @@ type Block struct {
 	Float32   Float32   `json:"float32"`
 	Before    Cost      `json:"before"`
 	After     Cost      `json:"after"`
+	// Health is there where Options asked for it.
+	Health *health.Kernel `json:"health,omitempty"`
 }
 
 // Place is an output at which the two forms differ.

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"repfuse/internal/health"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -43,6 +44,8 @@ type Options struct {
 	Type tensor.Type
 	// Jobs is how many goroutines compute; 0 is one for each processor.
 	Jobs int
+	// Health asks for every stored kernel's fitness for low precision, too.
+	Health bool
 	// Progress, where it is not nil, is called after each block with how many are done
 	// and how many there are.
 	Progress func(done, total int)
@@ -91,7 +94,10 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 		return nil, err
 	}
 	r.report.sum()
-	return r.report, nil
+	if o.Health {
+		err = r.health()
+	}
+	return r.report, err
 }
 
 // run is one call of Run.
@@ -101,6 +107,26 @@ type run struct {
 	dst    map[string]tensor.Tensor
 	amiss  map[string]bool // keys that cannot be used as they are
 	report *Report
+}
+
+// health measures the stored kernels of the blocks that could be run.
+func (r *run) health() error {
+	var kernels []tensor.Named
+	var of []*Block
+	for k := range r.report.Blocks {
+		if b := &r.report.Blocks[k]; b.Skipped == "" {
+			kernels = append(kernels, tensor.Named{Key: b.Weight, Tensor: r.dst[b.Weight]})
+			of = append(of, b)
+		}
+	}
+	all, err := health.Measure(r.ctx, kernels, r.Jobs)
+	if err != nil {
+		return err
+	}
+	for k := range all {
+		of[k].Health = &all[k]
+	}
+	return nil
 }
 
 func (r *run) blocks(p *plan.Plan) error {

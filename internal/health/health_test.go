@@ -1,0 +1,155 @@
+package health_test
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"repfuse/internal/health"
+	"repfuse/internal/tensor"
+)
+
+func measure(t *testing.T, typ tensor.Type, shape []int, v []float64) health.Kernel {
+	t.Helper()
+	all, err := health.Measure(context.Background(), []tensor.Named{{Key: "k", Tensor: tensor.Of(typ, shape, v)}}, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all[0]
+}
+
+// normal is elements of a normal distribution.
+func normal(n int, seed uint64) []float64 {
+	r := rand.New(rand.NewPCG(seed, 0))
+	v := make([]float64, n)
+	for k := range v {
+		v[k] = r.NormFloat64()
+	}
+	return v
+}
+
+// The figures are what storing the elements in fact does.
+func TestMeasureAgainstStoring(t *testing.T) {
+	shape := []int{16, 20, 3, 3}
+	v := normal(tensor.Elems(shape), 1)
+	for k := range 60 {
+		v[k*40] *= math.Ldexp(1, -k/3) // some near zero, down to float16's subnormals
+	}
+	got := measure(t, tensor.F64, shape, v)
+	wantClose(t, "float16", got.SNR.Float16, stored(v, tensor.F16))
+	wantClose(t, "bfloat16", got.SNR.BFloat16, stored(v, tensor.BF16))
+	wantClose(t, "int8", got.SNR.Int8Tensor, decibels(v, quantized(v)))
+	var byChannel []float64
+	row := len(v) / 16
+	for o := range 16 {
+		byChannel = append(byChannel, quantized(v[o*row:(o+1)*row])...)
+	}
+	wantClose(t, "int8 by channel", got.SNR.Int8Channel, decibels(v, byChannel))
+	magnitudes := make([]float64, len(v))
+	for k, x := range v {
+		magnitudes[k] = math.Abs(x)
+	}
+	slices.Sort(magnitudes)
+	if want := magnitudes[len(v)/2]; math.Abs(got.Median-want) > want/200 {
+		t.Errorf("median %g, want %g to half a percent", got.Median, want)
+	}
+	if want := magnitudes[len(v)-1] / got.Median; got.Peak != want {
+		t.Errorf("peak %g, want %g", got.Peak, want)
+	}
+	if got.Min != slices.Min(v) || got.Max != slices.Max(v) || got.Elements != len(v) {
+		t.Errorf("range %g to %g of %d", got.Min, got.Max, got.Elements)
+	}
+	if w := got.Warning(); w != "" {
+		t.Errorf("a normal kernel is warned of: %s", w)
+	}
+}
+
+// stored is the SNR of v in an element type, by storing it.
+func stored(v []float64, typ tensor.Type) float64 {
+	q, _ := tensor.Of(typ, []int{len(v)}, v).Floats()
+	return decibels(v, q)
+}
+
+func quantized(v []float64) []float64 {
+	largest := math.Max(slices.Max(v), -slices.Min(v))
+	q := make([]float64, len(v))
+	for k, x := range v {
+		q[k] = math.RoundToEven(x/largest*127) * largest / 127
+	}
+	return q
+}
+
+func decibels(v, q []float64) float64 {
+	signal, noise := 0.0, 0.0
+	for k, x := range v {
+		signal, noise = signal+x*x, noise+(x-q[k])*(x-q[k])
+	}
+	return 10 * math.Log10(signal/noise)
+}
+
+// wantClose allows for a tie that falls the other way: a thousandth of a decibel.
+func wantClose(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if !(math.Abs(got-want) < 1e-3) {
+		t.Errorf("%s: %g dB, want %g", what, got, want)
+	}
+}
+
+func TestWarnings(t *testing.T) {
+	peaked := normal(64*9, 2)
+	peaked[100] = 900 // an identity whose variance is next to nothing
+	spread := normal(64*9, 3)
+	for k := range 9 {
+		spread[k] *= 500
+	}
+	several := normal(64*9, 4)
+	for o := range 64 {
+		several[o*9] = 2000
+	}
+	huge := normal(64*9, 5)
+	huge[7] = 1e5
+	for _, test := range []struct {
+		name string
+		v    []float64
+		want string
+	}{
+		{"one element of a channel", peaked, "quantize per channel"},
+		{"one channel", spread, "quantize per channel"},
+		{"an element of each channel", several, "train with quantization"},
+		{"beyond float16", huge, "cannot hold 1 of its elements"},
+	} {
+		k := measure(t, tensor.F32, []int{64, 1, 3, 3}, test.v)
+		if w := k.Warning(); !strings.Contains(w, test.want) {
+			t.Errorf("%s: warning %q, want one with %q (%+v)", test.name, w, test.want, k)
+		}
+	}
+}
+
+func TestNothingLost(t *testing.T) {
+	k := measure(t, tensor.F32, []int{2, 2}, []float64{0, 127, -64, 1})
+	if k.SNR.Float16 != health.Clean || k.SNR.BFloat16 != health.Clean || k.SNR.Int8Tensor != health.Clean {
+		t.Errorf("%+v, want nothing lost", k.SNR)
+	}
+	if z := measure(t, tensor.F32, []int{2}, []float64{0, 0}); z.Peak != 0 || z.Spread != 0 || z.SNR.Int8Channel != health.Clean {
+		t.Errorf("zeros: %+v", z)
+	}
+}
+
+func TestRefused(t *testing.T) {
+	for _, bad := range []tensor.Tensor{
+		tensor.Of(tensor.F32, []int{2}, []float64{1, math.NaN()}),
+		tensor.Of(tensor.F32, []int{2}, []float64{1, math.Inf(-1)}),
+		tensor.Of(tensor.F32, []int{}, []float64{1}),
+		tensor.Of(tensor.F32, []int{0, 3}, nil),
+		tensor.FromBytes(tensor.I64, []int{1}, make([]byte, 8)),
+	} {
+		if k, err := health.Measure(context.Background(), []tensor.Named{{Key: "k", Tensor: bad}}, 1); err == nil {
+			t.Errorf("%s %v: %+v, want an error", bad.Type, bad.Shape, k)
+		} else if !strings.HasPrefix(err.Error(), "k: ") {
+			t.Errorf("%q does not begin with the key", err)
+		}
+	}
+}
