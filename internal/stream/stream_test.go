@@ -1,0 +1,145 @@
+package stream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"strings"
+	"sync"
+	"testing"
+
+	"repfuse/internal/family"
+	"repfuse/internal/golden"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// memory is a tensor.Writer that keeps what it is given, and fails where it is told
+// to.
+type memory struct {
+	mu   sync.Mutex
+	data [][]byte
+	done []bool
+	fail error // of every WriteAt
+}
+
+func newMemory(items []plan.Item) *memory {
+	m := &memory{data: make([][]byte, len(items)), done: make([]bool, len(items))}
+	for k, it := range items {
+		m.data[k] = make([]byte, it.Bytes())
+	}
+	return m
+}
+
+func (m *memory) WriteAt(i int, p []byte, off int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.done[i] {
+		return fmt.Errorf("item %d is written to after it was done", i)
+	}
+	copy(m.data[i][off:], p)
+	return m.fail
+}
+
+func (m *memory) Done(i int, crc uint32) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.done[i] = true
+	if got := crc32.ChecksumIEEE(m.data[i]); got != crc {
+		return fmt.Errorf("item %d has checksum %08x, told %08x", i, got, crc)
+	}
+	return nil
+}
+
+func (m *memory) Close() error { return nil }
+
+func items(t *testing.T, name string, to tensor.Type) []plan.Item {
+	t.Helper()
+	set, err := family.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(golden.Load(t, name).Train, plan.Options{Families: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Items(to)
+}
+
+// However many work at it and however small the pieces, every item is done once and
+// has the same bytes and the right checksum.
+func TestSameBytes(t *testing.T) {
+	for _, to := range []tensor.Type{tensor.Invalid, tensor.F16, tensor.F64} {
+		list := items(t, "repvgg-model-tiny", to)
+		var want *memory
+		for _, o := range []Options{{Jobs: 1}, {Jobs: 1, Piece: 64}, {Jobs: 5, Piece: 1000}, {}} {
+			m := newMemory(list)
+			r, err := Run(context.Background(), list, m, o)
+			if err != nil {
+				t.Fatalf("%+v: %v", o, err)
+			}
+			if want == nil {
+				want = m
+			}
+			var total int64
+			for k := range list {
+				total += int64(len(m.data[k]))
+				if !m.done[k] || !bytes.Equal(m.data[k], want.data[k]) {
+					t.Errorf("to %v, %+v: %s differs from one job's", to, o, list[k].Key)
+				}
+			}
+			if r.Bytes != total {
+				t.Errorf("to %v, %+v: %d bytes told, %d written", to, o, r.Bytes, total)
+			}
+		}
+	}
+}
+
+// A writer that fails ends the work with its error.
+func TestWriterFails(t *testing.T) {
+	list := items(t, "repvgg-model-tiny", tensor.Invalid)
+	m := newMemory(list)
+	m.fail = errors.New("no space")
+	if _, err := Run(context.Background(), list, m, Options{Jobs: 3}); err == nil || !strings.HasSuffix(err.Error(), "no space") {
+		t.Errorf("error %v, want no space", err)
+	}
+}
+
+// A context that has ended ends the work.
+func TestInterrupted(t *testing.T) {
+	list := items(t, "repvgg-model-tiny", tensor.Invalid)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := Run(ctx, list, newMemory(list), Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want %v", err, context.Canceled)
+	}
+}
+
+func kept(typ tensor.Type, b []byte, shape ...int) plan.Item {
+	n := &tensor.Named{Key: "head.weight", Tensor: tensor.FromBytes(typ, shape, b)}
+	return plan.Item{Spec: n.Spec(), Kept: n, Block: -1}
+}
+
+// A tensor without elements is done all the same; one whose data end early, and one
+// that the new type cannot hold, are errors that name the key.
+func TestKept(t *testing.T) {
+	nothing := []plan.Item{kept(tensor.F32, nil, 0, 3)}
+	m := newMemory(nothing)
+	if _, err := Run(context.Background(), nothing, m, Options{}); err != nil || !m.done[0] {
+		t.Errorf("no elements: %v, done %t", err, m.done[0])
+	}
+	short := []plan.Item{kept(tensor.F32, make([]byte, 12), 4)}
+	if _, err := Run(context.Background(), short, newMemory(short), Options{}); !errors.Is(err, tensor.ErrShort) || !strings.HasPrefix(err.Error(), "head.weight: ") {
+		t.Errorf("short: %v, want head.weight: %v", err, tensor.ErrShort)
+	}
+	large := make([]byte, 12)
+	tensor.Encode(large, []float64{1, 65520, 2}, tensor.F32) // halfway to what would be 2¹⁶
+	over := []plan.Item{kept(tensor.F32, large, 3)}
+	over[0].Type = tensor.F16
+	want := "head.weight[1] is 65520, want at most 65504 as float16 holds"
+	if _, err := Run(context.Background(), over, newMemory(over), Options{}); err == nil || err.Error() != want {
+		t.Errorf("overflow: %v, want %s", err, want)
+	}
+}
