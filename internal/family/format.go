@@ -101,7 +101,10 @@ func (f formatter) vector(p *op.Param, literal float64) string {
 // relative is a key as the block's module sees it. What a generator made has its
 // call for a key, which is relative already.
 func (f formatter) relative(key string) string {
-	if f.module == "" {
+	switch f.module {
+	case key:
+		return "."
+	case "":
 		return key
 	}
 	return strings.TrimPrefix(key, f.module+".")

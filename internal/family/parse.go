@@ -2,6 +2,7 @@ package family
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -185,10 +186,12 @@ func (p *parser) atom() Node {
 // function parses the arguments of NAME( up to the closing bracket.
 func (p *parser) function(name string) Node {
 	if vars, ok := strings.CutPrefix(name, "sum<"); ok {
-		return &sumOverNode{strings.Split(strings.TrimSuffix(vars, ">"), ","), p.expr()}
+		vars, expr := p.over(vars)
+		return &sumOverNode{vars, expr}
 	}
 	if vars, ok := strings.CutPrefix(name, "seq<"); ok {
-		return &seqOverNode{strings.Split(strings.TrimSuffix(vars, ">"), ","), p.expr()}
+		vars, expr := p.over(vars)
+		return &seqOverNode{vars, expr}
 	}
 	switch name {
 	case "conv", "convt":
@@ -222,6 +225,22 @@ func (p *parser) function(name string) Node {
 	default:
 		return nil
 	}
+}
+
+// over parses what is repeated, of which some key must show the numbers.
+func (p *parser) over(list string) (vars []string, expr Node) {
+	list = strings.TrimSuffix(list, ">")
+	vars, expr = strings.Split(list, ","), p.expr()
+	if p.err != nil {
+		return vars, expr
+	}
+	shown := func(key string) bool {
+		return !slices.ContainsFunc(vars, func(v string) bool { return !slices.Contains(varsOf(key), v) })
+	}
+	if !slices.ContainsFunc(keysOf(expr), shown) {
+		p.fail("no key in it shows <%s>", strings.Join(vars, ">, <"))
+	}
+	return vars, expr
 }
 
 func (p *parser) channels() Node {
