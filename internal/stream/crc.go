@@ -41,39 +41,27 @@ func (p *parts) crc() uint32 {
 }
 
 // combine is the CRC-32 of a followed by b of n bytes, from the checksums of both.
-// Appending a zero bit is a linear map over GF(2); n·8 of them are its power, by
-// repeated squaring.
+// A checksum is a polynomial over GF(2), modulo that of the CRC; n bytes behind it
+// multiply it by x⁸ⁿ.
 func combine(a, b uint32, n int64) uint32 {
-	var odd, even [32]uint32
-	odd[0] = crc32.IEEE // one zero bit
-	for k := 1; k < 32; k++ {
-		odd[k] = 1 << (k - 1)
+	if a == 0 {
+		return b
 	}
-	square(&even, &odd) // two
-	square(&odd, &even) // four
-	for from, to := &odd, &even; n > 0; n >>= 1 {
-		square(to, from) // a byte, and twice as many each time
+	for power := uint32(1) << (31 - 8); n > 0; n >>= 1 { // x⁸, and its square each time
 		if n&1 != 0 {
-			a = times(to, a)
+			a = times(power, a)
 		}
-		from, to = to, from
+		power = times(power, power)
 	}
 	return a ^ b
 }
 
-func times(m *[32]uint32, v uint32) uint32 {
-	var sum uint32
-	for k := 0; v != 0; v >>= 1 {
-		if v&1 != 0 {
-			sum ^= m[k]
-		}
-		k++
+// times is the product of two polynomials modulo the CRC's; the highest bit is x⁰.
+func times(a, b uint32) uint32 {
+	var product uint32
+	for ; a != 0; a <<= 1 {
+		product ^= b & -(a >> 31)
+		b = b>>1 ^ crc32.IEEE&-(b&1)
 	}
-	return sum
-}
-
-func square(dst, m *[32]uint32) {
-	for k := range dst {
-		dst[k] = times(m, m[k])
-	}
+	return product
 }
