@@ -76,6 +76,8 @@ func (k Kernel) Warning() string {
 	switch s := k.SNR; {
 	case k.Overflow > 0:
 		return fmt.Sprintf("float16 cannot hold %d of its elements: take bfloat16 or float32", k.Overflow)
+	case s.Float16 < s.BFloat16:
+		return fmt.Sprintf("float16 leaves %.0f dB, as its elements are that small: take bfloat16, which leaves %.0f dB", s.Float16, s.BFloat16)
 	case lost(s.Int8Channel, k.VanishChannel):
 		return fmt.Sprintf("int8 %s even with a scale for each channel: train with quantization, or leave this layer in float16", what(s.Int8Channel, k.VanishChannel))
 	case lost(s.Int8Tensor, k.Vanish):

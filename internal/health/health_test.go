@@ -111,6 +111,10 @@ func TestWarnings(t *testing.T) {
 	}
 	huge := normal(64*9, 5)
 	huge[7] = 1e5
+	tiny := normal(64*9, 6)
+	for k := range tiny {
+		tiny[k] *= 1e-6
+	}
 	for _, test := range []struct {
 		name string
 		v    []float64
@@ -119,6 +123,7 @@ func TestWarnings(t *testing.T) {
 		{"one element of a channel", peaked, "quantize per channel"},
 		{"one channel", spread, "quantize per channel"},
 		{"an element of each channel", several, "train with quantization"},
+		{"below float16", tiny, "take bfloat16"},
 		{"beyond float16", huge, "cannot hold 1 of its elements"},
 	} {
 		k := measure(t, tensor.F32, []int{64, 1, 3, 3}, test.v)
