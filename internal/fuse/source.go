@@ -23,7 +23,8 @@ func (n *conv) chunk() int {
 	return max(1, min(gemmBlock, chunkFloats/n.cells))
 }
 
-// source reads the rows of one stored kernel, some at a time.
+// source reads the rows of one stored kernel, some at a time, and when that is closed
+// those of another.
 type source struct {
 	conv      *conv
 	data      tensor.Data
@@ -34,15 +35,18 @@ type source struct {
 	rowsAhead int
 }
 
-func openSource(n *conv) (*source, error) {
+func (s *source) open(n *conv) error {
 	data, err := n.weight.Open()
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", n.weight.Key, err)
+		return fmt.Errorf("%s: %w", n.weight.Key, err)
 	}
-	s := &source{conv: n, data: data, rowBytes: n.cells * n.weight.Type.Size()}
+	s.conv, s.data, s.n = n, data, 0
+	s.rowBytes = n.cells * n.weight.Type.Size()
 	s.rowsAhead = max(1, readBytes/s.rowBytes)
-	return s, nil
+	return nil
 }
+
+func (s *source) close() error { return s.data.Close() }
 
 // row is the stored bytes of row k. Rows after it, below limit, are read with it.
 func (s *source) row(k, limit int) ([]byte, error) {
@@ -106,11 +110,11 @@ func (n *conv) columnNorms() ([]float64, error) {
 
 // scan visits all rows of the stored kernel.
 func (n *conv) scan(visit func(k int, row []float64) error) error {
-	s, err := openSource(n)
-	if err != nil {
+	var s source
+	if err := s.open(n); err != nil {
 		return err
 	}
-	defer s.data.Close()
+	defer s.close()
 	for k := range n.rows {
 		b, err := s.row(k, n.rows)
 		if err != nil {

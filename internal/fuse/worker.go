@@ -9,14 +9,16 @@ import (
 )
 
 // Worker computes rows of the kernel, some at a time. Each goroutine has its own. It
-// opens the stored kernels when it first needs them; Close closes them.
+// opens the stored kernels when it first needs them; Close closes them. Its memory is
+// used again when it goes on to another expression.
 type Worker struct {
 	// Small counts the elements that were not zero and became subnormal or zero when
 	// they were stored, over all calls of Kernel.
 	Small int
 
 	f       *Fused
-	sources []*source
+	sources []*source // by conv.id, nil before they are needed
+	idle    []*source // closed; their memory waits for another kernel
 	floats  arena[float64]
 	twofold careful[dd, doubles]
 	exact   careful[*big.Float, reals]
@@ -27,9 +29,22 @@ type Worker struct {
 
 // NewWorker makes a worker. It takes no memory before it is used.
 func (f *Fused) NewWorker() *Worker {
-	w := &Worker{f: f, sources: make([]*source, len(f.convs))}
+	w := &Worker{}
 	w.twofold.w, w.exact.w = w, w
+	w.begin(f)
 	return w
+}
+
+func (w *Worker) begin(f *Fused) {
+	w.f, w.Small = f, 0
+	w.sources = append(w.sources[:0], make([]*source, len(f.convs))...)
+}
+
+// Next has the worker go on to another expression.
+func (w *Worker) Next(f *Fused) error {
+	err := w.Close()
+	w.begin(f)
+	return err
 }
 
 // Close closes the stored kernels.
@@ -37,7 +52,8 @@ func (w *Worker) Close() error {
 	var all []error
 	for i, s := range w.sources {
 		if s != nil {
-			all = append(all, s.data.Close())
+			all = append(all, s.close())
+			w.idle = append(w.idle, s)
 		}
 		w.sources[i] = nil
 	}
@@ -46,8 +62,11 @@ func (w *Worker) Close() error {
 
 func (w *Worker) source(n *conv) (*source, error) {
 	if w.sources[n.id] == nil {
-		s, err := openSource(n)
-		if err != nil {
+		s := &source{}
+		if last := len(w.idle) - 1; last >= 0 {
+			s, w.idle = w.idle[last], w.idle[:last]
+		}
+		if err := s.open(n); err != nil {
 			return nil, err
 		}
 		w.sources[n.id] = s

@@ -18,19 +18,34 @@ type hand struct {
 	item int // of data
 	data tensor.Data
 
-	fused  *fuse.Fused // of worker
-	worker *fuse.Worker
+	fused  *fuse.Fused  // of worker, nil where it is closed
+	worker *fuse.Worker // kept with its memory
 }
 
+// close closes what is open; errors of closing what was only read change nothing.
 func (h *hand) close() {
 	if h.data != nil {
 		h.data.Close()
 		h.data = nil
 	}
-	if h.worker != nil {
+	if h.fused != nil {
 		h.worker.Close()
-		h.worker = nil
+		h.fused = nil
 	}
+}
+
+// work has the worker go on to f.
+func (h *hand) work(f *fuse.Fused) {
+	if h.fused == f {
+		return
+	}
+	h.close()
+	if h.worker == nil {
+		h.worker = f.NewWorker()
+	} else {
+		h.worker.Next(f)
+	}
+	h.fused = f
 }
 
 func (h *hand) do(t task) error {
@@ -111,10 +126,7 @@ func (h *hand) fuse(t task) error {
 		h.run.small(t.item, small)
 		return h.run.put(t.item, b, 0)
 	}
-	if h.fused != t.fused || h.worker == nil {
-		h.close()
-		h.worker, h.fused = t.fused.NewWorker(), t.fused
-	}
+	h.work(t.fused)
 	row := it.Bytes() / int64(it.Shape[0])
 	b := buffer(&h.out, int(row)*(t.to-t.from))
 	before := h.worker.Small
