@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -194,16 +195,29 @@ func (l *Loader) family(n *yaml.Node) *Family {
 	return f
 }
 
-// checkAsks holds every question that an expression asks to being declared.
+// checkAsks holds every question that an expression asks, or a dialect answers, to
+// being declared.
 func (f *Family) checkAsks() error {
-	for _, out := range f.Make {
-		for _, name := range asked(out.Expr) {
-			if _, ok := f.Question(name); !ok {
-				return fmt.Errorf("%s asks %q, which is not under ask", f.Name, name)
-			}
+	names := askedBy(f.Make)
+	for _, d := range f.Dialects {
+		names = append(names, askedBy(d.Make)...)
+		names = slices.AppendSeq(names, maps.Keys(d.Answers))
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if _, ok := f.Question(name); !ok {
+			return fmt.Errorf("%s asks %q, which is not under ask", f.Name, name)
 		}
 	}
 	return nil
+}
+
+func askedBy(outputs []Output) []string {
+	var names []string
+	for _, out := range outputs {
+		names = append(names, asked(out.Expr)...)
+	}
+	return names
 }
 
 func asked(n Node) []string {

@@ -134,7 +134,7 @@ func (p *page) questions() {
 			p.printf("| %s | %s | %s | %s |\n", c.Meta.Name, cell(firstLine(c.asked)), orNothing(c.flags()), orNothing(typed(c.request, nil)))
 		}
 	}
-	p.printf("\nOthers are left as they are, or are read as the first of several dialects, which stands as a note on the plan; what\nthe reference did is done where it is asked for.\n\n")
+	p.printf("\nOthers are left as they are, or something is assumed (the first of several dialects, an answer, ε), which stands as a\nnote on the plan; what the reference did is done where it is asked for.\n\n")
 	p.printf("| case | without facts | with facts |\n|---|---|---|\n")
 	for _, c := range p.cases {
 		if c.refused == "" && c.asked == nil && c.flags() != "" {
