@@ -229,7 +229,7 @@ func TestPlantedFaults(t *testing.T) {
 				}
 				r := &result{t, p, fused(t, p, tensor.F32)}
 				shape := r.dst[r.find(weightKey)].Shape
-				if fault.index != nil && len(fault.index) > 1 && fault.index[1] >= shape[1] {
+				if len(fault.index) > 1 && fault.index[1] >= shape[1] {
 					t.Skip("no such channel in a group of ", shape[1])
 				}
 				fault.plant(r)
