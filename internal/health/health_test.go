@@ -31,6 +31,17 @@ func normal(n int, seed uint64) []float64 {
 	return v
 }
 
+// Among float16's subnormals the noise is that of storing there.
+func TestSubnormals(t *testing.T) {
+	v := normal(1000, 6)
+	for k := range v {
+		v[k] *= 0x1p-17
+	}
+	got := measure(t, tensor.F64, []int{10, 100}, v)
+	wantClose(t, "float16", got.SNR.Float16, stored(v, tensor.F16))
+	wantClose(t, "bfloat16", got.SNR.BFloat16, stored(v, tensor.BF16))
+}
+
 // The figures are what storing the elements in fact does.
 func TestMeasureAgainstStoring(t *testing.T) {
 	shape := []int{16, 20, 3, 3}
