@@ -60,8 +60,8 @@ func (l *layout) finish() {
 	}
 }
 
-// numbers is the size of one row of a tile; the careful interpreter keeps no
-// magnitudes.
+// numbers is the size of one row of a tile, not counting the sums that lie apart in
+// the last; the careful interpreter keeps no magnitudes.
 func (l *layout) numbers(careful bool) int {
 	if careful {
 		return l.taps() * l.width

@@ -2,6 +2,7 @@ package fuse
 
 import (
 	"math"
+	"slices"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
@@ -65,7 +66,8 @@ func (w *Worker) pullRow(n *conv, src *source, r, dst *tile, at []place, k, limi
 			a, mag := r.coef(p, τ, k)
 			table := n.table[τ*n.taps():][:n.taps()]
 			if dst.takes(p.row, base, n, r) {
-				dst.store(p.row, table, b, n.weight.Type, a)
+				dst.store(p.row, table, b, n.weight.Type, a, w.spare(n))
+				row = nil // its room was taken
 				continue
 			}
 			if row == nil {
@@ -83,25 +85,31 @@ func (t *tile) takes(o, base int, n *conv, r *tile) bool {
 		base == t.at[o].base && n.width == t.width
 }
 
-// store makes row o of t the multiple a of a stored row.
-func (t *tile) store(o int, table []int, b []byte, typ tensor.Type, a float64) {
-	row := t.val[o*t.rs : (o+1)*t.rs]
+// store makes row o of t the multiple a of a stored row; spare is room for a row.
+func (t *tile) store(o int, table []int, b []byte, typ tensor.Type, a float64, spare []float64) {
+	row := spare
+	if t.val != nil {
+		row = t.val[o*t.rs : (o+1)*t.rs]
+	}
 	decode(row, b, typ, a)
 	t.fresh[o] = false
 	for _, to := range table {
-		if s := t.slot[to]; s >= 0 {
-			magnitudes(t.mag[(o*t.slots+s)*t.width:][:t.width], row[to:], t.cs)
+		if sum, _, mag := t.line(o, to); mag != nil {
+			gather(sum[:t.width], mag, row[to:], t.cs)
 		}
 	}
 }
 
 func (w *Worker) decode(b []byte, n *conv) []float64 {
-	if cap(w.row) < n.cells {
-		w.row = make([]float64, n.cells)
-	}
-	row := w.row[:n.cells]
+	row := w.spare(n)
 	decode(row, b, n.weight.Type, 1)
 	return row
+}
+
+// spare is room for a stored row of n.
+func (w *Worker) spare(n *conv) []float64 {
+	w.row = slices.Grow(w.row[:0], n.cells)
+	return w.row[:n.cells]
 }
 
 // product adds, for rows that touch several channels of one group, what they make
@@ -141,10 +149,20 @@ func (w *Worker) product(n *conv, src *source, r, dst *tile, at []place, k span)
 
 // norm is ‖r‖₂ over some channels of a row at a tap, of magnitudes where it has them.
 func (r *tile) norm(p place, τ int, k span) float64 {
-	s := 0.0
-	for c := k.lo; c < k.hi; c++ {
-		_, mag := r.coef(p, τ, c)
-		s += float64(mag * mag)
+	v, mag := r.coefs(p, τ)
+	if mag != nil {
+		v = mag
 	}
-	return math.Sqrt(s)
+	v = v[k.lo-p.base : k.hi-p.base]
+	var s [4]float64 // chains that do not wait for each other
+	for ; len(v) >= 4; v = v[4:] {
+		s[0] += float64(v[0] * v[0])
+		s[1] += float64(v[1] * v[1])
+		s[2] += float64(v[2] * v[2])
+		s[3] += float64(v[3] * v[3])
+	}
+	for _, x := range v {
+		s[0] += float64(x * x)
+	}
+	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
 }

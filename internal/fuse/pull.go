@@ -8,7 +8,7 @@ import "math"
 func (w *Worker) pull(n node, r, dst *tile) error {
 	switch n := n.(type) {
 	case *diag:
-		pullDiag(n, r, dst)
+		w.pullDiag(n, r, dst)
 		return nil
 	case *conv:
 		return w.pullConv(n, r, dst)
@@ -90,37 +90,56 @@ func (w *Worker) scaled(n *diag, r *tile) *tile {
 		copy(s.mag, r.mag)
 	}
 	for _, p := range s.at {
-		for c := range p.width {
-			f := n.factor.value[p.base+c].hi
-			for τ := range s.taps() {
-				s.val[p.src*s.rs+τ*s.ts+p.skip+c] *= f
+		by := n.factor.value[p.base:][:p.width]
+		for τ := range s.taps() {
+			v, mag := s.coefs(p, τ)
+			for i, f := range by {
+				v[i] *= f.hi
 			}
-			for k := range s.slots {
-				s.mag[(p.src*s.slots+k)*s.width+p.skip+c] *= math.Abs(f)
+			for i := range mag {
+				mag[i] *= math.Abs(by[i].hi)
 			}
 		}
 	}
 	return &s
 }
 
-func pullDiag(n *diag, r, dst *tile) {
+func (w *Worker) pullDiag(n *diag, r, dst *tile) {
+	mark := w.floats.used
+	defer func() { w.floats.used = mark }()
 	for _, p := range r.at {
-		dst.begin(p.row)
+		w.floats.used = mark
+		v, mag := w.floats.alloc(p.width), w.floats.alloc(p.width)
 		for τ := range r.taps() {
-			table := n.table[τ*n.taps():][:n.taps()]
-			for c := p.base; c < p.base+p.width; c++ {
-				v, mag := r.coef(p, τ, c)
-				if n.factor != nil {
-					f := n.factor.value[c].hi
-					v, mag = float64(v*f), float64(mag*math.Abs(f))
-				}
-				if n.area > 1 {
-					v, mag = v/float64(n.area), mag/float64(n.area)
-				}
-				for _, to := range table {
-					dst.add(p.row, to, c+n.offset, v, mag)
-				}
+			n.times(v, mag, r, p, τ)
+			for _, to := range n.table[τ*n.taps():][:n.taps()] {
+				dst.spread(strip{p.row, p.base + n.offset, []int{to}, 1, 1, v, mag})
 			}
+		}
+	}
+}
+
+// times sets v and mag to a row of r at a tap, times n.
+func (n *diag) times(v, mag []float64, r *tile, p place, τ int) {
+	from, size := r.coefs(p, τ)
+	copy(v, from)
+	if size != nil {
+		copy(mag, size)
+	} else {
+		for i, x := range v {
+			mag[i] = math.Abs(x)
+		}
+	}
+	if n.factor != nil {
+		for i, f := range n.factor.value[p.base:][:p.width] {
+			v[i] *= f.hi
+			mag[i] *= math.Abs(f.hi)
+		}
+	}
+	if n.area > 1 {
+		for i := range v {
+			v[i] /= float64(n.area)
+			mag[i] /= float64(n.area)
 		}
 	}
 }

@@ -50,52 +50,57 @@ func (w *Worker) doubtful(t *tile) []int {
 			if s < 0 {
 				continue
 			}
-			mag := t.mag[(o*t.slots+s)*t.width:][:t.width]
+			sum, _, mag := t.line(o, k)
 			first := o*t.rs + k*t.ts
 			if w.f.dense {
-				list = w.unlike(list, t, mag, first)
+				list = w.unlike(list, t, strand{sum, mag, first})
 				continue
 			}
-			i, θ := first, t.bound(unit64)/(slack*math.Ldexp(1, -bits(w.f.Type)))
-			for _, m := range mag {
-				if math.Abs(t.val[i]) < θ*m {
-					list = append(list, i)
+			θ := t.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
+			for i, m := range mag {
+				if math.Abs(sum[i]) < θ*m {
+					list = append(list, first+i*t.cs)
 				}
-				i += t.cs
 			}
 		}
 	}
 	return list
 }
 
+// strand is the numbers at a tap of a row and their magnitudes; first is where the
+// first of them stands in the tile.
+type strand struct {
+	sum, mag []float64
+	first    int
+}
+
 // unlike adds to list the elements of a tap whose bounds are stored differently.
-func (w *Worker) unlike(list []int, t *tile, mag []float64, first int) []int {
+func (w *Worker) unlike(list []int, t *tile, s strand) []int {
 	if w.f.Type == tensor.F32 { // the same as below, without a detour
-		i, e := first, t.bound(unit64)
-		for _, m := range mag {
-			v, d := t.val[i], float64(e*m)
+		e := t.bound(unit64)
+		for i, m := range s.mag {
+			v, d := s.sum[i], float64(e*m)
 			if m > 0 && math.Float32bits(float32(v-d)) != math.Float32bits(float32(v+d)) {
-				list = append(list, i)
+				list = append(list, s.first+i*t.cs)
 			}
-			i += t.cs
 		}
 		return list
 	}
-	typ, e := w.f.Type, t.bound(unit64)
+	typ, e, n := w.f.Type, t.bound(unit64), len(s.mag)
 	size := typ.Size()
-	ends := w.floats.alloc(2 * len(mag))
-	defer func() { w.floats.used -= 2 * len(mag) }()
-	for c, m := range mag {
-		v := t.val[first+c*t.cs]
-		ends[c], ends[len(mag)+c] = v-e*m, v+e*m
+	ends := w.floats.alloc(2 * n)
+	defer func() { w.floats.used -= 2 * n }()
+	for i, m := range s.mag {
+		v := s.sum[i]
+		ends[i], ends[n+i] = v-e*m, v+e*m
 	}
-	w.lo, w.hi = slices.Grow(w.lo[:0], size*len(mag)), slices.Grow(w.hi[:0], size*len(mag))
-	lo, hi := w.lo[:size*len(mag)], w.hi[:size*len(mag)]
-	encode(lo, ends[:len(mag)], typ)
-	encode(hi, ends[len(mag):], typ)
-	for c, m := range mag {
-		if m > 0 && !bytes.Equal(lo[c*size:(c+1)*size], hi[c*size:(c+1)*size]) {
-			list = append(list, first+c*t.cs)
+	w.lo, w.hi = slices.Grow(w.lo[:0], size*n), slices.Grow(w.hi[:0], size*n)
+	lo, hi := w.lo[:size*n], w.hi[:size*n]
+	encode(lo, ends[:n], typ)
+	encode(hi, ends[n:], typ)
+	for i, m := range s.mag {
+		if m > 0 && !bytes.Equal(lo[i*size:(i+1)*size], hi[i*size:(i+1)*size]) {
+			list = append(list, s.first+i*t.cs)
 		}
 	}
 	return list

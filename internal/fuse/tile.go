@@ -18,7 +18,8 @@ func (p place) span() span { return span{p.base, p.base + p.width} }
 type tile struct {
 	*layout
 	at    []place
-	val   []float64 // row stride rs, tap stride ts, channel stride cs
+	val   []float64 // row stride rs, tap stride ts, channel stride cs; see line
+	sum   []float64 // channel-major tiles: the numbers that have a magnitude, as it lies
 	mag   []float64 // rows × slots × width
 	fresh []bool    // rows that nothing was added to yet and whose numbers are old
 	owned bool      // nobody else reads val
@@ -42,28 +43,63 @@ func (t *tile) coef(p place, τ, c int) (a, mag float64) {
 	return a, math.Abs(a)
 }
 
+// coefs is the coefficients of row p at tap τ, and their magnitudes; nil where those
+// are their own. The tile is tap-major.
+func (t *tile) coefs(p place, τ int) (a, mag []float64) {
+	a = t.val[p.src*t.rs+τ*t.ts+p.skip:][:p.width]
+	if s := t.slot[τ]; s >= 0 {
+		mag = t.mag[(p.src*t.slots+s)*t.width+p.skip:][:p.width]
+	}
+	return a, mag
+}
+
+// line is where numbers are added at tap k of row o, one in every stride, and their
+// magnitudes, nil where there are none. In a channel-major tile the taps that much is
+// added to lie apart, side by side, until settle puts them in their place: all that is
+// done to them then runs at the speed of the cache. Where all taps are such, there is
+// no val until then.
+func (t *tile) line(o, k int) (val []float64, stride int, mag []float64) {
+	if s := t.slot[k]; s >= 0 {
+		at := (o*t.slots + s) * t.width
+		mag = t.mag[at:][:t.width]
+		if t.sum != nil {
+			return t.sum[at:][:t.width], 1, mag
+		}
+	}
+	return t.val[o*t.rs+k*t.ts:], t.cs, mag
+}
+
 // begin makes row o of the tile ready to be added to.
 func (t *tile) begin(o int) {
-	if t.fresh[o] {
+	if !t.fresh[o] {
+		return
+	}
+	t.fresh[o] = false
+	if t.val != nil {
 		clear(t.val[o*t.rs : (o+1)*t.rs])
-		clear(t.mag[o*t.slots*t.width : (o+1)*t.slots*t.width])
-		t.fresh[o] = false
+	}
+	from, to := o*t.slots*t.width, (o+1)*t.slots*t.width
+	clear(t.mag[from:to])
+	if t.sum != nil {
+		clear(t.sum[from:to])
 	}
 }
 
-// settle clears the rows that got nothing.
+// settle clears the rows that got nothing, and puts in their place the numbers that
+// lay apart.
 func (t *tile) settle() {
 	for o := range t.fresh {
 		t.begin(o)
-	}
-}
-
-// add adds v, of magnitude mag, to row o at tap k and channel c.
-func (t *tile) add(o, k, c int, v, mag float64) {
-	at := c - t.at[o].base
-	t.val[o*t.rs+k*t.ts+at*t.cs] += v
-	if s := t.slot[k]; s >= 0 {
-		t.mag[(o*t.slots+s)*t.width+at] += mag
+		for k, s := range t.slot {
+			if s < 0 || t.sum == nil {
+				continue
+			}
+			at := o*t.rs + k*t.ts
+			for _, v := range t.sum[(o*t.slots+s)*t.width:][:t.width] {
+				t.val[at] = v
+				at += t.cs
+			}
+		}
 	}
 }
 
@@ -83,38 +119,56 @@ func (t *tile) spread(s strip) {
 	from, taps := s.base-t.at[s.o].base, len(s.table)
 	n := len(s.w) / taps
 	for k, to := range s.table {
-		addTo(t.val[s.o*t.rs+to*t.ts+from*t.cs:], t.cs, s.w[k:], taps, n, s.a)
-		if slot := t.slot[to]; slot >= 0 {
-			addMagnitudes(t.mag[(s.o*t.slots+slot)*t.width+from:], s.m[k:], taps, n, s.b)
+		val, stride, mag := t.line(s.o, to)
+		if mag == nil {
+			addTo(val[from*stride:], stride, s.w[k:], taps, n, s.a)
+			continue
 		}
+		if stride == 1 && taps == 1 {
+			addBoth(val[from:][:n], mag[from:][:n], s.w, s.m, s.a, s.b)
+			continue
+		}
+		addTo(val[from*stride:], stride, s.w[k:], taps, n, s.a)
+		addMagnitudes(mag[from:][:n], s.m[k:], taps, s.b)
 	}
 }
 
-// addTo adds a·w to n elements of dst, one in every cs, from one in every taps of w.
-func addTo(dst []float64, cs int, w []float64, taps, n int, a float64) {
+// addBoth adds a·w to dst and b·|m| to mag, which are of one length.
+func addBoth(dst, mag, w, m []float64, a, b float64) {
+	mag, w, m = mag[:len(dst)], w[:len(dst)], m[:len(dst)]
+	for i := range dst {
+		dst[i] += float64(a * w[i])
+		mag[i] += float64(b * math.Abs(m[i]))
+	}
+}
+
+// addTo adds a·w to n elements of dst, one in every stride, from one in every taps of w.
+func addTo(dst []float64, stride int, w []float64, taps, n int, a float64) {
 	i, j := 0, 0
 	for range n {
 		dst[i] += float64(a * w[j])
-		i += cs
+		i += stride
 		j += taps
 	}
 }
 
-// addMagnitudes adds b·|m| to n elements of dst, from one in every taps of m.
-func addMagnitudes(dst, m []float64, taps, n int, b float64) {
+// addMagnitudes adds b·|m| to dst, from one in every taps of m.
+func addMagnitudes(dst, m []float64, taps int, b float64) {
 	at := 0
-	for i := range dst[:n] {
+	for i := range dst {
 		dst[i] += float64(b * math.Abs(m[at]))
 		at += taps
 	}
 }
 
-// magnitudes sets dst to |v|, taking one in every cs.
-func magnitudes(dst, v []float64, cs int) {
+// gather sets dst to one in every stride of v, and mag to their magnitudes.
+func gather(dst, mag, v []float64, stride int) {
 	at := 0
+	mag = mag[:len(dst)]
 	for i := range dst {
-		dst[i] = math.Abs(v[at])
-		at += cs
+		x := v[at]
+		dst[i], mag[i] = x, math.Abs(x)
+		at += stride
 	}
 }
 

@@ -140,8 +140,12 @@ func (w *Worker) rows(a, n int) (*tile, error) {
 		t.fresh[o] = true
 	}
 	t.channelMajor()
-	t.val = w.floats.alloc(n * t.rs)
+	if t.slots < t.taps() {
+		t.val = w.floats.alloc(n * t.rs)
+	}
+	t.sum = w.floats.alloc(n * t.slots * t.width)
 	t.mag = w.floats.alloc(n * t.slots * t.width)
+	mark := w.floats.used
 	r := &tile{layout: f.units, at: unitPlaces(a, n), val: w.floats.alloc(n), owned: true}
 	for o := range r.val {
 		r.val[o] = 1
@@ -149,6 +153,10 @@ func (w *Worker) rows(a, n int) (*tile, error) {
 	r.tapMajor()
 	if err := w.pull(f.pulled, r, t); err != nil {
 		return nil, err
+	}
+	if t.val == nil {
+		w.floats.used = mark
+		t.val = w.floats.alloc(n * t.rs)
 	}
 	t.settle()
 	return t, nil
