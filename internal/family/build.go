@@ -290,10 +290,12 @@ func (b *builder) ask(n *askNode) part {
 	if !ok {
 		return part{err: fmt.Errorf("%s asks %q, which its declaration does not explain", b.family.Name, n.name)}
 	}
-	if isYes(b.answer(q, "yes").Value) {
+	switch v := b.answer(q, "yes").Value; {
+	case isYes(v):
 		return b.build(n.expr)
-	}
-	if n.no != nil {
+	case v != "no" && v != "0":
+		return part{err: fmt.Errorf("%s=%s, want yes or no", q.Name, v)}
+	case n.no != nil:
 		return b.build(n.no)
 	}
 	return part{}
