@@ -84,6 +84,34 @@ func TestMeasured(t *testing.T) {
 	}
 }
 
+// Multiply-adds and bytes are those of the operators, for one output position.
+func TestCost(t *testing.T) {
+	filled := func(shape ...int) op.Param {
+		v := make([]float64, tensor.Elems(shape))
+		for k := range v {
+			v[k] = 1
+		}
+		return op.Param{Key: "k", Tensor: tensor.Of(tensor.F32, shape, v)}
+	}
+	vec := func(n int) *op.Param { p := filled(n); return &p }
+	norm := op.BatchNorm{Gamma: vec(6), Beta: vec(6), Mean: vec(6), Var: vec(6), Eps: 1e-5}
+	e := op.Sum{
+		op.Seq{op.Conv{Weight: filled(6, 4, 3, 3), Groups: 1}, norm},                            // 216 + 6
+		op.Seq{op.AvgPool{Kernel: []int{3, 3}}, op.Conv{Weight: filled(6, 2, 1, 1), Groups: 2}}, // 36 + 12
+		op.Concat{op.Conv{Weight: filled(2, 4, 1, 1)}, op.Conv{Weight: filled(4, 4, 1, 1)}},     // 8 + 16
+	}
+	p := one(t, e)
+	p.Blocks[0].Outputs[0].Bias = "b"
+	dst := []tensor.Named{{Key: "w", Tensor: filled(6, 4, 3, 3).Tensor}, {Key: "b", Tensor: vec(6).Tensor}}
+	b := run(t, p, dst, verify.Options{}).Blocks[0]
+	if want := int64(216 + 6 + 36 + 12 + 8 + 16); b.Before.MultiplyAdds != want || b.After.MultiplyAdds != 216 {
+		t.Errorf("%d and %d multiply-adds, want %d and 216", b.Before.MultiplyAdds, b.After.MultiplyAdds, want)
+	}
+	if want := int64(4 * (216 + 24 + 12 + 8 + 16)); b.Before.Bytes != want || b.After.Bytes != 4*222 {
+		t.Errorf("%d and %d bytes, want %d and %d", b.Before.Bytes, b.After.Bytes, want, 4*222)
+	}
+}
+
 func TestSize(t *testing.T) {
 	for _, test := range []struct {
 		kernel, asked, want []int
