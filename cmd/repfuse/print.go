@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"repfuse/internal/plan"
 )
@@ -39,6 +40,28 @@ func prefixed(prefix, s string) string {
 		return ""
 	}
 	return prefix + s
+}
+
+// width is the columns that text keeps to.
+const width = 80
+
+// printWrapped prints text in lines that begin with indent and end before width, broken
+// at spaces.
+func printWrapped(w io.Writer, indent, text string) {
+	line, used := indent, utf8.RuneCountInString(indent)
+	for k, word := range strings.Split(text, " ") {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case k == 0:
+		case used+1+n > width:
+			fmt.Fprintln(w, line)
+			line, used = indent, utf8.RuneCountInString(indent)
+		default:
+			line, used = line+" ", used+1
+		}
+		line, used = line+word, used+n
+	}
+	fmt.Fprintln(w, line)
 }
 
 // count is a number and a noun, in the plural where there are several.

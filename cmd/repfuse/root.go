@@ -57,7 +57,7 @@ Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it.`,
 		return withHint(err, "%s --help", c.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newExporter())
+	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newInspect(), newExporter())
 	return root
 }
 
