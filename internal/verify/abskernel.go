@@ -1,0 +1,118 @@
+package verify
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"repfuse/internal/op"
+	"repfuse/internal/parallel"
+	"repfuse/internal/tensor"
+)
+
+// absKernel sums the magnitudes of a stored kernel's elements.
+type absKernel struct {
+	of   op.Param
+	in   []float64
+	form op.Form
+	taps int
+}
+
+// blockBytes is how much of a kernel is read at a time.
+const blockBytes = 256 << 10
+
+// sumKernel adds to sum what each output channel's elements come to.
+func (r *run) sumKernel(k *absKernel, sum []float64) error {
+	d, err := k.of.Open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.of.Key, err)
+	}
+	defer d.Close()
+	rows, size := k.of.Shape[0], int(k.of.Bytes())/k.of.Shape[0]
+	step := max(1, blockBytes/size)
+	jobs := r.Jobs
+	if k.form.Transposed { // its rows are input channels, and each adds to many sums
+		jobs = 1
+	}
+	return parallel.Each(r.ctx, jobs, (rows+step-1)/step, func() func(int) error {
+		var buf []byte
+		var wide []float64
+		return func(task int) error {
+			a := task * step
+			b := min(rows, a+step)
+			buf = sized(buf, (b-a)*size)
+			if err := tensor.ReadFull(d, buf, int64(a)*int64(size)); err != nil {
+				return fmt.Errorf("%s: %w", k.of.Key, err)
+			}
+			for row := a; row < b; row++ {
+				wide = k.add(sum, row, buf[(row-a)*size:][:size], wide)
+			}
+			return nil
+		}
+	})
+}
+
+// add takes in one stored row. wide is memory to decode it in.
+func (k *absKernel) add(sum []float64, row int, b []byte, wide []float64) []float64 {
+	inner := k.of.Shape[1]
+	group := row / (k.of.Shape[0] / k.form.Groups) * inner
+	if !k.form.Transposed && uniform(k.in[group:group+inner]) && k.of.Type == tensor.F32 {
+		sum[row] += absSum32(b) * k.in[group]
+		return wide
+	}
+	wide = sized(wide, inner*k.taps)
+	tensor.Decode(wide, b, k.of.Type)
+	for i := range inner {
+		s := 0.0
+		for _, v := range wide[i*k.taps:][:k.taps] {
+			s += math.Abs(v)
+		}
+		if k.form.Transposed {
+			sum[group+i] += s * k.in[row]
+		} else {
+			sum[row] += s * k.in[group+i]
+		}
+	}
+	return wide
+}
+
+func uniform(v []float64) bool {
+	for _, x := range v {
+		if x != v[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// absSum32 is Σ|w| over stored float32 elements, in four chains.
+func absSum32(b []byte) float64 {
+	const magnitude = 1<<31 - 1 // all but the sign
+	var s [4]float64
+	for ; len(b) >= 16; b = b[16:] {
+		lo, hi := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
+		s[0] += float64(math.Float32frombits(uint32(lo) & magnitude))
+		s[1] += float64(math.Float32frombits(uint32(lo>>32) & magnitude))
+		s[2] += float64(math.Float32frombits(uint32(hi) & magnitude))
+		s[3] += float64(math.Float32frombits(uint32(hi>>32) & magnitude))
+	}
+	for ; len(b) >= 4; b = b[4:] {
+		s[0] += float64(math.Float32frombits(binary.LittleEndian.Uint32(b) & magnitude))
+	}
+	return s[0] + s[1] + s[2] + s[3]
+}
+
+// find is the first element, of those that output channel o is made of, that is no
+// finite number.
+func (k *absKernel) find(o int) error {
+	v, err := k.of.Floats()
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.of.Key, err)
+	}
+	for i, x := range v {
+		if math.IsNaN(x) || math.IsInf(x, 0) {
+			return &notFinite{k.of.Key, tensor.Place(i, k.of.Shape), x}
+		}
+	}
+	return fmt.Errorf("%s: channel %d is too large to be summed in float64", k.of.Key, o)
+}
