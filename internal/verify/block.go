@@ -100,7 +100,7 @@ func (c *comparison) wide(b *Block) error {
 		if err != nil {
 			return err
 		}
-		err = c.pass(p, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
+		err = c.pass(p, c.out.Form.Out, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
 		if err := p.close(err); err != nil {
 			return err
 		}
@@ -140,18 +140,20 @@ func (f forms) close(err error) error {
 	return err
 }
 
-// pass runs all output channels of both forms, some at a time, and gives each to
-// visit, which several goroutines call, each channel once. clock, where it is not
-// nil, takes the times.
-func (c *comparison) pass(f forms, visit func(o int, want, got []float64), clock *clock) error {
+// pass runs output channels of both forms, some at a time, and gives each to visit,
+// which several goroutines call, each channel once: all channels, or, where there are
+// more than most, groups of them spread evenly. clock, where it is not nil, takes the
+// times.
+func (c *comparison) pass(f forms, most int, visit func(o int, want, got []float64), clock *clock) error {
 	channels, elems := f.branches.Channels(), f.branches.Elems()
-	tasks := (channels + together - 1) / together
-	clock.begin(tasks)
+	groups := (channels + together - 1) / together
+	tasks := min(groups, (most+together-1)/together)
+	clock.begin(tasks, groups)
 	return parallel.Each(c.ctx, c.Jobs, tasks, func() func(k int) error {
 		branches, fused := f.branches.Worker(), f.fused.Worker()
 		want, got := make([]float64, together*elems), make([]float64, together*elems)
 		return func(k int) error {
-			a := k * together
+			a := k * groups / tasks * together
 			b := min(channels, a+together)
 			if err := clock.time(before, k, func() error { return branches.Rows(a, b, want) }); err != nil {
 				return err

@@ -153,6 +153,8 @@ type Float32 struct {
 	// with the tolerance on top: γₙ for Roundings, the length of the longest chain.
 	Bound     float64 `json:"bound"`
 	Roundings int     `json:"roundings"`
+	// Compared is how many output channels were run, spread evenly over all.
+	Compared int `json:"compared"`
 	// Samples is how many runs of Channels channels the times are medians of.
 	Samples  int `json:"samples"`
 	Channels int `json:"channels"`
