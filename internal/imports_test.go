@@ -39,6 +39,7 @@ var mayImport = map[string]string{
 	"stream":      "plan fuse tensor",
 	"record":      "plan checkpoint tensor",
 	"health":      "tensor parallel",
+	"report":      "plan verify certify health fuse op tensor",
 	"micro/gen":   "",
 
 	// For tests only.

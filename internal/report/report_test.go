@@ -1,0 +1,179 @@
+package report_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"repfuse/internal/certify"
+	"repfuse/internal/family"
+	"repfuse/internal/fuse"
+	"repfuse/internal/golden"
+	"repfuse/internal/plan"
+	"repfuse/internal/report"
+	"repfuse/internal/tensor"
+	"repfuse/internal/verify"
+)
+
+// models is cases of every shape that is pictured: branches of all kinds, kernels of
+// no axis, of one and of two, large ones, transposed ones, several outputs of a block.
+var models = []string{
+	"repvgg-model-tiny", "timm-mobileone-model-tiny", "replknet-lkconv-dw-k13-s5", "dbb-k3-g2-internal", "acnet-acb-k5-p2",
+	"repnext-model-tiny", "mobileclip-text-repmixer", "levit-c-model-tiny", "orepa-k3", "qarepvgg-v2-s1-id", "ecbsr-model-m2c8x2",
+}
+
+// input is all that a report is made of: of a case as repfuse fuses it, changed by spoil.
+func input(t *testing.T, name string, spoil func([]tensor.Named) []tensor.Named) report.Input {
+	t.Helper()
+	c := golden.Load(t, name)
+	families, err := family.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := plan.New(c.Train, plan.Options{Families: families, Facts: c.Facts()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := fused(t, p)
+	if spoil != nil {
+		stored = spoil(stored)
+	}
+	in := report.Input{Source: "weights", Output: "out", Tool: "repfuse devel", Plan: p, Stored: stored,
+		Sentence: "yes: exact: as it should be", Assumed: []string{"ε is <assumed>"}}
+	if in.Measured, err = verify.Run(context.Background(), p, stored, verify.Options{Health: true}); err != nil {
+		t.Fatal(err)
+	}
+	if in.Certificate, err = certify.Run(context.Background(), p, stored, certify.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	in.Verdict = in.Certificate.Verdict
+	return in
+}
+
+func fused(t *testing.T, p *plan.Plan) []tensor.Named {
+	t.Helper()
+	var all []tensor.Named
+	for _, item := range p.Items(tensor.Invalid) {
+		n := tensor.Named{Key: item.Key}
+		if item.Kept != nil {
+			n.Tensor = item.Kept.Tensor
+		} else {
+			c, err := fuse.Collapse(item.Expr, item.Type)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n.Tensor = c.Weight.Tensor; item.IsBias {
+				n.Tensor = c.Bias.Tensor
+			}
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+func write(t *testing.T, in report.Input) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := report.Write(context.Background(), &b, in); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// The page is well-formed, asks for nothing outside itself, and has every block in it.
+// Where REPORTS names a directory, pages are left there to be looked at.
+func TestModels(t *testing.T) {
+	for _, name := range models {
+		t.Run(name, func(t *testing.T) {
+			in := input(t, name, nil)
+			text := write(t, in)
+			if dir := os.Getenv("REPORTS"); dir != "" {
+				if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(text), 0o666); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wellFormed(t, text)
+			standsAlone(t, text)
+			rows := regexp.MustCompile(`<th scope="row" data-value="(\d+)">`).FindAllString(text, -1)
+			if len(rows) != len(in.Measured.Blocks) {
+				t.Errorf("%d blocks in the table, want %d", len(rows), len(in.Measured.Blocks))
+			}
+			for _, want := range []string{`class="verdict exact"`, "ε is &lt;assumed&gt;", "<figure", `<path class="after"`, "multiply-adds"} {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %s in the page", want)
+				}
+			}
+			for _, never := range []string{"NaN", "Inf", "ZgotmplZ", "%!"} {
+				if strings.Contains(text, never) {
+					t.Errorf("%s in the page", never)
+				}
+			}
+		})
+	}
+}
+
+// wellFormed reads the body as if it were XML, so that no element is left open.
+func wellFormed(t *testing.T, text string) {
+	t.Helper()
+	_, body, _ := strings.Cut(text, "<body>")
+	body, _, _ = strings.Cut(body, "<script>")
+	d := xml.NewDecoder(strings.NewReader("<body>" + body + "</body>"))
+	d.Entity = xml.HTMLEntity
+	for {
+		_, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Errorf("not well-formed: %v", err)
+			return
+		}
+	}
+}
+
+// standsAlone wants nothing that a browser would fetch.
+func standsAlone(t *testing.T, text string) {
+	t.Helper()
+	for _, pattern := range []string{`https?://`, `\bsrc=`, `\bhref=`, `url\(`, `@import`, `<link`, `<iframe`} {
+		if found := regexp.MustCompile(pattern).FindString(text); found != "" {
+			t.Errorf("the page has %s in it", found)
+		}
+	}
+}
+
+// What is different says so at the top, and what could not be run stands in the table.
+func TestDifferent(t *testing.T) {
+	in := input(t, "repvgg-model-tiny", func(all []tensor.Named) []tensor.Named {
+		v, err := all[1].Floats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		v[0] += 0.25
+		all[1].Tensor = tensor.Of(all[1].Type, all[1].Shape, v)
+		return append(all[:2:2], all[3:]...) // and one is missing
+	})
+	in.Sentence = "no: different: because"
+	text := write(t, in)
+	wellFormed(t, text)
+	for _, want := range []string{`class="verdict different"`, "<p>because</p>", "is missing", `class="bad"`, "not run"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %s in the page", want)
+		}
+	}
+}
+
+// A page without blocks is a page.
+func TestNoBlock(t *testing.T) {
+	in := report.Input{Verdict: certify.Exact, Sentence: "yes: every tensor is as it was", Plan: &plan.Plan{},
+		Measured: &verify.Report{Largest: -1, Nearest: -1}, Certificate: &certify.Report{Largest: -1, Worst: -1}}
+	if text := write(t, in); !strings.Contains(text, "No block was fused") || strings.Contains(text, "<figure") {
+		t.Errorf("a page without blocks:\n%s", text)
+	}
+}
