@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // TestReadme runs the session that the README shows: every "$ repfuse" line, in a
@@ -30,6 +31,11 @@ func TestReadme(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		if code := run(strings.Fields(s.command)[1:], nil, &stdout, &stderr); code != exitYes {
 			t.Fatalf("%s: exit status %d: %s", s.command, code, &stderr)
+		}
+		for line := range strings.Lines(stdout.String()) {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > width {
+				t.Errorf("%s prints a line of %d columns, want at most %d: %s", s.command, n, width, line)
+			}
 		}
 		if got, want := steady(stdout.String()), steady(s.output); got != want {
 			t.Errorf("%s prints\n%s\nwant, as the README has it,\n%s", s.command, stdout.String(), s.output)
@@ -57,7 +63,7 @@ func session(text string) []shell {
 	return all
 }
 
-var unsteady = regexp.MustCompile(`[0-9.]+(e[-+][0-9]+)?(×| s\b)|[0-9.]+e[-+][0-9]+|[0-9.]+(µs|ms)`)
+var unsteady = regexp.MustCompile(`[0-9.]+(e[-+][0-9]+)?(×| s\b)|[0-9.]+e[-+][0-9]+|[0-9.]+ (µs|ms)`)
 
 // steady replaces what hangs on the machine, and the room it takes.
 func steady(s string) string {

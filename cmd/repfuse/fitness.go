@@ -153,7 +153,7 @@ func printHealth(w io.Writer, kernels []kernelHealth, verbose bool) {
 		fmt.Fprintf(w, "%-28s %-13s %6.3g %6.3g %3.0f dB %5.0f dB %4.0f %%\n", ellipsis(module(k.Key), 28), ellipsis(dims(k.Shape), 13),
 			k.Peak, k.Spread, k.SNR.Int8Tensor, k.SNR.Int8Channel, 100*k.Vanish)
 		if k.Warning != "" {
-			printWrapped(w, "  ", k.Warning)
+			printWrapped(w, "  ", "  ", k.Warning)
 		}
 	}
 	if len(kernels) > most {

@@ -45,10 +45,10 @@ func prefixed(prefix, s string) string {
 // width is the columns that text keeps to.
 const width = 80
 
-// printWrapped prints text in lines that begin with indent and end before width, broken
-// at spaces.
-func printWrapped(w io.Writer, indent, text string) {
-	line, used := indent, utf8.RuneCountInString(indent)
+// printWrapped prints text in lines that end before width, broken at spaces: the first
+// behind lead, the others behind indent.
+func printWrapped(w io.Writer, lead, indent, text string) {
+	line, used := lead, utf8.RuneCountInString(lead)
 	for k, word := range strings.Split(text, " ") {
 		n := utf8.RuneCountInString(word)
 		switch {
@@ -83,6 +83,30 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 	}
 	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+}
+
+// thousands is a count for people.
+func thousands(n int64) string {
+	switch {
+	case n < 1000:
+		return strconv.FormatInt(n, 10)
+	case n < 1000*1000:
+		return fmt.Sprintf("%.1f k", float64(n)/1e3)
+	case n < 1000*1000*1000:
+		return fmt.Sprintf("%.1f M", float64(n)/1e6)
+	}
+	return fmt.Sprintf("%.2f G", float64(n)/1e9)
+}
+
+// seconds is a time for people.
+func seconds(s float64) string {
+	switch {
+	case s < 1e-3:
+		return fmt.Sprintf("%.3g µs", s*1e6)
+	case s < 1:
+		return fmt.Sprintf("%.3g ms", s*1e3)
+	}
+	return fmt.Sprintf("%.3g s", s)
 }
 
 func sourceBytes(s *source) int64 {

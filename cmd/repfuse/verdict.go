@@ -11,8 +11,8 @@ import (
 	"repfuse/internal/verify"
 )
 
-// printJudgement prints what is wrong, the worst blocks, the sums, and the last line
-// that says yes or no.
+// printJudgement prints what is wrong, the sums, the worst blocks, and the last line
+// that says yes or no. Lines keep to 80 columns.
 func printJudgement(stdout, stderr io.Writer, j *judgement, verbose bool) {
 	for _, n := range j.Notes {
 		fmt.Fprintf(stderr, "note: %s\n", n)
@@ -21,15 +21,28 @@ func printJudgement(stdout, stderr io.Writer, j *judgement, verbose bool) {
 		fmt.Fprintf(stderr, "note: %s: changed since it was written\n", key)
 	}
 	m := j.Measured
-	fmt.Fprintf(stdout, "%s → %s: %s, %s passed through\n", j.Source, j.Output, blocksOf(j), count(m.Through.Tensors, "tensor"))
+	printWrapped(stdout, "", "", fmt.Sprintf("%s → %s: %s, %s passed through", j.Source, j.Output, blocksOf(j), count(m.Through.Tensors, "tensor")))
 	for _, f := range m.Findings {
-		fmt.Fprintf(stdout, "differs  %s\n", f)
+		printItem(stdout, "differs", "%s", f)
 	}
 	if m.Largest >= 0 {
-		printBlocks(stdout, j, verbose)
+		fmt.Fprintln(stdout)
 		printTotals(stdout, j)
+		printPrecision(stdout, j)
+		printBlocks(stdout, j, verbose)
+		if verbose {
+			fmt.Fprintln(stdout)
+			printHealth(stdout, fitnesses(j), true)
+		}
 	}
-	fmt.Fprintf(stdout, "\n%s\n", j.sentence())
+	fmt.Fprintln(stdout)
+	printWrapped(stdout, "", "  ", j.sentence())
+}
+
+// printItem prints a line of a list: what is said of a name. It goes on below itself.
+func printItem(w io.Writer, name, format string, args ...any) {
+	const column = "           "
+	printWrapped(w, fmt.Sprintf("%-10s ", name), column, fmt.Sprintf(format, args...))
 }
 
 func blocksOf(j *judgement) string {
@@ -61,7 +74,7 @@ func printBlocks(w io.Writer, j *judgement, verbose bool) {
 	}
 	fmt.Fprintf(w, "\n%-28s %-10s %9s %9s %9s %8s\n", "block", "verdict", "measured", "certified", "float32", "speed-up")
 	for n, k := range order {
-		if n >= most && bad(k) == 1 {
+		if n >= most && (bad(k) == 1 || n >= 5*most) {
 			fmt.Fprintf(w, "… and %s with less (-v prints them)\n", count(len(order)-n, "block"))
 			break
 		}
@@ -74,11 +87,11 @@ func printLine(w io.Writer, m verify.Block, c certify.Block, bad bool) {
 		c.Bound.Value, m.Float32.Largest.Difference, ratio(m.Before.Seconds, m.After.Seconds))
 	switch {
 	case m.Skipped != "":
-		fmt.Fprintf(w, "  %s\n", m.Skipped)
+		printWrapped(w, "  ", "  ", m.Skipped)
 	case bad:
-		fmt.Fprintf(w, "  %s; allowed ±%.3g\n", c.Worst, c.Worst.Allowed)
-		fmt.Fprintf(w, "  measured at channel %d, position %v, trial %d: branches %.9g, fused %.9g\n",
-			m.Nearest.Channel, m.Nearest.Position, m.Nearest.Trial, m.Nearest.Branches, m.Nearest.Fused)
+		printWrapped(w, "  ", "  ", fmt.Sprintf("%s; allowed ±%.3g", c.Worst, c.Worst.Allowed))
+		printWrapped(w, "  ", "  ", fmt.Sprintf("measured at channel %d, position %v, trial %d: branches %.9g, fused %.9g",
+			m.Nearest.Channel, m.Nearest.Position, m.Nearest.Trial, m.Nearest.Branches, m.Nearest.Fused))
 	}
 }
 
@@ -112,17 +125,18 @@ func printTotals(w io.Writer, j *judgement) {
 		sum += b.Mean * float64(b.Elements)
 		n += b.Elements
 	}
-	fmt.Fprintf(w, "\nmeasured   at most %.3g (%s, channel %d, position %v), relative %.2g, mean %.2g\n",
+	printItem(w, "measured", "at most %.3g (%s, channel %d, position %v), relative %.2g, mean %.2g",
 		worst.Largest.Difference, module(worst.Weight), worst.Largest.Channel, worst.Largest.Position, relative, sum/float64(max(n, 1)))
-	fmt.Fprintf(w, "           x uniform in ±%g, seed %d, %s, borders included, float64\n", r.Range, r.Seed, count(r.Trials, "trial"))
+	printItem(w, "", "x uniform in ±%g, seed %d, %s, borders included, float64", r.Range, r.Seed, count(r.Trials, "trial"))
 	if c.Largest >= 0 {
 		b := c.Blocks[c.Largest]
-		fmt.Fprintf(w, "certified  at most %.3g for any |x| ≤ %g (%s, channel %d)\n", b.Bound.Value, c.Range, module(b.Weight), b.Bound.Channel)
+		printItem(w, "certified", "at most %.3g for any |x| ≤ %g (%s, channel %d)", b.Bound.Value, c.Range, module(b.Weight), b.Bound.Channel)
 	}
 	printTolerance(w, j)
 	printGuesses(w, c)
-	fmt.Fprintf(w, "gain       %.3g s → %.3g s in float32, %s; %s → %s\n",
-		r.Before.Seconds, r.After.Seconds, ratio(r.Before.Seconds, r.After.Seconds), size(r.Before.Bytes), size(r.After.Bytes))
+	printItem(w, "time", "%s → %s in float32 on one thread, %s", seconds(r.Before.Seconds), seconds(r.After.Seconds), ratio(r.Before.Seconds, r.After.Seconds))
+	printItem(w, "work", "%s → %s multiply-adds for an output position; %s → %s stored",
+		thousands(r.Before.MultiplyAdds), thousands(r.After.MultiplyAdds), size(r.Before.Bytes), size(r.After.Bytes))
 }
 
 // printTolerance says what the measured difference was held to.
@@ -130,10 +144,10 @@ func printTolerance(w io.Writer, j *judgement) {
 	near := j.Measured.Blocks[j.Measured.Nearest]
 	t := near.Tolerance
 	if t.Rule == verify.Requested {
-		fmt.Fprintf(w, "tolerance  %.3g + %.3g·|y|, as asked for\n", t.Atol, t.Rtol)
+		printItem(w, "tolerance", "%.3g + %.3g·|y|, as asked for", t.Atol, t.Rtol)
 		return
 	}
-	fmt.Fprintf(w, "tolerance  %.3g where it is nearest (%s): rounding %.2g, arithmetic %.2g\n", t.Value, module(near.Weight), t.Rounding, t.Arithmetic)
+	printItem(w, "tolerance", "%.3g where it is nearest (%s): rounding %.2g, arithmetic %.2g", t.Value, module(near.Weight), t.Rounding, t.Arithmetic)
 }
 
 // printGuesses prints what it would cost if an assumption were wrong: of each kind
@@ -154,9 +168,39 @@ func printGuesses(w io.Writer, c *certify.Report) {
 		}
 	}
 	if eps.Change > 0 {
-		fmt.Fprintf(w, "ε          %g; were it %g, a channel's scale would change by up to %.2g%%\n", eps.Used, eps.Other, 100*eps.Change)
+		printItem(w, "ε", "%g; were it %g, a channel's scale would change by up to %.2g%%", eps.Used, eps.Other, 100*eps.Change)
 	}
 	if identity.Change > 0 {
-		fmt.Fprintf(w, "%-10s %s (%s); were it not, outputs would change by up to %.3g\n", identity.Name, identity.Value, identity.By, identity.Change)
+		printItem(w, identity.Name, "%s (%s); were it not, outputs would change by up to %.3g", identity.Value, identity.By, identity.Change)
 	}
+}
+
+// printPrecision warns of the fused kernels that fewer bits would spoil.
+func printPrecision(w io.Writer, j *judgement) {
+	all := fitnesses(j)
+	warned := slices.DeleteFunc(slices.Clone(all), func(k kernelHealth) bool { return k.Warning == "" })
+	switch len(warned) {
+	case 0:
+		return
+	case 1:
+		printItem(w, "precision", "%s: %s", module(warned[0].Key), warned[0].Warning)
+	default:
+		printItem(w, "precision", "%d of %s in poor health (-v prints it), the worst %s: %s", len(warned), count(len(all), "kernel"), module(warned[0].Key), warned[0].Warning)
+	}
+}
+
+// fitnesses is the fused kernels' health, the worst first.
+func fitnesses(j *judgement) []kernelHealth {
+	var all []kernelHealth
+	k := 0
+	for _, b := range j.source.plan.Blocks {
+		for _, o := range b.Outputs {
+			if h := j.Measured.Blocks[k].Health; h != nil {
+				all = append(all, kernelHealth{*h, o.Form.WeightShape(), h.Warning()})
+			}
+			k++
+		}
+	}
+	slices.SortStableFunc(all, func(a, b kernelHealth) int { return worse(a.Kernel, b.Kernel) })
+	return all
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"repfuse/internal/npy"
 	"repfuse/internal/plan"
 	"repfuse/internal/record"
+	"repfuse/internal/report"
 	"repfuse/internal/tensor"
 	"repfuse/internal/verify"
 )
@@ -24,6 +26,7 @@ type verifyFlags struct {
 	recognition
 	dtype, size          string
 	require, witness     string
+	report               string
 	trials, jobs         int
 	seed                 uint64
 	limit                float64
@@ -75,6 +78,7 @@ decide by what was measured instead.`,
 	c.Flags().Float64Var(&f.rtol, "rtol", 0, "relative tolerance in place of the derived one")
 	c.Flags().StringVar(&f.require, "require", string(certify.Equivalent), "`VERDICT` that is good enough: exact or equivalent")
 	c.Flags().StringVar(&f.witness, "witness", "", "`FILE.npy` for the input on which the worst block differs most")
+	c.Flags().StringVar(&f.report, "report", "", "`FILE.html` for all of it on a page of its own, with pictures")
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print nothing but errors; the exit status is the verdict")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print every block")
@@ -109,6 +113,9 @@ func (f *verifyFlags) run(c *cobra.Command, src, dst string) error {
 	if err := f.writeWitness(c.Context(), j, out, stderr); err != nil {
 		return err
 	}
+	if err := f.writeReport(c.Context(), j, out); err != nil {
+		return err
+	}
 	switch {
 	case f.json:
 		err = printJSON(stdout, j)
@@ -128,7 +135,7 @@ func (j *judgement) satisfies(require string) bool {
 
 // options turns the flags into what package verify takes.
 func (f *verifyFlags) options(c *cobra.Command) (verify.Options, error) {
-	o := verify.Options{Trials: f.trials, Seed: f.seed, Range: f.limit, Jobs: f.jobs}
+	o := verify.Options{Trials: f.trials, Seed: f.seed, Range: f.limit, Jobs: f.jobs, Health: !f.quiet || f.report != ""}
 	if c.Flags().Changed("atol") {
 		o.Atol = &f.atol
 	}
@@ -206,6 +213,21 @@ func notes(s *source) []string {
 		all = append(all, n.String())
 	}
 	return all
+}
+
+// writeReport writes the page, whole or not at all.
+func (f *verifyFlags) writeReport(ctx context.Context, j *judgement, out *checkpoint.Checkpoint) error {
+	if f.report == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	err := report.Write(ctx, &b, report.Input{Source: j.Source, Output: j.Output, Tool: "repfuse " + versionText(),
+		Verdict: j.Verdict, Sentence: j.sentence(), Changed: j.Changed, Assumed: j.Notes,
+		Plan: j.source.plan, Measured: j.Measured, Certificate: j.Certificate, Stored: out.Tensors})
+	if err != nil {
+		return fmt.Errorf("%s: %w", f.report, err)
+	}
+	return os.WriteFile(f.report, b.Bytes(), 0o666)
 }
 
 // writeWitness writes the input on which the worst block differs most.
