@@ -45,18 +45,18 @@ func (t *tile) magnitude(i int) float64 {
 // within the error round alike (Ziv, 1991).
 func (w *Worker) doubtful(t *tile) []int {
 	var list []int
+	θ := t.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
 	for o := range t.at {
-		for k, s := range t.slot {
-			if s < 0 {
+		for k := range t.slot {
+			sum, _, mag := t.line(o, k)
+			if mag == nil {
 				continue
 			}
-			sum, _, mag := t.line(o, k)
 			first := o*t.rs + k*t.ts
 			if w.f.dense {
 				list = w.unlike(list, t, strand{sum, mag, first})
 				continue
 			}
-			θ := t.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
 			for i, m := range mag {
 				if math.Abs(sum[i]) < θ*m {
 					list = append(list, first+i*t.cs)
@@ -108,7 +108,7 @@ func (w *Worker) unlike(list []int, t *tile, s strand) []int {
 
 // bits is the length of the significand.
 func bits(t tensor.Type) int {
-	return map[tensor.Type]int{tensor.F16: 11, tensor.BF16: 8, tensor.F32: 24, tensor.F64: 53}[t]
+	return [...]int{tensor.F16: 11, tensor.BF16: 8, tensor.F32: 24, tensor.F64: 53}[t]
 }
 
 // settle computes the doubtful elements of t again, whose first row is row a of the

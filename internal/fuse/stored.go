@@ -25,18 +25,26 @@ func decode(dst []float64, src []byte, t tensor.Type, a float64) {
 	}
 }
 
-// encode stores src, rounded to nearest even.
-func encode(dst []byte, src []float64, t tensor.Type) {
+// encode stores src, rounded to nearest even, and tells what there is among the
+// elements. Where they all have ordinary exponents, as nearly always, it is told without
+// looking again.
+func encode(dst []byte, src []float64, t tensor.Type) found {
+	var some, all uint32
 	switch t {
 	case tensor.F32:
-		micro.RoundF32(dst, src)
+		some, all = micro.RoundF32(dst, src)
 	case tensor.F16:
-		micro.RoundF16(dst, src)
+		some, all = micro.RoundF16(dst, src)
 	case tensor.BF16:
-		micro.RoundBF16(dst, src)
+		some, all = micro.RoundBF16(dst, src)
 	default:
 		tensor.Encode(dst, src, t)
+		return scan(dst, t)
 	}
+	if m := masksOf(t); uint64(some)&m.high == 0 && uint64(all)&m.second != 0 {
+		return found{}
+	}
+	return scan(dst, t)
 }
 
 // found is what a look at stored elements tells.
@@ -122,7 +130,7 @@ func masksOf(t tensor.Type) masks {
 // countSmall counts the values that are not zero and less than the smallest normal
 // element.
 func countSmall(v []float64, t tensor.Type) int {
-	least := math.Ldexp(1, map[tensor.Type]int{tensor.F16: -14, tensor.BF16: -126, tensor.F32: -126, tensor.F64: -1022}[t])
+	least := math.Ldexp(1, [...]int{tensor.F16: -14, tensor.BF16: -126, tensor.F32: -126, tensor.F64: -1022}[t])
 	n := 0
 	for _, x := range v {
 		if x != 0 && math.Abs(x) < least {

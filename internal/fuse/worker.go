@@ -97,8 +97,7 @@ func (w *Worker) tile(dst []byte, a, n int) error {
 		return err
 	}
 	typ := w.f.Type
-	encode(dst, t.val, typ)
-	seen := scan(dst, typ)
+	seen := encode(dst, t.val, typ)
 	if seen.infinite {
 		if err := w.f.finite(); err != nil {
 			return err
@@ -108,8 +107,7 @@ func (w *Worker) tile(dst []byte, a, n int) error {
 	err = w.settle(t, a, func(at int, v dd, _ float64) {
 		t.val[at], one[0] = v.hi, rounded(v, typ)
 		cell := dst[at*typ.Size():][:typ.Size()]
-		encode(cell, one[:], typ)
-		now := scan(cell, typ)
+		now := encode(cell, one[:], typ)
 		seen.infinite, seen.small = seen.infinite || now.infinite, seen.small || now.small
 	})
 	switch {

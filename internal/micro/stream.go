@@ -42,15 +42,16 @@ func AxpyF16(dst []float64, src []byte, a float64) { axpyAll(f16, dst, src, a) }
 // AxpyBF16 is AxpyF32 for bfloat16 elements.
 func AxpyBF16(dst []float64, src []byte, a float64) { axpyAll(bf16, dst, src, a) }
 
-// RoundF32 stores src as little-endian float32 elements, rounded to nearest even.
-func RoundF32(dst []byte, src []float64) { roundAll(f32, dst, src) }
+// RoundF32 stores src as little-endian float32 elements, rounded to nearest even. It
+// returns the bits that any of the elements has, and those that all have.
+func RoundF32(dst []byte, src []float64) (some, all uint32) { return roundAll(f32, dst, src) }
 
 // RoundF16 stores src as little-endian float16 elements, rounded once, to nearest
 // even; what is too large becomes an infinity.
-func RoundF16(dst []byte, src []float64) { roundAll(f16, dst, src) }
+func RoundF16(dst []byte, src []float64) (some, all uint32) { return roundAll(f16, dst, src) }
 
 // RoundBF16 is RoundF16 for bfloat16 elements.
-func RoundBF16(dst []byte, src []float64) { roundAll(bf16, dst, src) }
+func RoundBF16(dst []byte, src []float64) (some, all uint32) { return roundAll(bf16, dst, src) }
 
 func scaleAll(e element, dst []float64, src []byte, a float64) {
 	src = src[:e.size()*len(dst)]
@@ -77,10 +78,19 @@ func axpyAll(e element, dst []float64, src []byte, a float64) {
 	}
 }
 
-func roundAll(e element, dst []byte, src []float64) {
+func roundAll(e element, dst []byte, src []float64) (some, all uint32) {
 	dst = dst[:e.size()*len(src)]
-	done := round(e, dst, src)
-	e.store(dst[done*e.size():], src[done:])
+	done, some, all := round(e, dst, src)
+	dst, src = dst[done*e.size():], src[done:]
+	e.store(dst, src)
+	for ; len(dst) > 0; dst = dst[e.size():] {
+		bits := uint32(binary.LittleEndian.Uint16(dst))
+		if e == f32 {
+			bits = binary.LittleEndian.Uint32(dst)
+		}
+		some, all = some|bits, all&bits
+	}
+	return some, all & uint32(1<<(8*e.size())-1)
 }
 
 // load sets dst to elements of src.

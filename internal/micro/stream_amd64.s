@@ -40,20 +40,27 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundF32z(dst, src unsafe.Pointer, n int)
-TEXT ·roundF32z(SB), NOSPLIT, $0-24
+// func roundF32z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+TEXT ·roundF32z(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
+	MOVQ seen+24(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
 
 loop:
 	VMOVUPD (SI), Z1
 	VCVTPD2PS Z1, Y2
-	VMOVUPS Y2, (DI)
+	VMOVDQU Y2, (DI)
+	VPOR Y2, Y12, Y12
+	VPAND Y2, Y13, Y13
 	ADDQ $32, DI
 	ADDQ $64, SI
 	SUBQ $8, CX
 	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
 	VZEROUPPER
 	RET
 
@@ -96,14 +103,17 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundF16z(dst, src unsafe.Pointer, n int)
-TEXT ·roundF16z(SB), NOSPLIT, $0-24
+// func roundF16z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+TEXT ·roundF16z(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVL $0x1, AX
 	VMOVD AX, X8
 	VPBROADCASTD X8, Y8
+	MOVQ seen+24(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
 
 loop:
 	VMOVUPD (SI), Z1
@@ -111,11 +121,16 @@ loop:
 	VCVTPS2PD Y2, Z3
 	VCMPPD $0x0c, Z3, Z1, K1
 	VPORD Y8, Y2, K1, Y2
-	VCVTPS2PH $0, Y2, (DI)
+	VCVTPS2PH $0, Y2, X4
+	VMOVDQU X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
 	ADDQ $16, DI
 	ADDQ $64, SI
 	SUBQ $8, CX
 	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
 	VZEROUPPER
 	RET
 
@@ -160,8 +175,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundBF16z(dst, src unsafe.Pointer, n int)
-TEXT ·roundBF16z(SB), NOSPLIT, $0-24
+// func roundBF16z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+TEXT ·roundBF16z(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -174,6 +189,9 @@ TEXT ·roundBF16z(SB), NOSPLIT, $0-24
 	MOVL $0x400000, AX
 	VMOVD AX, X11
 	VPBROADCASTD X11, Y11
+	MOVQ seen+24(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
 
 loop:
 	VMOVUPD (SI), Z1
@@ -188,11 +206,16 @@ loop:
 	VCMPPS $3, Y2, Y2, K2
 	VPORD Y11, Y2, K2, Y4
 	VPSRLD $16, Y4, Y4
-	VPMOVDW Y4, (DI)
+	VPMOVDW Y4, X4
+	VMOVDQU X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
 	ADDQ $16, DI
 	ADDQ $64, SI
 	SUBQ $8, CX
 	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
 	VZEROUPPER
 	RET
 
@@ -233,20 +256,27 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundF32y(dst, src unsafe.Pointer, n int)
-TEXT ·roundF32y(SB), NOSPLIT, $0-24
+// func roundF32y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+TEXT ·roundF32y(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
+	MOVQ seen+24(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
 
 loop:
 	VMOVUPD (SI), Y1
 	VCVTPD2PSY Y1, X2
-	VMOVUPS X2, (DI)
+	VMOVDQU X2, (DI)
+	VPOR X2, X12, X12
+	VPAND X2, X13, X13
 	ADDQ $16, DI
 	ADDQ $32, SI
 	SUBQ $4, CX
 	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
 	VZEROUPPER
 	RET
 
@@ -289,8 +319,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundF16y(dst, src unsafe.Pointer, n int)
-TEXT ·roundF16y(SB), NOSPLIT, $0-24
+// func roundF16y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+TEXT ·roundF16y(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -299,6 +329,9 @@ TEXT ·roundF16y(SB), NOSPLIT, $0-24
 	VPBROADCASTD X8, X8
 	VPCMPEQD Y9, Y9, Y9
 	VPSRLQ $1, Y9, Y9
+	MOVQ seen+24(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
 
 loop:
 	VMOVUPD (SI), Y1
@@ -315,11 +348,16 @@ loop:
 	VPADDD X5, X2, X2
 	VPAND X8, X4, X4
 	VPOR X4, X2, X2
-	VCVTPS2PH $0, X2, (DI)
+	VCVTPS2PH $0, X2, X4
+	VMOVQ X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
 	ADDQ $8, DI
 	ADDQ $32, SI
 	SUBQ $4, CX
 	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
 	VZEROUPPER
 	RET
 
@@ -364,8 +402,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundBF16y(dst, src unsafe.Pointer, n int)
-TEXT ·roundBF16y(SB), NOSPLIT, $0-24
+// func roundBF16y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+TEXT ·roundBF16y(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -380,6 +418,9 @@ TEXT ·roundBF16y(SB), NOSPLIT, $0-24
 	MOVL $0x400000, AX
 	VMOVD AX, X11
 	VPBROADCASTD X11, X11
+	MOVQ seen+24(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
 
 loop:
 	VMOVUPD (SI), Y1
@@ -406,9 +447,13 @@ loop:
 	VPSRLD $16, X4, X4
 	VPACKUSDW X4, X4, X4
 	VMOVQ X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
 	ADDQ $8, DI
 	ADDQ $32, SI
 	SUBQ $4, CX
 	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
 	VZEROUPPER
 	RET

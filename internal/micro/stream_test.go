@@ -34,7 +34,7 @@ var stored = []struct {
 	is    tensor.Type
 	scale func([]float64, []byte, float64)
 	axpy  func([]float64, []byte, float64)
-	round func([]byte, []float64)
+	round func([]byte, []float64) (some, all uint32)
 }{
 	{tensor.F32, ScaleF32, AxpyF32, RoundF32},
 	{tensor.F16, ScaleF16, AxpyF16, RoundF16},
@@ -51,8 +51,11 @@ func TestRound(t *testing.T) {
 				size := e.is.Size()
 				skip := r.IntN(3)
 				got, want := make([]byte, skip+n*size+1)[skip:], make([]byte, n*size+1)
-				e.round(got[:n*size], v)
+				some, all := e.round(got[:n*size], v)
 				tensor.Encode(want, v, e.is)
+				if a, b := bitsOf(want[:n*size], size); some != a || all != b {
+					t.Fatalf("%s: %d elements have bits %#x and %#x, want %#x and %#x", e.is, n, some, all, a, b)
+				}
 				for k := range got {
 					if got[k] != want[k] {
 						t.Fatalf("%s: byte %d of %d is %#x, want %#x: %v", e.is, k, n*size, got[k], want[k], v[min(k/size, n-1)])
@@ -61,6 +64,19 @@ func TestRound(t *testing.T) {
 			}
 		}
 	})
+}
+
+// bitsOf is the bits that any, and that all elements of some bytes have.
+func bitsOf(b []byte, size int) (some, all uint32) {
+	all = 1<<(8*size) - 1
+	for k := range len(b) / size {
+		var bits uint32
+		for i, x := range b[k*size : (k+1)*size] {
+			bits |= uint32(x) << (8 * i)
+		}
+		some, all = some|bits, all&bits
+	}
+	return some, all
 }
 
 // A NaN stays one: which is not promised.

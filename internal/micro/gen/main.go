@@ -1,5 +1,6 @@
 // Command gen writes the assembly of package micro: taps_amd64.s, the sums of
-// products, and stream_amd64.s, the passes over stored elements.
+// products, stream_amd64.s, the passes over stored elements, and twofold_amd64.s, the
+// sums in twice the precision.
 //
 // Tiles. A sum of products is bound by loads unless each element that is loaded
 // meets several others in registers. With r rows of C and v vectors of each, a
@@ -52,7 +53,7 @@ func (a *asm) end() {
 
 func main() {
 	log.SetFlags(0)
-	for name, write := range map[string]func(*asm){"taps_amd64.s": tiles, "stream_amd64.s": streams} {
+	for name, write := range map[string]func(*asm){"taps_amd64.s": tiles, "stream_amd64.s": streams, "twofold_amd64.s": twofolds} {
 		a := &asm{}
 		a.WriteString(header)
 		write(a)

@@ -40,8 +40,8 @@ func (s stream) half(k int) string {
 }
 
 // loop writes a routine whose body runs for each vector: DI the destination, SI the
-// source, CX the number of float64 left.
-func (s stream) loop(name, declaration string, args, dst, src int, prepare, body func()) {
+// source, CX the number of float64 left; prepare comes before, finish after.
+func (s stream) loop(name, declaration string, args, dst, src int, prepare, body, finish func()) {
 	s.text(fmt.Sprint(name, s.element, s.m.letter), declaration, args)
 	s.op("MOVQ dst+0(FP), DI")
 	s.op("MOVQ src+8(FP), SI")
@@ -53,6 +53,7 @@ func (s stream) loop(name, declaration string, args, dst, src int, prepare, body
 	s.op("ADDQ $%d, SI", src*s.lanes())
 	s.op("SUBQ $%d, CX", s.lanes())
 	s.op("JNZ loop")
+	finish()
 	s.end()
 }
 
@@ -65,7 +66,7 @@ func (s stream) scale() {
 		s.load()
 		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
 		s.op("VMOVUPD %s, (DI)", s.v(1))
-	})
+	}, func() {})
 }
 
 func (s stream) axpy() {
@@ -74,7 +75,7 @@ func (s stream) axpy() {
 		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
 		s.op("VADDPD (DI), %s, %s", s.v(1), s.v(1))
 		s.op("VMOVUPD %s, (DI)", s.v(1))
-	})
+	}, func() {})
 }
 
 // load makes float64 of the elements at SI, in register 1.
@@ -92,21 +93,39 @@ func (s stream) load() {
 	s.op("VCVTPS2PD %s, %s", s.half(1), s.v(1))
 }
 
-// round stores the float64 at SI as elements at DI.
+// round stores the float64 at SI as elements at DI, and at DX the bits that any of
+// them has, register 12, and those that all have, register 13.
 func (s stream) round() {
-	s.loop("round", "(dst, src unsafe.Pointer, n int)", 24, s.size(), 8, s.constants, func() {
+	stored := s.half(2) // a vector of elements
+	s.loop("round", "(dst, src unsafe.Pointer, n int, seen *[8]uint64)", 32, s.size(), 8, func() {
+		s.constants()
+		s.op("MOVQ seen+24(FP), DX")
+		s.op("VPXOR Y12, Y12, Y12")
+		s.op("VPCMPEQD Y13, Y13, Y13")
+	}, func() {
 		s.op("VMOVUPD (SI), %s", s.v(1))
 		switch s.element {
 		case "F32":
 			s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(1), s.half(2))
-			s.op("VMOVUPS %s, (DI)", s.half(2))
 		case "F16":
 			s.odd()
-			s.op("VCVTPS2PH $0, %s, (DI)", s.half(2))
+			s.op("VCVTPS2PH $0, %s, X4", s.half(2))
+			stored = "X4"
 		case "BF16":
 			s.odd()
 			s.bfloat16()
+			stored = "X4"
 		}
+		if s.size()*s.lanes() == 8 {
+			s.op("VMOVQ %s, (DI)", stored)
+		} else {
+			s.op("VMOVDQU %s, (DI)", stored)
+		}
+		s.op("VPOR %s, %s12, %s12", stored, stored[:1], stored[:1])
+		s.op("VPAND %s, %s13, %s13", stored, stored[:1], stored[:1])
+	}, func() {
+		s.op("VMOVDQU Y12, (DX)")
+		s.op("VMOVDQU Y13, 32(DX)")
 	})
 }
 
@@ -171,7 +190,7 @@ func (s stream) low32(k int) {
 	s.op("VSHUFPS $0x88, X6, X%d, X%d", k, k)
 }
 
-// bfloat16 stores the upper halves of register 2, rounded to nearest even: bits +
+// bfloat16 leaves in X4 the upper halves of register 2, rounded to nearest even: bits +
 // 0x7fff + the last bit kept, without its lower half.
 func (s stream) bfloat16() {
 	s.op("VPSRLD $16, %s, %s", s.half(2), s.half(4))
@@ -182,7 +201,7 @@ func (s stream) bfloat16() {
 		s.op("VCMPPS $3, Y2, Y2, K2")
 		s.op("VPORD Y11, Y2, K2, Y4")
 		s.op("VPSRLD $16, Y4, Y4")
-		s.op("VPMOVDW Y4, (DI)")
+		s.op("VPMOVDW Y4, X4")
 		return
 	}
 	s.op("VCMPPS $3, X2, X2, X5")
@@ -190,5 +209,4 @@ func (s stream) bfloat16() {
 	s.op("VBLENDVPS X5, X2, X4, X4")
 	s.op("VPSRLD $16, X4, X4")
 	s.op("VPACKUSDW X4, X4, X4")
-	s.op("VMOVQ X4, (DI)")
 }
