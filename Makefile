@@ -1,4 +1,4 @@
-# What there is to do here; `make` lists it. Needs Go; conformance needs Python too.
+# What there is to do here; `make` lists it. Needs Go; conformance needs Python and Chromium too.
 
 STATICCHECK := go run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PYTHON ?= python3
@@ -56,10 +56,10 @@ check: lint test ## lint, test, and see that what is generated is fresh
 	test "$$before" = "$$(state)" || { echo "make generate changes files:"; git status --short; exit 1; }
 
 .PHONY: conformance
-conformance: build ## against numpy and PyTorch: exporter and loader, file bytes, the example
+conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, file bytes, the example, the report
 	$(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 	REPFUSE=./repfuse $(PYTHON) testdata/conformance/npy.py
-	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth
+	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report
 	REPFUSE=./repfuse examples/pytorch/run.sh
 
 .PHONY: bench
