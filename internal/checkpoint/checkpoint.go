@@ -29,8 +29,12 @@ type Checkpoint struct {
 	Path string
 	// Format is the name of the format, such as "npy".
 	Format string
-	// Tensors is sorted by key; no key is there twice.
+	// Tensors is in the order of the state dict where the format has one (.pth, .npz),
+	// else sorted by key. No key is there twice.
 	Tensors []tensor.Named
+	// Shards says that the tensors lie in .safetensors files of a directory, which was
+	// opened by its own name or its index's.
+	Shards bool
 	// Notes are remarks on what was found, for the user to read.
 	Notes []string
 	// Metadata is the pairs of strings that a .safetensors file holds beside its tensors.
@@ -75,27 +79,30 @@ func Open(path string, o Options) (*Checkpoint, error) {
 	if c.Format == "" {
 		c.Format = f.name
 	}
-	if err := c.sort(); err != nil {
+	if err := c.check(); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// sort puts the tensors in order. A key that is there twice is an error, as is a
-// checkpoint without any.
-func (c *Checkpoint) sort() error {
+// check is an error for a key that is there twice and for a checkpoint without any.
+func (c *Checkpoint) check() error {
 	if len(c.Tensors) == 0 {
 		return empty(c)
 	}
-	c.Tensors = slices.Clone(c.Tensors)
-	slices.SortFunc(c.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
-	for i, t := range c.Tensors[1:] {
-		if t.Key == c.Tensors[i].Key {
+	met := make(map[string]bool, len(c.Tensors))
+	for _, t := range c.Tensors {
+		if met[t.Key] {
 			return fmt.Errorf("%s: %s is there twice", c.Path, t.Key)
 		}
+		met[t.Key] = true
 	}
 	return nil
+}
+
+func sortByKey(tensors []tensor.Named) {
+	slices.SortFunc(tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
 }
 
 // missing is the error for a path where nothing is. A checkpoint of that name with
@@ -116,8 +123,8 @@ func missing(path string) error {
 // is a checkpoint is the likely one that was meant.
 func empty(c *Checkpoint) error {
 	err := fmt.Errorf("%s: no tensor in it", c.Path)
-	if c.Format == formats[0].name {
-		err = fmt.Errorf("%s: no .npy file in it, want one for each tensor", c.Path)
+	if c.Format == npyName {
+		err = fmt.Errorf("%s: no .npy and no .safetensors file in it", c.Path)
 	}
 	entries, _ := os.ReadDir(c.Path)
 	for _, e := range entries {
@@ -130,10 +137,8 @@ func empty(c *Checkpoint) error {
 
 // Lookup finds the tensor of a key.
 func (c *Checkpoint) Lookup(key string) (tensor.Tensor, error) {
-	i, ok := slices.BinarySearchFunc(c.Tensors, key, func(t tensor.Named, key string) int {
-		return strings.Compare(t.Key, key)
-	})
-	if !ok {
+	i := slices.IndexFunc(c.Tensors, func(t tensor.Named) bool { return t.Key == key })
+	if i < 0 {
 		return tensor.Tensor{}, fmt.Errorf("%s: %w in %s", key, ErrNoKey, c.Path)
 	}
 	return c.Tensors[i].Tensor, nil
@@ -156,13 +161,15 @@ func reason(err error) error {
 	return err
 }
 
-// wrap puts the path before an error that does not begin with it.
+// wrap puts the path before an error that does not begin with it, or with that of a
+// file in it.
 func wrap(path string, err error) error {
 	var p *fs.PathError
 	if errors.As(err, &p) && p.Path == path {
 		err = p.Err
 	}
-	if strings.HasPrefix(err.Error(), path+":") {
+	clean := filepath.Clean(path)
+	if text := err.Error(); strings.HasPrefix(text, path+":") || strings.HasPrefix(text, clean+string(filepath.Separator)) {
 		return err
 	}
 	return fmt.Errorf("%s: %w", path, err)

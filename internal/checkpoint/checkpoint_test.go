@@ -14,14 +14,14 @@ func TestOpenRefused(t *testing.T) {
 	t.Chdir(t.TempDir())
 	must(t, os.Mkdir("empty", 0o777))
 	must(t, os.Mkdir("hf", 0o777))
-	for _, name := range []string{"w.safetensors", "notes.txt", "x.npy", "hf/model.safetensors", "hf/config.json"} {
+	for _, name := range []string{"w.safetensors", "notes.txt", "x.npy", "hf/model.bin", "hf/config.json"} {
 		must(t, os.WriteFile(name, nil, 0o666))
 	}
 	for _, test := range []struct{ path, err, hint string }{
 		{"none", "none: file does not exist, want a checkpoint: " + wanted(), ""},
 		{"w", "w: file does not exist, want a checkpoint: " + wanted(), "w.safetensors is there"},
-		{"empty", "empty: no .npy file in it, want one for each tensor", ""},
-		{"hf", "hf: no .npy file in it, want one for each tensor", filepath.FromSlash("hf/model.safetensors") + " is a checkpoint"},
+		{"empty", "empty: no .npy and no .safetensors file in it", ""},
+		{"hf", "hf: no .npy and no .safetensors file in it", filepath.FromSlash("hf/model.bin") + " is a checkpoint"},
 		{"notes.txt", "notes.txt is no checkpoint by its name, want " + wanted(), ""},
 		{"x.npy", "x.npy is no checkpoint by its name, want " + wanted(), "one .npy file is one tensor: name the directory, ."},
 	} {

@@ -9,16 +9,8 @@ import (
 	"slices"
 	"syscall"
 
-	"repfuse/internal/facts"
 	"repfuse/internal/hint"
-	"repfuse/internal/npy"
 )
-
-// ours reports whether an entry of a directory can be part of a checkpoint.
-func ours(d fs.DirEntry) bool {
-	return d.IsDir() || d.Type().IsRegular() &&
-		(filepath.Ext(d.Name()) == npy.Ext || d.Name() == facts.File || d.Name() == Record)
-}
 
 // Commit puts the checkpoint in its place: what stood there is moved aside, the new
 // one is renamed in, the old one is removed. If the renaming fails the old one is

@@ -17,6 +17,12 @@ import (
 // very file, beside a file the file's name and this after a dot.
 const Record = "repfuse.json"
 
+// The names of the formats that a directory can have, safetensors also a file.
+const (
+	npyName         = "npy"
+	safetensorsName = "safetensors"
+)
+
 // format is one row of the table: what a path looks like, who opens it, who makes it.
 type format struct {
 	name     string
@@ -30,16 +36,20 @@ type format struct {
 
 // formats is the table; directories come first.
 var formats = []format{
-	{"npy", nil, "a directory of .npy files", openDir, createDir},
+	{npyName, nil, "a directory of .npy files", openDir, createDir},
+	{safetensorsName, nil, "a directory of .safetensors", openDir, createShards},
 	{"npz", []string{".npz"}, ".npz", openZip, createZip},
-	{"safetensors", []string{".safetensors"}, ".safetensors", openSafetensors, createSafetensors},
-	{"safetensors", []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openSafetensors, nil},
+	{safetensorsName, []string{safetensors.Ext}, safetensors.Ext, openSafetensors, createSafetensors},
+	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil},
 	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth},
 	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil},
 }
 
 // foreign are file names that end like a model's and that repfuse cannot read.
 var foreign = []string{".onnx", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".gguf", ".msgpack", ".mlmodel", ".pkl", ".zip", npy.Ext}
+
+// dir reports whether the format is one of a directory.
+func (f format) dir() bool { return len(f.suffixes) == 0 }
 
 // wanted lists the formats.
 func wanted() string {
@@ -48,9 +58,6 @@ func wanted() string {
 		about = append(about, f.about)
 	}
 	last := len(about) - 1
-	if last == 0 {
-		return about[0]
-	}
 	return strings.Join(about[:last], ", ") + " or " + about[last]
 }
 

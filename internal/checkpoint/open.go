@@ -16,31 +16,44 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// openDir opens a directory of .npy files, and the facts in it.
+// openDir opens a directory: of .npy files or, where there is none, of .safetensors;
+// and the facts in it.
 func openDir(dir string, o Options) (*Checkpoint, error) {
 	set, err := npy.OpenDir(dir, npy.Options{BFloat16: o.BFloat16})
 	if err != nil {
 		return nil, err
 	}
+	c := &Checkpoint{Tensors: set.Tensors, Format: npyName, close: set.Close}
+	others, what := set.Others, "not .npy"
 	if len(set.Tensors) == 0 {
-		if index, err := safetensors.Index(dir); err != nil {
+		f, err := safetensors.OpenDir(dir)
+		if err != nil {
 			return nil, err
-		} else if index != "" {
-			return openShards(index)
+		}
+		if f != nil {
+			c = fromSafetensors(f)
+			c.Format, c.Shards = safetensorsName, true
+			others = slices.DeleteFunc(others, func(name string) bool {
+				return slices.Contains(f.Names, name) || strings.HasSuffix(name, safetensors.IndexSuffix)
+			})
+			what = "no tensors of the checkpoint"
 		}
 	}
-	others := slices.DeleteFunc(set.Others, func(name string) bool { return name == facts.File || name == Record })
-	c := &Checkpoint{Tensors: set.Tensors, Notes: passedOver(others), close: set.Close}
-	c.Facts, err = openFacts(dir)
-	return c, err
+	others = slices.DeleteFunc(others, func(name string) bool { return name == facts.File || name == Record })
+	c.Notes = passedOver(others, what)
+	if c.Facts, err = openFacts(dir); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 func createDir(dir, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
 	return npy.CreateDir(dir, specs)
 }
 
-// passedOver is the note on what lies among the arrays and is none.
-func passedOver(names []string) []string {
+// passedOver is the note on what lies among the arrays and is none, as what says.
+func passedOver(names []string, what string) []string {
 	const shown = 3
 	switch n := len(names); {
 	case n == 0:
@@ -48,7 +61,7 @@ func passedOver(names []string) []string {
 	case n > shown:
 		names = append(names[:shown:shown], fmt.Sprintf("and %d more", n-shown))
 	}
-	return []string{"passed over, not .npy: " + strings.Join(names, ", ")}
+	return []string{"passed over, " + what + ": " + strings.Join(names, ", ")}
 }
 
 // openFacts reads the facts in a directory, nil where there are none.
@@ -64,21 +77,12 @@ func openFacts(dir string) (*facts.Model, error) {
 	return facts.Read(f)
 }
 
-// openShards opens the shards of a directory that has them in place of arrays.
-func openShards(index string) (*Checkpoint, error) {
-	c, err := openSafetensors(index, Options{})
-	if err == nil {
-		c.Format = "safetensors"
-	}
-	return c, err
-}
-
 func openZip(path string, o Options) (*Checkpoint, error) {
 	set, err := npy.OpenZip(path, npy.Options{BFloat16: o.BFloat16})
 	if err != nil {
 		return nil, err
 	}
-	return &Checkpoint{Tensors: set.Tensors, Notes: passedOver(set.Others), close: set.Close}, nil
+	return &Checkpoint{Tensors: set.Tensors, Notes: passedOver(set.Others, "not .npy"), close: set.Close}, nil
 }
 
 func createZip(path, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
@@ -90,7 +94,28 @@ func openSafetensors(path string, _ Options) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checkpoint{Tensors: f.Tensors, Metadata: f.Metadata, close: f.Close}, nil
+	return fromSafetensors(f), nil
+}
+
+// openIndex opens the shards of an index that was named itself.
+func openIndex(path string, o Options) (*Checkpoint, error) {
+	c, err := openSafetensors(path, o)
+	if err == nil {
+		c.Shards = true
+	}
+	return c, err
+}
+
+// fromSafetensors puts the tensors in the order of their keys: how they lie in a
+// file follows from their types.
+func fromSafetensors(f *safetensors.File) *Checkpoint {
+	sortByKey(f.Tensors)
+	return &Checkpoint{Tensors: f.Tensors, Metadata: f.Metadata, close: f.Close}
+}
+
+// createShards fills a directory with .safetensors files.
+func createShards(dir, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
+	return safetensors.CreateDir(dir, specs, safetensors.DirOptions{ShardSize: o.ShardSize, Metadata: o.Metadata, Reserve: reserve})
 }
 
 func createSafetensors(path, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {

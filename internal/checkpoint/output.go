@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"repfuse/internal/hint"
@@ -15,8 +16,11 @@ import (
 // CreateOptions say how a checkpoint is made.
 type CreateOptions struct {
 	// Format is the name of the format; "" goes by the path's extension, and to a
-	// directory of .npy files where it has none.
+	// directory of .npy files where it has none. "safetensors" at a path without an
+	// extension, or with a slash at its end, is a directory of shards.
 	Format string
+	// ShardSize is how many bytes of elements a shard holds at most; 0 is 5 GB.
+	ShardSize int64
 	// Force replaces a checkpoint that is there.
 	Force bool
 	// Metadata is kept in formats that have a place for it (.safetensors).
@@ -68,36 +72,45 @@ func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) 
 	return out, nil
 }
 
-// writer finds who makes a checkpoint at path.
+// writer finds who makes a checkpoint at path in the format of that name, "" for
+// the one that the path speaks of.
 func writer(path, name string) (format, error) {
-	for _, f := range formats {
-		if f.name == name && f.create != nil {
-			return f, nil
-		}
-	}
-	if name != "" {
-		return format{}, fmt.Errorf("format %q, want one of %s", name, writable())
-	}
-	if strings.HasSuffix(path, string(filepath.Separator)) || strings.HasSuffix(path, "/") {
-		return formats[0], nil
-	}
-	if f, ok := bySuffix(path); ok && f.create != nil {
-		return f, nil
-	} else if ok {
+	slash := strings.HasSuffix(path, string(filepath.Separator)) || strings.HasSuffix(path, "/")
+	f, ok := bySuffix(path)
+	ok = ok && !slash
+	switch {
+	case ok && f.create == nil:
 		return format{}, fmt.Errorf("%s: repfuse reads %s and does not write it, want one of %s", path, f.about, writable())
+	case ok && name != "" && name != f.name:
+		return format{}, fmt.Errorf("%s: ends as %s does, want an ending that fits the format %s", path, f.name, name)
+	case ok:
+		return f, nil
 	}
 	for _, suffix := range foreign {
-		if strings.HasSuffix(strings.ToLower(path), suffix) {
+		if !slash && strings.HasSuffix(strings.ToLower(path), suffix) {
 			return format{}, fmt.Errorf("%s: repfuse does not write %s, want %s", path, suffix, writable())
 		}
 	}
-	return formats[0], nil
+	if name == "" {
+		return formats[0], nil
+	}
+	for _, f := range formats {
+		if f.name == name && f.dir() {
+			return f, nil
+		}
+	}
+	for _, f := range formats {
+		if f.name == name {
+			return format{}, fmt.Errorf("%s: is to be a directory, want an ending of the format %s: %s", path, name, strings.Join(f.suffixes, ", "))
+		}
+	}
+	return format{}, fmt.Errorf("format %q, want one of %s", name, writable())
 }
 
 func writable() string {
 	var names []string
 	for _, f := range formats {
-		if f.create != nil {
+		if f.create != nil && !slices.Contains(names, f.name) {
 			names = append(names, f.name)
 		}
 	}
@@ -131,7 +144,7 @@ func (out *Output) begin(specs []tensor.Spec) (err error) {
 }
 
 // dir reports whether the output is a directory.
-func (out *Output) dir() bool { return len(out.format.suffixes) == 0 }
+func (out *Output) dir() bool { return out.format.dir() }
 
 // checkPlace is an error where something stands at the destination that may not be
 // replaced.
@@ -164,22 +177,11 @@ func (out *Output) checkDir(info fs.FileInfo) error {
 			return hint.Add(fmt.Errorf("%s is the working directory or holds it", out.path), "name a directory in it that is not there yet")
 		}
 	}
-	stranger, any := "", false
-	err := filepath.WalkDir(out.dst, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == out.dst {
-			return err
-		}
-		any = true
-		if !ours(d) {
-			stranger, _ = filepath.Rel(out.dst, path)
-			return fs.SkipAll
-		}
-		return nil
-	})
+	empty, stranger, err := survey(out.dst)
 	switch {
 	case err != nil:
 		return fmt.Errorf("%s: %w", out.path, err)
-	case !any:
+	case empty:
 		return nil
 	case stranger != "":
 		return fmt.Errorf("%s holds %s, want an empty directory or nothing there", out.path, stranger)

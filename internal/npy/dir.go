@@ -20,7 +20,7 @@ const Ext = ".npy"
 
 // Set is the arrays of a directory or of a .npz file.
 type Set struct {
-	// Tensors is sorted by key.
+	// Tensors is sorted by key, or in the order of the archive.
 	Tensors []tensor.Named
 	// Others are the names of what is there and is no array, sorted.
 	Others []string
@@ -34,12 +34,6 @@ func (s *Set) Close() error {
 		return nil
 	}
 	return s.close()
-}
-
-// sort puts the tensors and the others in order.
-func (s *Set) sort() {
-	slices.SortFunc(s.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
-	slices.Sort(s.Others)
 }
 
 // OpenDir finds the arrays in a directory and the folders in it, one to a file:
@@ -78,7 +72,8 @@ func OpenDir(dir string, o Options) (*Set, error) {
 			return nil, err
 		}
 	}
-	set.sort()
+	slices.SortFunc(set.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
+	slices.Sort(set.Others)
 	return set, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -66,7 +67,7 @@ func (s *Set) readZip(f *os.File, o Options) error {
 		}
 		s.Tensors = append(s.Tensors, tensor.Named{Key: key, Tensor: t})
 	}
-	s.sort()
+	slices.Sort(s.Others)
 	return nil
 }
 

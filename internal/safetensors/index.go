@@ -14,28 +14,6 @@ import (
 // IndexSuffix ends the name of the file that says in which shard a tensor is.
 const IndexSuffix = ".safetensors.index.json"
 
-// Index finds the index in a directory: its path, or "" where there is none.
-// Several are an error, as only the user knows which is meant.
-func Index(dir string) (string, error) {
-	list, err := os.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	var found []string
-	for _, e := range list {
-		if strings.HasSuffix(e.Name(), IndexSuffix) {
-			found = append(found, e.Name())
-		}
-	}
-	switch len(found) {
-	case 0:
-		return "", nil
-	case 1:
-		return filepath.Join(dir, found[0]), nil
-	}
-	return "", fmt.Errorf("%s: %s and %s are there, want one index", dir, found[0], found[1])
-}
-
 // openIndex opens the shards that an index names, from the directory it is in.
 func openIndex(path string) (*File, error) {
 	shards, err := readIndex(path)
@@ -47,9 +25,9 @@ func openIndex(path string) (*File, error) {
 		return nil, err
 	}
 	defer root.Close()
-	f := &File{Metadata: map[string]string{}}
+	f := &File{Metadata: map[string]string{}, Names: slices.Sorted(maps.Keys(shards))}
 	dropped := map[string]bool{}
-	for _, name := range slices.Sorted(maps.Keys(shards)) {
+	for _, name := range f.Names {
 		h, err := f.openShard(root, name, shards[name])
 		if err != nil {
 			f.Close()
@@ -114,11 +92,7 @@ func plain(name string) bool {
 // openShard adds the tensors of one shard, which must be the ones that the index
 // puts there.
 func (f *File) openShard(root *os.Root, name string, want map[string]bool) (*header, error) {
-	info, err := root.Stat(name) // of a link, too, it stays within the directory
-	if err != nil {
-		return nil, fmt.Errorf("shard %s: %w", name, cause(err))
-	}
-	file, err := regular(name, info, root.Open)
+	file, err := openWithin(root, name)
 	if err != nil {
 		return nil, fmt.Errorf("shard %w", err)
 	}

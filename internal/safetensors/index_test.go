@@ -99,8 +99,11 @@ func TestSeveralIndexes(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "n.safetensors.index.json"), nil, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	want := dir + ": m.safetensors.index.json and n.safetensors.index.json are there, want one index"
+	want := dir + ": m.safetensors.index.json and n.safetensors.index.json are there, want one"
 	if _, err := Index(dir); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if _, err := OpenDir(dir); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 	if found, err := Index(t.TempDir()); found != "" || err != nil {

@@ -13,10 +13,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"repfuse/internal/tensor"
 )
+
+// Ext is the extension of a file of tensors.
+const Ext = ".safetensors"
 
 // File is an open checkpoint: one .safetensors file, or an index with its shards.
 type File struct {
@@ -25,6 +29,8 @@ type File struct {
 	// Metadata is the header's __metadata__; of shards, the pairs that no two of them
 	// disagree on.
 	Metadata map[string]string
+	// Names is the names of the files, without their directory, sorted.
+	Names []string
 
 	files []*os.File
 }
@@ -44,12 +50,17 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	return single(path, f)
+}
+
+// single reads the header of a file that is a whole checkpoint.
+func single(path string, f *os.File) (*File, error) {
 	h, err := readFile(f)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &File{Tensors: h.tensors(f), Metadata: h.metadata, files: []*os.File{f}}, nil
+	return &File{Tensors: h.tensors(f), Metadata: h.metadata, Names: []string{filepath.Base(path)}, files: []*os.File{f}}, nil
 }
 
 // Close closes the files. Data that is still open cannot be read after it.

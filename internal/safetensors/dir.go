@@ -1,0 +1,77 @@
+package safetensors
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"repfuse/internal/hint"
+)
+
+// Index finds the index in a directory: its path, or "" where there is none.
+// Several are an error, as only the user knows which is meant.
+func Index(dir string) (string, error) { return only(dir, IndexSuffix) }
+
+// OpenDir opens what a directory holds: the shards that its index names or, without
+// an index, its one .safetensors file. A symbolic link that leads out of the directory
+// is an error. Where neither is there, the File is nil.
+func OpenDir(dir string) (*File, error) {
+	index, err := Index(dir)
+	if err != nil {
+		return nil, err
+	}
+	if index != "" {
+		return openIndex(index)
+	}
+	path, err := only(dir, Ext)
+	if err != nil || path == "" {
+		return nil, err
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer root.Close()
+	f, err := openWithin(root, filepath.Base(path))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", dir, err)
+	}
+	return single(path, f)
+}
+
+// only finds the one name with that ending in a directory.
+func only(dir, suffix string) (string, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, e := range list {
+		switch {
+		case !strings.HasSuffix(e.Name(), suffix) || strings.HasPrefix(e.Name(), "."):
+		case found != "":
+			err := fmt.Errorf("%s: %s and %s are there, want one", dir, found, e.Name())
+			return "", hint.Add(err, "%s is one checkpoint", filepath.Join(dir, found))
+		default:
+			found = e.Name()
+		}
+	}
+	if found == "" {
+		return "", nil
+	}
+	return filepath.Join(dir, found), nil
+}
+
+// openWithin opens a file of a directory, through no link that leads out of it.
+func openWithin(root *os.Root, name string) (*os.File, error) {
+	info, err := root.Stat(name)
+	if err == nil {
+		return regular(name, info, root.Open)
+	}
+	err = fmt.Errorf("%s: %w", name, cause(err))
+	if link, e := root.Lstat(name); e == nil && link.Mode()&os.ModeSymlink != 0 {
+		return nil, hint.Add(err, "cp -rL copies the directory without its links")
+	}
+	return nil, err
+}
