@@ -64,7 +64,13 @@ type Made struct {
 type Answer struct {
 	Question
 	Value, By string
+	// Overruled reports a yes that was said and is a no by shapes that a group count,
+	// of which nothing speaks, would explain as well.
+	Overruled bool
 }
+
+// Yes reports whether the answer is yes.
+func (a Answer) Yes() bool { return isYes(a.Value) }
 
 // Fits reports whether every key that the expressions want is there.
 func (m *Match) Fits() bool { return len(m.Missing) == 0 && len(m.Used) > 0 }
@@ -74,7 +80,8 @@ func (m *Match) Fits() bool { return len(m.Missing) == 0 && len(m.Used) > 0 }
 func (f *Family) Match(s Site) *Match {
 	b := &builder{site: s, family: f, answers: map[string]Answer{}}
 	m := b.match()
-	if (m.Err != nil || !b.plausible(m)) && b.sayNo() {
+	doubtful := m.Err == nil && !b.plausible(m)
+	if (m.Err != nil || doubtful) && b.sayNo(doubtful) {
 		m = b.match()
 	}
 	m.EpsAssumed = b.epsAssumed
@@ -152,11 +159,13 @@ func (b *builder) match() *Match {
 }
 
 // sayNo turns every yes to no, since the shapes refuse it: a bare identity is there
-// only where as many channels go in as come out.
-func (b *builder) sayNo() bool {
+// only where as many channels go in as come out. In doubt it is kept in mind that
+// somebody said yes.
+func (b *builder) sayNo(doubtful bool) bool {
 	changed := false
 	for name, a := range b.answers {
 		if isYes(a.Value) {
+			a.Overruled = doubtful && a.By == "said"
 			a.Value, a.By = "no", "shapes"
 			b.answers[name] = a
 			changed = true
@@ -171,7 +180,7 @@ func (b *builder) sayNo() bool {
 // channels, which no identity can join. Depthwise kernels are told by I/g = 1.
 func (b *builder) plausible(yes *Match) bool {
 	trial := &builder{site: b.site, family: b.family, answers: maps.Clone(b.answers)}
-	if !trial.sayNo() {
+	if !trial.sayNo(false) {
 		return true
 	}
 	no := trial.match()

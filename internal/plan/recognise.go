@@ -178,7 +178,7 @@ func (r *recogniser) recognise() error {
 		}
 	}
 	r.suggest()
-	return r.askOpen()
+	return errors.Join(r.askOpen(), r.sayOverruled())
 }
 
 // visit tries the families at a module, then goes on to what lies below.
