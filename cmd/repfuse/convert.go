@@ -15,9 +15,10 @@ import (
 
 // convertFlags is what repfuse convert is told besides its two paths.
 type convertFlags struct {
-	dtype, state                 string
-	bfloat16, force, sync, quiet bool
-	jobs                         int
+	destination
+	dtype, state    string
+	bfloat16, quiet bool
+	jobs            int
 }
 
 func newConvert() *cobra.Command {
@@ -25,18 +26,21 @@ func newConvert() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "convert SRC DST",
 		Short: "Write a checkpoint in another format, bit for bit, nothing fused",
+		Long: `Convert writes the tensors of SRC to DST as they are, in the order that SRC has
+them. DST is a file by its extension, or a directory: of .npy files, or with --format
+safetensors of shards as the transformers library names them, with their index.`,
 		Example: `  repfuse convert model.pth weights/
+  repfuse convert --shard-size 2GB model.pth sharded/
   repfuse convert --dtype bfloat16 weights/ model.safetensors`,
 		Args: arguments(2, 2, "SRC and DST"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return f.run(c.Context(), args[0], args[1], c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
+	f.destination.add(c, "npy")
 	c.Flags().StringVar(&f.dtype, "dtype", "", "`TYPE` of every floating tensor of DST: float16, bfloat16, float32, float64")
 	c.Flags().StringVar(&f.state, "state", "", "`NAME` of the dict to read of a file that holds several")
 	c.Flags().BoolVar(&f.bfloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
-	c.Flags().BoolVarP(&f.force, "force", "f", false, "replace a checkpoint that is at DST")
-	c.Flags().BoolVar(&f.sync, "sync", false, "have everything on the disk before returning")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "`N` goroutines (default two a processor)")
 	return c
@@ -56,7 +60,11 @@ func (f *convertFlags) run(ctx context.Context, src, dst string, stdout, stderr 
 		return err
 	}
 	items := asTheyAre(c, to)
-	out, err := checkpoint.Create(dst, specs(items), checkpoint.CreateOptions{Force: f.force, Sync: f.sync, Metadata: c.Metadata})
+	o, err := f.options(c, "")
+	if err != nil {
+		return err
+	}
+	out, err := checkpoint.Create(dst, specs(items), o)
 	if err != nil {
 		return err
 	}

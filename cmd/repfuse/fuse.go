@@ -17,9 +17,10 @@ import (
 // fuseFlags is what repfuse fuse is told besides its two paths.
 type fuseFlags struct {
 	recognition
-	dtype, expect                    string
-	force, sync, dryRun, quiet, json bool
-	jobs                             int
+	destination
+	dtype, expect       string
+	dryRun, quiet, json bool
+	jobs                int
 }
 
 func newFuse() *cobra.Command {
@@ -32,7 +33,8 @@ convolution, and writes DST with the keys that the deploy model loads. Tensors t
 belong to no block are copied. SRC is never written; DST comes into being whole or
 not at all.
 
-SRC and DST are directories of .npy files, or files by their extension.`,
+SRC and DST are directories of .npy or .safetensors files, or files by their
+extension. A directory DST holds what SRC did if that was a directory, else .npy.`,
 		Example: `  repfuse fuse weights/ out/
   repfuse fuse --identity yes weights/ out/
   repfuse fuse --eps 1e-3 --dtype float16 model.pth fused.safetensors`,
@@ -41,11 +43,10 @@ SRC and DST are directories of .npy files, or files by their extension.`,
 			return f.run(c.Context(), args[0], args[1], c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
-	f.add(c)
+	f.recognition.add(c)
+	f.destination.add(c, "as SRC, else npy")
 	c.Flags().StringVar(&f.dtype, "dtype", "", "`TYPE` of every floating tensor of DST: float16, bfloat16, float32, float64")
 	c.Flags().StringVar(&f.expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
-	c.Flags().BoolVarP(&f.force, "force", "f", false, "replace a checkpoint that is at DST")
-	c.Flags().BoolVar(&f.sync, "sync", false, "have everything on the disk before returning")
 	c.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "print the plan and write nothing")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
 	c.Flags().BoolVar(&f.json, "json", false, "print what was done as JSON")
@@ -98,7 +99,15 @@ func (f *fuseFlags) write(ctx context.Context, s *source, dst string, items []pl
 	if err := checkpoint.CheckPaths(s.Path, dst); err != nil {
 		return nil, err
 	}
-	out, err := checkpoint.Create(dst, specs(items), checkpoint.CreateOptions{Force: f.force, Sync: f.sync, Metadata: s.Metadata})
+	directory := ""
+	if s.Shards {
+		directory = s.Format
+	}
+	o, err := f.options(s.Checkpoint, directory)
+	if err != nil {
+		return nil, err
+	}
+	out, err := checkpoint.Create(dst, specs(items), o)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,11 +16,14 @@ import (
 
 // CreateOptions say how a checkpoint is made.
 type CreateOptions struct {
-	// Format is the name of the format; "" goes by the path's extension, and to a
-	// directory of .npy files where it has none. "safetensors" at a path without an
-	// extension, or with a slash at its end, is a directory of shards.
+	// Format is the name of the format; "" goes by the path's extension. "safetensors"
+	// at a path without an extension, or with a slash at its end, is a directory of shards.
 	Format string
-	// ShardSize is how many bytes of elements a shard holds at most; 0 is 5 GB.
+	// Directory is the name of the format of a path without an extension, where Format
+	// is ""; "" is that of a directory of .npy files.
+	Directory string
+	// ShardSize is how many bytes of elements a shard holds at most, in a directory of
+	// them; 0 is 5 GB.
 	ShardSize int64
 	// Force replaces a checkpoint that is there.
 	Force bool
@@ -51,9 +55,12 @@ type Output struct {
 // Force says to replace it, which it does to a checkpoint and to nothing else. What killed
 // runs left beside it is removed.
 func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) {
-	f, err := writer(path, o.Format)
+	f, err := writer(path, o.Format, o.Directory)
 	if err != nil {
 		return nil, err
+	}
+	if o.ShardSize != 0 && !(f.dir() && f.name == safetensorsName) {
+		return nil, fmt.Errorf("%s is to be one file, want a directory for shards", path)
 	}
 	dst, err := resolve(path)
 	if err != nil {
@@ -73,8 +80,8 @@ func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) 
 }
 
 // writer finds who makes a checkpoint at path in the format of that name, "" for
-// the one that the path speaks of.
-func writer(path, name string) (format, error) {
+// the one that the path speaks of or, where it speaks of none, that of otherwise.
+func writer(path, name, otherwise string) (format, error) {
 	slash := strings.HasSuffix(path, string(filepath.Separator)) || strings.HasSuffix(path, "/")
 	f, ok := bySuffix(path)
 	ok = ok && !slash
@@ -91,9 +98,7 @@ func writer(path, name string) (format, error) {
 			return format{}, fmt.Errorf("%s: repfuse does not write %s, want %s", path, suffix, writable())
 		}
 	}
-	if name == "" {
-		return formats[0], nil
-	}
+	name = cmp.Or(name, otherwise, npyName)
 	for _, f := range formats {
 		if f.name == name && f.dir() {
 			return f, nil

@@ -116,19 +116,22 @@ func TestFolderOfModels(t *testing.T) {
 
 // Which format a path and a name ask for together.
 func TestWriter(t *testing.T) {
-	for _, test := range []struct{ path, name, format, err string }{
-		{"out", "", "npy dir", ""},
-		{"out.pth/", "", "npy dir", ""},
-		{"out", "safetensors", "safetensors dir", ""},
-		{"out.safetensors", "safetensors", "safetensors", ""},
-		{"out.safetensors/", "safetensors", "safetensors dir", ""},
-		{"out.PTH", "", "pth", ""},
-		{"out.npz", "safetensors", "", "out.npz: ends as npz does, want an ending that fits the format safetensors"},
-		{"out", "pth", "", "out: is to be a directory, want an ending of the format pth: .pth, .pt, .ckpt, .bin, .pth.tar"},
-		{"out", "gguf", "", `format "gguf", want one of ` + writable()},
-		{"m.safetensors.index.json", "", "", "m.safetensors.index.json: repfuse reads .safetensors.index.json and does not write it, want one of " + writable()},
+	for _, test := range []struct{ path, name, otherwise, format, err string }{
+		{"out", "", "", "npy dir", ""},
+		{"out.pth/", "", "", "npy dir", ""},
+		{"out", "safetensors", "", "safetensors dir", ""},
+		{"out.safetensors", "safetensors", "", "safetensors", ""},
+		{"out.safetensors/", "safetensors", "", "safetensors dir", ""},
+		{"out.PTH", "", "", "pth", ""},
+		{"out", "", "safetensors", "safetensors dir", ""},
+		{"out.npz", "", "safetensors", "npz", ""},
+		{"out", "npy", "safetensors", "npy dir", ""},
+		{"out.npz", "safetensors", "", "", "out.npz: ends as npz does, want an ending that fits the format safetensors"},
+		{"out", "pth", "", "", "out: is to be a directory, want an ending of the format pth: .pth, .pt, .ckpt, .bin, .pth.tar"},
+		{"out", "gguf", "", "", `format "gguf", want one of ` + writable()},
+		{"m.safetensors.index.json", "", "", "", "m.safetensors.index.json: repfuse reads .safetensors.index.json and does not write it, want one of " + writable()},
 	} {
-		f, err := writer(test.path, test.name)
+		f, err := writer(test.path, test.name, test.otherwise)
 		if err != nil {
 			if err.Error() != test.err {
 				t.Errorf("%s as %q: %v, want %s", test.path, test.name, err, test.err)
@@ -142,6 +145,15 @@ func TestWriter(t *testing.T) {
 		if got != test.format {
 			t.Errorf("%s as %q: %s, want %s", test.path, test.name, got, test.format)
 		}
+	}
+}
+
+// One file has no shards.
+func TestShardsOfOneFile(t *testing.T) {
+	dst := filepath.Join(t.TempDir(), "out.safetensors")
+	want := dst + " is to be one file, want a directory for shards"
+	if _, err := Create(dst, three, CreateOptions{ShardSize: 1}); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
 	}
 }
 
