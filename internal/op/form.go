@@ -112,7 +112,28 @@ func CheckFrom(e Expr, in, rank int) (Form, error) {
 		}
 	}
 	f.windows = nil
+	if err == nil {
+		err = f.bounded()
+	}
 	return f, err
+}
+
+// maxField is how many positions a fused kernel may look over: a thousand by a
+// thousand, far beyond any network's, which a dilation or extents that are typed or read
+// from a key could ask for.
+const maxField = 1 << 20
+
+// bounded refuses a kernel, or an image to run it on, that no memory holds.
+func (f Form) bounded() error {
+	field := 1
+	for a := range f.Lo {
+		span := f.Hi[a] - f.Lo[a] + 1
+		if span < 1 || span > maxField/field {
+			return fmt.Errorf("a kernel of extents %v, dilation %v, want one over at most %d positions", f.Kernel(), f.Dilation(), maxField)
+		}
+		field *= span
+	}
+	return nil
 }
 
 type checker struct{ rank int }

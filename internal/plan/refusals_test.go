@@ -28,6 +28,18 @@ var lookalikes = []struct{ name, train, want string }{
 		"zero padding after a bias"},
 	{"SESR with a bias before the second convolution", `b.conv_expand.weight[32,3,5,5] b.conv_expand.bias[32] b.conv_squeeze.weight[8,32,1,1] b.conv_squeeze.bias[8]`,
 		"b.conv_expand.bias (absent)"},
+	{"a depthwise Conv2d_BN and a 1×1 one", `b.conv.c.weight[8,1,3,3] b.conv.bn:8 b.conv1.c.weight[8,8,1,1] b.conv1.bn:8`,
+		"side by side, not one after the other"},
+	{"a depthwise Conv2d_BN and a 1×1", `b.conv.c.weight[8,1,3,3] b.conv.bn:8 b.conv1.weight[8,8,1,1] b.conv1.bias[8] b.bn:8`,
+		"side by side, not one after the other"},
+	{"a depthwise Conv and a 1×1", `b.conv.conv.weight[8,1,3,3] b.conv.bn:8 b.conv1.weight[8,8,1,1] b.bn:8`, "side by side, not one after the other"},
+	{"two dense Convs, conv and conv1", `b.conv.conv.weight[8,8,3,3] b.conv.bn:8 b.conv1.conv.weight[8,8,1,1] b.conv1.bn:8`, ""},
+	{"a residual network", `conv1.weight[8,3,7,7] bn1:8 layer1.0.conv1.weight[8,8,3,3] layer1.0.bn1:8 layer1.0.conv2.weight[8,8,3,3] layer1.0.bn2:8
+		layer2.0.conv1.weight[16,8,3,3] layer2.0.bn1:16 layer2.0.conv2.weight[16,16,3,3] layer2.0.bn2:16
+		layer2.0.downsample.0.weight[16,8,1,1] layer2.0.downsample.1:16 fc.weight[10,16] fc.bias[10]`, ""},
+	{"a bottleneck", `conv1.weight[4,8,1,1] bn1:4 conv2.weight[4,4,3,3] bn2:4 conv3.weight[8,4,1,1] bn3:8 fc.weight[10,8]`, ""},
+	{"a dilation that no memory holds", `b.lk_origin.weight[8,1,7,7] b.origin_bn:8 b.dil_conv_k3_99999999.weight[8,1,3,3] b.dil_bn_k3_99999999:8`,
+		"want one over at most"},
 	{"MBConv without its gate", under("b", strings.ReplaceAll(mbConv, "NAME.se.tensor[1,16,1,1]", "")), "b.se.tensor is missing"},
 }
 
