@@ -1,0 +1,33 @@
+package facts
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestRead(t *testing.T) {
+	m, err := Read(strings.NewReader(`{"version": 1, "modules": {"": {"class": "Net"}, "a.bn": {"class": "BatchNorm2d", "eps": 0.001}}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if eps := m.Modules["a.bn"].Eps; eps == nil || *eps != 0.001 {
+		t.Errorf("ε %v, want 0.001", eps)
+	}
+	if m.Modules[""].Eps != nil {
+		t.Error("a module without ε has one")
+	}
+}
+
+// Another version, and what is no JSON, are errors that name the file.
+func TestReadRefuses(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"version": 2, "modules": {}}`:         "modules.json: version 2, want 1",
+		`{"modules": {}}`:                       "modules.json: version 0, want 1",
+		`{"version": 1, "modules": []}`:         "modules.json: ",
+		`{"version": 1, "modules": {"a": {"eps`: "modules.json: ",
+	} {
+		if _, err := Read(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v, want %s…", text, err, want)
+		}
+	}
+}
