@@ -41,6 +41,7 @@ var mayImport = map[string]string{
 	"health":      "tensor parallel",
 	"report":      "plan verify certify health fuse op tensor",
 	"micro/gen":   "",
+	"family/gen":  "family",
 
 	// For tests only.
 	"golden":    "tensor facts",

@@ -1,11 +1,8 @@
 package family
 
 import (
-	"embed"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -13,33 +10,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 )
-
-//go:embed builtin/*.yaml
-var builtin embed.FS
-
-// Builtin is the families that come with repfuse, parsed anew at each call.
-func Builtin() (*Set, error) {
-	s := &Set{}
-	names, err := fs.Glob(builtin, "builtin/*.yaml")
-	if err != nil {
-		return nil, err
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		text, err := builtin.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		list, err := Load(path.Base(name), text)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.Add(list...); err != nil {
-			return nil, err
-		}
-	}
-	return s, nil
-}
 
 // Load parses a file of declarations; file is its name in errors, which give the
 // line.

@@ -26,8 +26,7 @@ func (f *Fused) Bias(dst []byte) (small int, err error) {
 }
 
 // Constant is the bias as double-double numbers, hi and lo, an output channel each.
-// Of n terms
-// it errs by less than n·2⁻¹⁰⁰ of the sum of their magnitudes.
+// Of n terms it errs by less than n·2⁻¹⁰⁰ of the sum of their magnitudes.
 func (f *Fused) Constant() ([][2]float64, error) {
 	f.biasOnce.Do(func() {
 		f.bias, f.biasErr = constant(f.forward, nil)
