@@ -34,6 +34,9 @@ func TestMain(m *testing.M) {
 //	poke FILE OFFSET BYTE…       overwrite bytes; a negative OFFSET counts from the end
 //	truncate FILE SIZE           cut a file; a negative SIZE counts from the end
 //	exits CODE COMMAND…          run a command that must exit with this code
+//	bytes FILE TEXT              a file of the bytes of a Go string
+//	zip FILE NAME=FILE[@SIZE]…   an archive; SIZE is what it says of a member's
+//	pth FILE NAME=DIR…           a .pth of several state dicts, each from a checkpoint
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
@@ -47,6 +50,9 @@ func TestScripts(t *testing.T) {
 			"poke":     poke,
 			"truncate": truncate,
 			"exits":    exits,
+			"bytes":    writeBytes,
+			"zip":      writeZip,
+			"pth":      writePth,
 		},
 	})
 }

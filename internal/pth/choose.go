@@ -71,9 +71,14 @@ func (a *archive) noState() error {
 	}
 	var keys []string
 	for _, p := range d.Pairs {
-		if name, ok := p.Key.(string); ok && len(keys) < 8 {
-			keys = append(keys, name)
+		name, ok := p.Key.(string)
+		if !ok || len(keys) == 8 {
+			continue
 		}
+		if o, ok := p.Value.(*pickle.Object); ok {
+			name += " (" + pickle.Describe(o) + ")"
+		}
+		keys = append(keys, name)
 	}
 	if len(keys) == 0 {
 		return errors.New("holds a dict without a state dict")
