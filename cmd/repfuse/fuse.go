@@ -181,8 +181,11 @@ func (f *fuseFlags) report(s *source, dst string, items []plan.Item, done *strea
 
 // fuseReport is repfuse fuse --json.
 type fuseReport struct {
-	Source string     `json:"source"`
-	Output string     `json:"output"`
-	Bytes  int64      `json:"bytes"`
-	Plan   jsonReport `json:"plan"`
+	// The two paths.
+	Source string `json:"source"`
+	Output string `json:"output"`
+	// What the result's tensors come to.
+	Bytes int64 `json:"bytes"`
+	// What was done.
+	Plan jsonReport `json:"plan"`
 }

@@ -70,17 +70,19 @@ Exit status: 0, or 1 where an element is no finite number or a variance is negat
 
 // inspection is the whole answer of repfuse inspect, and its JSON (docs/json.md).
 type inspection struct {
+	// The path that was given, and the format of what is there.
 	Source string `json:"source"`
 	Format string `json:"format"`
 	// State is the dict that was read of a file that holds several, States the others.
-	State    string            `json:"state,omitempty"`
-	States   []string          `json:"states,omitempty"`
+	State  string   `json:"state,omitempty"`
+	States []string `json:"states,omitempty"`
+	// What a .safetensors file says beside its tensors.
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Bytes    int64             `json:"bytes"`
 	// Faults is what is wrong with the numbers.
 	Faults  []fault     `json:"faults"`
 	Tensors []inspected `json:"tensors"`
-	// Kernels is ordered by fitness for int8, the worst first.
+	// Kernels is those of several elements a row, by fitness for int8, the worst first.
 	Kernels []kernelHealth `json:"kernels"`
 	Notes   []string       `json:"notes"`
 }

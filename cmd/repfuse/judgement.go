@@ -13,6 +13,7 @@ import (
 
 // judgement is the whole answer of repfuse verify, and its JSON (docs/json.md).
 type judgement struct {
+	// The two paths.
 	Source string `json:"source"`
 	Output string `json:"output"`
 	// Verdict is exact, equivalent or different; Rule what decided it: "elements" or
@@ -24,8 +25,10 @@ type judgement struct {
 	// Changed is the tensors that are not as fuse left them, by the record.
 	Changed []string `json:"changed,omitempty"`
 	// Notes is what was assumed.
-	Notes       []string        `json:"notes"`
-	Measured    *verify.Report  `json:"measured"`
+	Notes []string `json:"notes"`
+	// What both forms did on random images.
+	Measured *verify.Report `json:"measured"`
+	// How far they can be apart on any, and the verdict on each stored element.
 	Certificate *certify.Report `json:"certificate"`
 
 	source *source

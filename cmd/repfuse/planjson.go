@@ -7,62 +7,88 @@ import (
 
 // jsonReport is a plan as JSON (docs/json.md).
 type jsonReport struct {
-	Source  string       `json:"source"`
-	Format  string       `json:"format"`
-	Prefix  string       `json:"prefix,omitempty"`
-	Blocks  []jsonBlock  `json:"blocks"`
-	Tensors []jsonFate   `json:"tensors"`
-	Result  []jsonTensor `json:"result"`
+	// The path that was given, and the format of what is there.
+	Source string `json:"source"`
+	Format string `json:"format"`
+	// What was taken off every key.
+	Prefix string `json:"prefix,omitempty"`
+	// What is fused.
+	Blocks []jsonBlock `json:"blocks"`
+	// What becomes of each tensor of the source, in its order.
+	Tensors []jsonFate `json:"tensors"`
+	// What is written.
+	Result []jsonTensor `json:"result"`
 	// Deployed is the modules that are fused already.
-	Deployed []string   `json:"deployed,omitempty"`
-	Notes    []jsonNote `json:"notes"`
+	Deployed []string `json:"deployed,omitempty"`
+	// What was assumed, or is worth knowing.
+	Notes []jsonNote `json:"notes"`
 }
 
+// jsonBlock is a block and the convolutions that it becomes.
 type jsonBlock struct {
-	Module  string       `json:"module"`
-	Family  string       `json:"family"`
-	Makes   []jsonOutput `json:"makes"`
-	Used    []string     `json:"used"`
+	// The block's module, and the family that it was recognised as.
+	Module string       `json:"module"`
+	Family string       `json:"family"`
+	Makes  []jsonOutput `json:"makes"`
+	// The keys that its expressions read.
+	Used []string `json:"used"`
+	// What no key says, and how it was decided.
 	Answers []jsonAnswer `json:"answers,omitempty"`
 }
 
+// jsonOutput is a convolution of the deploy form.
 type jsonOutput struct {
-	Weight     string `json:"weight"`
-	Bias       string `json:"bias,omitempty"`
+	// The keys that it is written under.
+	Weight string `json:"weight"`
+	Bias   string `json:"bias,omitempty"`
+	// What it computes, in the notation of docs/notation.md.
 	Expression string `json:"expression"`
-	In         int    `json:"in"`
-	Out        int    `json:"out"`
-	Groups     int    `json:"groups"`
-	Kernel     []int  `json:"kernel"`
-	Dilation   []int  `json:"dilation"`
-	Padding    []int  `json:"padding"`
-	Transposed bool   `json:"transposed,omitempty"`
+	// The channels that come in and go out, and their groups.
+	In     int `json:"in"`
+	Out    int `json:"out"`
+	Groups int `json:"groups"`
+	// One number an axis, none for a linear layer. Padding is what the deploy layer must
+	// have to see what the block saw.
+	Kernel     []int `json:"kernel"`
+	Dilation   []int `json:"dilation"`
+	Padding    []int `json:"padding"`
+	Transposed bool  `json:"transposed,omitempty"`
 }
 
+// jsonAnswer is something that no key says.
 type jsonAnswer struct {
 	Question string `json:"question"`
 	Value    string `json:"value"`
-	By       string `json:"by"`
+	// What decided: "said" by the user, a "fact" of the model, "shapes", "default".
+	By string `json:"by"`
 }
 
+// jsonFate is what becomes of a tensor of the source.
 type jsonFate struct {
-	Key    string `json:"key"`
-	Fate   string `json:"fate"`
+	Key string `json:"key"`
+	// Used by a block ("fused"), in the result as it was ("kept"), or "dropped".
+	Fate string `json:"fate"`
+	// The block that uses it.
 	Module string `json:"module,omitempty"`
+	// What it is called in the result, where that is something else.
 	NewKey string `json:"new_key,omitempty"`
-	Why    string `json:"why,omitempty"`
+	// Why it was dropped.
+	Why string `json:"why,omitempty"`
 }
 
+// jsonTensor is a tensor of the result.
 type jsonTensor struct {
 	Key   string `json:"key"`
 	Type  string `json:"type"`
 	Shape []int  `json:"shape"`
 }
 
+// jsonNote is something that was assumed, or is worth knowing.
 type jsonNote struct {
 	Where string `json:"where,omitempty"`
 	Text  string `json:"text"`
-	Hint  string `json:"hint,omitempty"`
+	// What to type to have it otherwise.
+	Hint string `json:"hint,omitempty"`
 }
 
 func planReport(s *source, items []plan.Item) jsonReport {

@@ -20,7 +20,8 @@ const pieceBytes = 64 << 10
 
 // certify makes the certificate of one fused convolution.
 func certify(ctx context.Context, of *plan.Block, out *plan.Output, stored map[string]tensor.Tensor, o Options) (Block, error) {
-	b := Block{Path: of.Path, Family: of.Family, Weight: out.Weight, Bias: out.Bias, Verdict: Different}
+	b := Block{Path: of.Path, Family: of.Family, Weight: out.Weight, Bias: out.Bias, Verdict: Different,
+		Worst: Element{Key: out.Weight, Index: []int{}, Verdict: Different}}
 	if b.Skipped = unfit(out, stored); b.Skipped != "" {
 		return b, nil
 	}

@@ -16,7 +16,8 @@ const together = 8
 
 // block compares one convolution of the result with its branches.
 func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
-	b := Block{Path: of.Path, Family: of.Family, Weight: o.Weight, Bias: o.Bias}
+	b := Block{Path: of.Path, Family: of.Family, Weight: o.Weight, Bias: o.Bias,
+		Size: []int{}, Largest: nowhere(), Nearest: nowhere(), Float32: Float32{Largest: nowhere()}}
 	for _, key := range []string{o.Weight, o.Bias} {
 		if r.amiss[key] {
 			b.Skipped = key + " is not what the plan wants"
@@ -41,6 +42,10 @@ func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
 	}
 	return b, c.narrow(&b)
 }
+
+// nowhere is the place of a block that was not run: a list of no numbers rather than
+// none, for who reads it as JSON.
+func nowhere() Place { return Place{Position: []int{}} }
 
 // stored is the convolution that was written, as an expression.
 func (r *run) stored(o *plan.Output) op.Conv {
