@@ -38,9 +38,9 @@ const (
 	// second cache.
 	streamBytes = 256 << 10
 	// productBytes is its size where the earlier kernel is read again for every tile.
-	productBytes = 2 << 20
+	productBytes = 1 << 20
 	// carefulCells is how many double-double numbers a worker has at a time.
-	carefulCells = 64 << 10
+	carefulCells = 16 << 10
 )
 
 // Fused is an expression about to become one convolution. It holds the vectors of
@@ -57,6 +57,7 @@ type Fused struct {
 	dense           bool    // products of matrices are involved
 	rows, perGroup  int     // rows of the stored kernel, in all and of a group
 	tileRows        int
+	numbers         int // that a tile takes
 
 	biasOnce sync.Once
 	bias     []dd
@@ -114,6 +115,7 @@ func (f *Fused) layOut() error {
 	}
 	perRow := 8 * (f.root.numbers(false) + rowNumbers(f.pulled, f.units, false))
 	f.tileRows = max(1, min(f.rows, budget/perRow))
+	f.numbers = f.tileRows * (perRow/8 + f.root.slots*f.root.width)
 	return nil
 }
 

@@ -179,6 +179,14 @@ type arena[T any] struct {
 	used int
 }
 
+// begin takes back all that was handed out, and makes room for n.
+func (a *arena[T]) begin(n int) {
+	if a.used = 0; len(a.buf) < n {
+		a.buf = nil // before there is another
+		a.buf = make([]T, n)
+	}
+}
+
 func (a *arena[T]) alloc(n int) []T {
 	if a.used+n > len(a.buf) {
 		// what was handed out stays valid: it has the old array

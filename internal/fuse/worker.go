@@ -132,7 +132,7 @@ func rounded(v dd, t tensor.Type) float64 {
 // rows is the n rows of the kernel from a on, in float64.
 func (w *Worker) rows(a, n int) (*tile, error) {
 	f := w.f
-	w.floats.used = 0
+	w.floats.begin(max(f.numbers, streamBytes/8))
 	t := &tile{layout: f.root, at: f.places(a, n), fresh: make([]bool, n)}
 	for o := range t.fresh {
 		t.fresh[o] = true

@@ -55,10 +55,10 @@ func (h *hand) do(t task) error {
 	return h.fuse(t)
 }
 
-// buffer is b with n bytes, kept for the next time.
-func buffer(b *[]byte, n int) []byte {
+// buffer is b with n bytes, kept for the next time: at once as large as a piece.
+func (h *hand) buffer(b *[]byte, n int) []byte {
 	if cap(*b) < n {
-		*b = make([]byte, n)
+		*b = make([]byte, max(n, h.run.o.Piece))
 	}
 	return (*b)[:n]
 }
@@ -75,7 +75,11 @@ func (h *hand) copy(t task) error {
 		}
 		h.data, h.item = d, t.item
 	}
-	b := buffer(&h.in, t.to-t.from)
+	to := &h.out
+	if it.Type != it.Kept.Type {
+		to = &h.in // and from there to out
+	}
+	b := h.buffer(to, t.to-t.from)
 	if err := tensor.ReadFull(h.data, b, int64(t.from)); err != nil {
 		return fmt.Errorf("%s: %w", it.Kept.Key, err)
 	}
@@ -100,7 +104,7 @@ func (h *hand) convert(b []byte, from, to tensor.Type, first int) ([]byte, error
 	}
 	v := h.floats[:n]
 	tensor.Decode(v, b, from)
-	out := buffer(&h.out, n*to.Size())
+	out := h.buffer(&h.out, n*to.Size())
 	tensor.Encode(out, v, to)
 	if to.Size() >= from.Size() {
 		return out, nil
@@ -118,7 +122,7 @@ func (h *hand) convert(b []byte, from, to tensor.Type, first int) ([]byte, error
 func (h *hand) fuse(t task) error {
 	it := &h.run.items[t.item]
 	if it.IsBias {
-		b := buffer(&h.out, int(it.Bytes()))
+		b := h.buffer(&h.out, int(it.Bytes()))
 		small, err := t.fused.Bias(b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", it.Key, err)
@@ -128,7 +132,7 @@ func (h *hand) fuse(t task) error {
 	}
 	h.work(t.fused)
 	row := it.Bytes() / int64(it.Shape[0])
-	b := buffer(&h.out, int(row)*(t.to-t.from))
+	b := h.buffer(&h.out, int(row)*(t.to-t.from))
 	before := h.worker.Small
 	if err := h.worker.Kernel(b, t.from, t.to); err != nil {
 		return fmt.Errorf("%s: %w", it.Key, err)

@@ -53,7 +53,7 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	defer stop(nil)
 	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)),
 		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
-	queue := make(chan task)
+	queue := make(chan task, o.Jobs) // a task waiting for each, so that none waits for feed
 	go func() {
 		defer close(queue)
 		if err := r.feed(queue); err != nil {
