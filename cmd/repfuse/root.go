@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -54,18 +56,39 @@ Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it.`,
 	}
 	root.SetVersionTemplate("repfuse {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return withHint(err, "%s --help", c.CommandPath())
+		return withHint(plainly(err), "%s --help", c.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newInspect(), newExporter())
 	return root
 }
 
+// plainly says what a flag wants in place of what strconv says about it.
+func plainly(err error) error {
+	text, parsing, ok := strings.Cut(err.Error(), ": strconv.")
+	if !ok {
+		return err
+	}
+	want := "a number"
+	switch {
+	case strings.HasPrefix(parsing, "ParseBool"):
+		want = "true or false"
+	case strings.HasPrefix(parsing, "ParseUint"):
+		want = "a whole number, 0 or above"
+	case strings.HasPrefix(parsing, "ParseInt"):
+		want = "a whole number"
+	}
+	return fmt.Errorf("%s, want %s", text, want)
+}
+
 // arguments accepts from least to most arguments, naming what is wanted.
 func arguments(least, most int, want string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
-		if len(args) >= least && len(args) <= most {
+		if len(args) >= least && len(args) <= most && !slices.Contains(args, "") {
 			return nil
+		}
+		if slices.Contains(args, "") {
+			return withHint(fmt.Errorf("%s: an argument is empty, want %s", c.Name(), want), "%s --help", c.CommandPath())
 		}
 		return withHint(fmt.Errorf("%s: %d arguments, want %s", c.Name(), len(args), want), "%s --help", c.CommandPath())
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -127,6 +128,12 @@ func (r *recognition) families() (*family.Set, error) {
 		}
 	}
 	return set, nil
+}
+
+// gives reports whether the result has tensors of a type, where to is what --dtype asks
+// for.
+func (s *source) gives(t, to tensor.Type) bool {
+	return slices.ContainsFunc(s.plan.Items(to), func(i plan.Item) bool { return i.Type == t })
 }
 
 // nothing is the error for a checkpoint in which no block was found and that does

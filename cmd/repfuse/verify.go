@@ -100,7 +100,7 @@ func (f *verifyFlags) run(c *cobra.Command, src, dst string) error {
 		return err
 	}
 	defer s.Close()
-	out, err := checkpoint.Open(dst, checkpoint.Options{BFloat16: f.bfloat16})
+	out, err := checkpoint.Open(dst, checkpoint.Options{BFloat16: f.bfloat16 || s.gives(tensor.BF16, o.Type)})
 	if err != nil {
 		return err
 	}
@@ -144,6 +144,12 @@ func (f *verifyFlags) options(c *cobra.Command) (verify.Options, error) {
 	}
 	if f.require != string(certify.Exact) && f.require != string(certify.Equivalent) {
 		return o, fmt.Errorf("--require %s, want exact or equivalent", f.require)
+	}
+	if !(f.atol >= 0 && f.rtol >= 0) {
+		return o, fmt.Errorf("--atol %g, --rtol %g, want numbers of at least 0", f.atol, f.rtol)
+	}
+	if !(f.limit > 0) {
+		return o, fmt.Errorf("--range %g, want a number above 0", f.limit)
 	}
 	if f.trials < 1 {
 		return o, fmt.Errorf("--trials %d, want at least 1", f.trials)

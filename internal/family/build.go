@@ -294,7 +294,7 @@ func (b *builder) ask(n *askNode) part {
 	case isYes(v):
 		return b.build(n.expr)
 	case v != "no" && v != "0":
-		return part{err: fmt.Errorf("%s=%s, want yes or no", q.Name, v)}
+		return part{err: &SettingError{q.Name, v, "yes or no"}}
 	case n.no != nil:
 		return b.build(n.no)
 	}

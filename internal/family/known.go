@@ -2,12 +2,18 @@ package family
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 
 	"repfuse/internal/facts"
 	"repfuse/internal/op"
 )
+
+// A SettingError says that what was said of a question is no answer to it.
+type SettingError struct{ Name, Value, Want string }
+
+func (e *SettingError) Error() string { return fmt.Sprintf("%s=%s, want %s", e.Name, e.Value, e.Want) }
 
 // EpsDefault is the ε of PyTorch's and of Paddle's batch norm.
 const EpsDefault = 1e-5
@@ -20,8 +26,8 @@ func (b *builder) eps(n *bnNode) (float64, error) {
 	}
 	if said, ok := b.site.Said("eps"); ok {
 		v, err := strconv.ParseFloat(said, 64)
-		if err != nil || v < 0 {
-			return 0, fmt.Errorf("eps=%s, want a number such as 1e-5", said)
+		if err != nil || !(v >= 0) || math.IsInf(v, 0) {
+			return 0, &SettingError{"eps", said, "a number such as 1e-5"}
 		}
 		return v, nil
 	}
@@ -55,7 +61,7 @@ func (b *builder) dilationSaid(c *op.Conv) error {
 	}
 	d, err := parseExtents(said)
 	if err != nil || slices.Min(d) < 1 {
-		return fmt.Errorf("dilation=%s, want a number or one an axis such as 2x2", said)
+		return &SettingError{"dilation", said, "a number or one an axis such as 2x2"}
 	}
 	for len(d) < len(c.Weight.Shape)-2 {
 		d = append(d, d[0])
@@ -70,7 +76,7 @@ func (b *builder) convFacts(c *op.Conv, path string) error {
 	if said, ok := b.site.Said("groups"); ok {
 		g, err := strconv.Atoi(said)
 		if err != nil || g < 1 {
-			return fmt.Errorf("groups=%s, want a number", said)
+			return &SettingError{"groups", said, "a number"}
 		}
 		c.Groups = g
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -100,9 +101,12 @@ func (c *candidate) makes(key string) bool {
 func (c *candidate) judge(left []string) error {
 	where := fmt.Sprintf("%s (%s)", shown(c.Module), c.Family)
 	aside := &hint.Error{Hint: fmt.Sprintf("--family %s=%s leaves it as it is", shown(c.Module), leave)}
+	var setting *family.SettingError
 	switch {
 	case c.declines():
 		return nil
+	case errors.As(c.Err, &setting):
+		return fmt.Errorf("%s: %w", where, setting)
 	case len(c.refused) > 0:
 		aside.Err = fmt.Errorf("%s: %s", where, c.refused[0])
 	case len(c.Missing) > 0:

@@ -244,7 +244,11 @@ func (r *recogniser) try(n *node) error {
 		}
 		return r.take(c)
 	case len(misses) > 0:
-		r.near = append(r.near, nearest(misses))
+		near := nearest(misses)
+		if setting := (*family.SettingError)(nil); errors.As(near, &setting) {
+			return near // once, and not of every block
+		}
+		r.near = append(r.near, near)
 	}
 	return nil
 }

@@ -69,7 +69,7 @@ func Read(output string) (*Record, error) {
 	}
 	var r Record
 	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: is no record of repfuse fuse: %w", path, plainly(err))
 	}
 	if r.Version != Version {
 		return nil, fmt.Errorf("%s: version %d, want %d", path, r.Version, Version)
@@ -78,6 +78,18 @@ func Read(output string) (*Record, error) {
 		return nil, fmt.Errorf("%s: has no plan", path)
 	}
 	return &r, nil
+}
+
+// plainly says which field is amiss without the names of our own types.
+func plainly(err error) error {
+	var t *json.UnmarshalTypeError
+	if !errors.As(err, &t) {
+		return err
+	}
+	if t.Field == "" {
+		return fmt.Errorf("%s, want an object", t.Value)
+	}
+	return fmt.Errorf("%s is of type %s", t.Field, t.Value)
 }
 
 // Changed lists the tensors whose bytes are not those that were written, by their
