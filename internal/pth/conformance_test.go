@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"repfuse/internal/tensor"
@@ -37,11 +38,12 @@ func script(t *testing.T, stdin []byte, args ...string) []byte {
 }
 
 // question is which state dict of which file PyTorch is to read, and whether as
-// weights only; what it should find there.
+// weights only; what it should find there, under which keys in their order.
 type question struct {
 	name, path, state string
 	safe              bool
 	want              map[string]string
+	keys              []string
 }
 
 // ask compares what PyTorch finds with what we have found.
@@ -61,10 +63,15 @@ func ask(t *testing.T, questions []question) {
 	for i, q := range questions {
 		t.Run(q.name, func(t *testing.T) {
 			theirs := map[string]string{}
+			var keys []string
 			for _, e := range answers[i] {
+				keys = append(keys, e[0].(string))
 				theirs[e[0].(string)] = fmt.Sprint(e[1:]...)
 			}
 			compare(t, q.want, theirs)
+			if !slices.Equal(q.keys, keys) {
+				t.Errorf("keys %q, want %q in this order", q.keys, keys)
+			}
 		})
 	}
 }
@@ -136,9 +143,13 @@ func conform(t *testing.T, path, state, again string) []question {
 	defer f.Close()
 	rewrite(t, again, f.Tensors)
 	name, found := filepath.Base(path)+"/"+state, ours(t, f.Tensors)
+	var keys []string
+	for _, n := range f.Tensors {
+		keys = append(keys, n.Key)
+	}
 	return []question{
-		{name + "/read", path, state, false, found},
-		{name + "/written", again, ".", false, found},
-		{name + "/written safe", again, ".", true, found},
+		{name + "/read", path, state, false, found, keys},
+		{name + "/written", again, ".", false, found, keys},
+		{name + "/written safe", again, ".", true, found, keys},
 	}
 }
