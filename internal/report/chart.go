@@ -116,7 +116,7 @@ type bars struct {
 // mostBars is how many blocks the chart of times has.
 const mostBars = 12
 
-// times is the blocks that take longest, in the network's order.
+// times is the blocks that take longest, in the order of the table.
 func times(rows []row) []bars {
 	var run []row
 	for _, r := range rows {

@@ -13,6 +13,9 @@ import (
 // mostPictures is how many blocks are pictured: one of each kind, then the least fit.
 const mostPictures = 6
 
+// mostTitles is how many taps a kernel may have for each to say its figure.
+const mostTitles = 49
+
 // picture is a block's kernels: what each branch comes to by itself, and their sum as it
 // was stored; and how the weights are spread before and after.
 type picture struct {
@@ -31,6 +34,10 @@ type heat struct {
 	Power float64
 }
 
+// faintest is the shade of a tap that is next to nothing, but not nothing.
+const faintest = 0.12
+
+// cell is a tap that is not zero.
 type cell struct {
 	X, Y  int
 	Shade float64 // 0 to 1
@@ -156,11 +163,16 @@ func drawn(power []float64, kernel []int, strongest float64) heat {
 		h.Rows, h.Columns = kernel[0], kernel[1]
 	}
 	for k, p := range power {
-		c := cell{X: k % h.Columns, Y: k / h.Columns, Title: figure(math.Sqrt(p))}
-		if strongest > 0 {
-			c.Shade = math.Round(1000*math.Sqrt(p/strongest)) / 1000
+		c := cell{X: k % h.Columns, Y: k / h.Columns}
+		if p > 0 {
+			c.Shade = math.Round(1000*(faintest+(1-faintest)*math.Sqrt(p/strongest))) / 1000
 		}
-		h.Cells = append(h.Cells, c)
+		if len(power) <= mostTitles {
+			c.Title = figure(math.Sqrt(p))
+		}
+		if c.Shade > 0 {
+			h.Cells = append(h.Cells, c)
+		}
 	}
 	return h
 }

@@ -14,6 +14,7 @@ import (
 	"html/template"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"repfuse/internal/certify"
@@ -114,17 +115,18 @@ type row struct {
 	SpeedUp  float64
 	Output   *plan.Output
 	Path     string
-	Position int // in the network, from 1
+	Position int // on the page, from 1
 }
 
-// rows joins what was measured and what was certified, in the network's order.
+// rows joins what was measured and what was certified. Blocks are in the order of their
+// names, numbers in them counting as numbers, which is that of most networks.
 func rows(in Input) []row {
 	var all []row
 	k := 0
 	for _, b := range in.Plan.Blocks {
 		for j := range b.Outputs {
 			r := row{Name: module(b.Outputs[j].Weight), Family: b.Family, Path: b.Path, Output: &b.Outputs[j],
-				M: in.Measured.Blocks[k], C: in.Certificate.Blocks[k], Layer: layer(b.Outputs[j]), Position: k + 1}
+				M: in.Measured.Blocks[k], C: in.Certificate.Blocks[k], Layer: layer(b.Outputs[j])}
 			r.Verdict = r.C.Verdict
 			r.Bad = !r.M.Passed || r.Verdict == certify.Different
 			switch {
@@ -140,7 +142,28 @@ func rows(in Input) []row {
 			k++
 		}
 	}
+	slices.SortStableFunc(all, func(a, b row) int { return natural(a.Name, b.Name) })
+	for k := range all {
+		all[k].Position = k + 1
+	}
 	return all
+}
+
+// natural compares names segment by segment, two numbers by their values.
+func natural(a, b string) int {
+	s, t := strings.Split(a, "."), strings.Split(b, ".")
+	for k := range min(len(s), len(t)) {
+		m, errM := strconv.Atoi(s[k])
+		n, errN := strconv.Atoi(t[k])
+		by := cmp.Compare(s[k], t[k])
+		if errM == nil && errN == nil {
+			by = cmp.Compare(m, n)
+		}
+		if by != 0 {
+			return by
+		}
+	}
+	return cmp.Compare(len(s), len(t))
 }
 
 // module is the module of a weight's key.
