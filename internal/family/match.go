@@ -148,6 +148,9 @@ func (b *builder) match() *Match {
 				return
 			}
 			form, err := op.Check(p.expr)
+			if err == nil {
+				err = b.linear(p.expr)
+			}
 			if err != nil {
 				m.Err = err
 				return
@@ -255,15 +258,15 @@ func (b *builder) captures(vars []string, n Node) [][]string {
 	seen := map[string][]string{}
 	below := b.site.Keys.Below(b.site.Module)
 	for _, template := range keysOf(n) {
-		re, order := b.template(template, vars)
-		if re == nil {
+		around, order, ok := b.template(template, vars)
+		if !ok {
 			continue
 		}
 		for _, key := range below {
-			if m := re.FindStringSubmatch(key); m != nil {
+			if found := numbers(around, key); found != nil {
 				values := make([]string, len(vars))
 				for k, at := range order {
-					values[k] = m[at+1]
+					values[k] = found[at]
 				}
 				seen[strings.Join(values, ",")] = values
 			}
@@ -288,23 +291,44 @@ func compareNumbers(a, c []string) int {
 	return 0
 }
 
-// template is the pattern of a key that holds all of vars, and which of its groups
-// is which of them.
-func (b *builder) template(key string, vars []string) (*regexp.Regexp, []int) {
+// template is a key with numbers in the place of <name>: what stands around them, and
+// which of them is which of vars. ok reports whether it holds all of vars.
+func (b *builder) template(key string, vars []string) (around []string, order []int, ok bool) {
 	key = b.fill(key)
 	names := varsOf(key)
-	order := make([]int, len(vars))
+	order = make([]int, len(vars))
 	for k, v := range vars {
 		order[k] = slices.Index(names, v)
 		if order[k] < 0 {
-			return nil, nil
+			return nil, nil, false
 		}
 	}
-	pattern := regexp.QuoteMeta(key)
 	for _, name := range names {
-		pattern = strings.Replace(pattern, "<"+name+">", `([0-9]+)`, 1)
+		before, after, _ := strings.Cut(key, "<"+name+">")
+		around, key = append(around, before), after
 	}
-	return regexp.MustCompile("^" + pattern + "$"), order
+	return append(around, key), order, true
+}
+
+// numbers takes the numbers out of a key that is around with one in every gap; nil if
+// it is no such key.
+func numbers(around []string, key string) []string {
+	rest, ok := strings.CutPrefix(key, around[0])
+	if !ok {
+		return nil
+	}
+	if len(around) == 1 {
+		if rest != "" {
+			return nil
+		}
+		return []string{}
+	}
+	for n := digits(rest); n > 0; n-- {
+		if more := numbers(around[1:], rest[n:]); more != nil {
+			return append([]string{rest[:n]}, more...)
+		}
+	}
+	return nil
 }
 
 // keysOf lists the keys that a node reads by which its indices can be told.

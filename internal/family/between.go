@@ -1,0 +1,80 @@
+package family
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"repfuse/internal/op"
+)
+
+// nonlinear is the module classes after which a branch is no convolution.
+var nonlinear = map[string]bool{
+	"ReLU": true, "ReLU6": true, "LeakyReLU": true, "RReLU": true, "ELU": true, "CELU": true, "SELU": true,
+	"GELU": true, "SiLU": true, "Swish": true, "Mish": true, "Hardswish": true, "HSwish": true, "HardSwish": true,
+	"Sigmoid": true, "Hardsigmoid": true, "HSigmoid": true, "Tanh": true, "Hardtanh": true, "Softplus": true,
+	"MaxPool2d": true,
+}
+
+// linear holds an expression to the module tree: where a kernel and its batch norm are
+// the children of one module within the block, an activation beside them stands in the
+// branch, which no key shows. What comes behind the whole sum is the block's own.
+func (b *builder) linear(e op.Expr) error {
+	if b.site.Facts == nil {
+		return nil
+	}
+	return b.linearWithin(e, false)
+}
+
+// linearWithin is linear for a part of an expression; inner says that something comes
+// behind it.
+func (b *builder) linearWithin(e op.Expr, inner bool) error {
+	switch e := e.(type) {
+	case op.Sum:
+		for _, p := range e {
+			if err := b.linearWithin(p, true); err != nil {
+				return err
+			}
+		}
+	case op.Seq:
+		for k, p := range e {
+			last := k == len(e)-1
+			if err := b.linearWithin(p, inner || !last); err != nil {
+				return err
+			}
+			if n, ok := p.(op.BatchNorm); ok && k > 0 && (inner || !last) {
+				if err := b.linearPair(e[k-1], n); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// linearPair looks for an activation beside a convolution and its batch norm, and in
+// the batch norm, where timm's classes have it.
+func (b *builder) linearPair(before op.Expr, n op.BatchNorm) error {
+	c, ok := before.(op.Conv)
+	if !ok {
+		return nil
+	}
+	norm, conv := parent(n.Mean.Key), parent(c.Weight.Key)
+	places := []string{norm}
+	if p := parent(norm); p == parent(conv) && p != b.site.Module {
+		places = append(places, p)
+	}
+	for _, place := range places {
+		keyless := b.site.Facts.Modules[place].Keyless
+		for _, child := range slices.Sorted(maps.Keys(keyless)) {
+			if nonlinear[keyless[child]] {
+				return fmt.Errorf("%s.%s is a %s within a branch, which is no convolution then", place, child, keyless[child])
+			}
+		}
+	}
+	return nil
+}
+
+// parent is a path without its last name.
+func parent(path string) string { return path[:max(strings.LastIndexByte(path, '.'), 0)] }
