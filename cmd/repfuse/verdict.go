@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 
 	"repfuse/internal/certify"
@@ -90,8 +91,8 @@ func printLine(w io.Writer, m verify.Block, c certify.Block, bad bool) {
 		printWrapped(w, "  ", "  ", m.Skipped)
 	case bad:
 		printWrapped(w, "  ", "  ", fmt.Sprintf("%s; allowed ±%.3g", c.Worst, c.Worst.Allowed))
-		printWrapped(w, "  ", "  ", fmt.Sprintf("measured at channel %d, position %v, trial %d: branches %.9g, fused %.9g",
-			m.Nearest.Channel, m.Nearest.Position, m.Nearest.Trial, m.Nearest.Branches, m.Nearest.Fused))
+		printWrapped(w, "  ", "  ", fmt.Sprintf("measured at channel %d, position %s, trial %d: branches %.9g, fused %.9g",
+			m.Nearest.Channel, position(m.Nearest.Position), m.Nearest.Trial, m.Nearest.Branches, m.Nearest.Fused))
 	}
 }
 
@@ -105,6 +106,18 @@ func ellipsis(s string, n int) string {
 		return "…" + string(r[len(r)-n+1:])
 	}
 	return s
+}
+
+// short is a module's name as it fits into a line.
+func short(weight string) string { return ellipsis(module(weight), 60) }
+
+// position is a place in an image.
+func position(at []int) string {
+	s := make([]string, len(at))
+	for a, n := range at {
+		s[a] = strconv.Itoa(n)
+	}
+	return "(" + strings.Join(s, ",") + ")"
 }
 
 func ratio(before, after float64) string {
@@ -125,12 +138,12 @@ func printTotals(w io.Writer, j *judgement) {
 		sum += b.Mean * float64(b.Elements)
 		n += b.Elements
 	}
-	printItem(w, "measured", "at most %.3g (%s, channel %d, position %v), relative %.2g, mean %.2g",
-		worst.Largest.Difference, module(worst.Weight), worst.Largest.Channel, worst.Largest.Position, relative, sum/float64(max(n, 1)))
+	printItem(w, "measured", "at most %.3g (%s, channel %d, position %s), relative %.2g, mean %.2g",
+		worst.Largest.Difference, short(worst.Weight), worst.Largest.Channel, position(worst.Largest.Position), relative, sum/float64(max(n, 1)))
 	printItem(w, "", "x uniform in ±%g, seed %d, %s, borders included, float64", r.Range, r.Seed, count(r.Trials, "trial"))
 	if c.Largest >= 0 {
 		b := c.Blocks[c.Largest]
-		printItem(w, "certified", "at most %.3g for any |x| ≤ %g (%s, channel %d)", b.Bound.Value, c.Range, module(b.Weight), b.Bound.Channel)
+		printItem(w, "certified", "at most %.3g for any |x| ≤ %g (%s, channel %d)", b.Bound.Value, c.Range, short(b.Weight), b.Bound.Channel)
 	}
 	printTolerance(w, j)
 	printGuesses(w, c)
@@ -147,7 +160,7 @@ func printTolerance(w io.Writer, j *judgement) {
 		printItem(w, "tolerance", "%.3g + %.3g·|y|, as asked for", t.Atol, t.Rtol)
 		return
 	}
-	printItem(w, "tolerance", "%.3g where it is nearest (%s): rounding %.2g, arithmetic %.2g", t.Value, module(near.Weight), t.Rounding, t.Arithmetic)
+	printItem(w, "tolerance", "%.3g where it is nearest (%s): rounding %.2g, arithmetic %.2g", t.Value, short(near.Weight), t.Rounding, t.Arithmetic)
 }
 
 // printGuesses prints what it would cost if an assumption were wrong: of each kind
@@ -183,9 +196,9 @@ func printPrecision(w io.Writer, j *judgement) {
 	case 0:
 		return
 	case 1:
-		printItem(w, "precision", "%s: %s", module(warned[0].Key), warned[0].Warning)
+		printItem(w, "precision", "%s: %s", short(warned[0].Key), warned[0].Warning)
 	default:
-		printItem(w, "precision", "%d of %s in poor health (-v prints it), the worst %s: %s", len(warned), count(len(all), "kernel"), module(warned[0].Key), warned[0].Warning)
+		printItem(w, "precision", "%d of %s in poor health (-v prints it), the worst %s: %s", len(warned), count(len(all), "kernel"), short(warned[0].Key), warned[0].Warning)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/xml"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -176,26 +175,5 @@ func TestNoBlock(t *testing.T) {
 		Measured: &verify.Report{Largest: -1, Nearest: -1}, Certificate: &certify.Report{Largest: -1, Worst: -1}}
 	if text := write(t, in); !strings.Contains(text, "No block was fused") || strings.Contains(text, "<figure") {
 		t.Errorf("a page without blocks:\n%s", text)
-	}
-}
-
-// Blocks stand in the order that people count in.
-func TestOrder(t *testing.T) {
-	text := write(t, input(t, "timm-mobileone-model-tiny", nil))
-	names := regexp.MustCompile(`<span class="name">(.*?)</span>`).FindAllStringSubmatch(text, -1)
-	last := -1
-	for _, n := range names {
-		var stage, block int
-		if k, _ := fmt.Sscanf(strings.ReplaceAll(n[1], "<wbr/>", ""), "stages.%d.%d.", &stage, &block); k < 2 {
-			continue
-		}
-		if at := 100*stage + block; at < last {
-			t.Errorf("%s stands behind %d.%d", n[1], last/100, last%100)
-		} else {
-			last = at
-		}
-	}
-	if last < 0 {
-		t.Fatal("no stage in the table")
 	}
 }

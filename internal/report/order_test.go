@@ -1,0 +1,16 @@
+package report
+
+import (
+	"slices"
+	"testing"
+)
+
+// Blocks stand in the order that people count in.
+func TestNatural(t *testing.T) {
+	want := []string{"head", "stage1", "stage2.2.conv", "stage2.10", "stage2.10.conv", "stage2.x", "stem"}
+	got := slices.Clone(want)
+	slices.Reverse(got)
+	if slices.SortFunc(got, natural); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
