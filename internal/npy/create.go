@@ -119,7 +119,7 @@ func (o *outFile) open(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, o.spec.Key+Ext), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := openFile(filepath.Join(dir, o.spec.Key+Ext), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
 	if err != nil {
 		return nil, err
 	}

@@ -47,6 +47,11 @@ func OpenDir(dir string, o Options) (*Set, error) {
 		return nil, err
 	}
 	defer root.Close()
+	top, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer top.Close()
 	set := &Set{}
 	names, err := set.walk(root)
 	if err != nil {
@@ -60,7 +65,7 @@ func OpenDir(dir string, o Options) (*Set, error) {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
 				set.Tensors[i].Key = keyOf(names[i])
-				if set.Tensors[i].Tensor, errs[i] = lookAt(root, dir, names[i], o); errs[i] != nil {
+				if set.Tensors[i].Tensor, errs[i] = lookAt(folder{root, top, dir}, names[i], o); errs[i] != nil {
 					errs[i] = fmt.Errorf("%s: %w", names[i], reason(errs[i]))
 				}
 			}
@@ -110,16 +115,32 @@ func (s *Set) walk(root *os.Root) (names []string, err error) {
 	return names, err
 }
 
+// folder is a directory, twice open: root keeps to what is in it, wherever links lead.
+type folder struct {
+	root *os.Root
+	top  *os.File
+	path string
+}
+
+func (d folder) open(name string) (*os.File, error) {
+	if !strings.Contains(name, "/") {
+		if f, ok := openIn(d.top, name); ok {
+			return f, nil
+		}
+	}
+	return d.root.Open(name)
+}
+
 // lookAt reads the header of one file and closes it again.
-func lookAt(root *os.Root, dir, name string, o Options) (tensor.Tensor, error) {
-	info, err := root.Stat(name)
+func lookAt(d folder, name string, o Options) (tensor.Tensor, error) {
+	info, err := d.root.Stat(name)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
 		return tensor.Tensor{}, fmt.Errorf("%s, want a regular file", info.Mode().Type())
 	}
-	f, err := root.Open(name)
+	f, err := d.open(name)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
@@ -131,15 +152,15 @@ func lookAt(root *os.Root, dir, name string, o Options) (tensor.Tensor, error) {
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	path := filepath.Join(dir, filepath.FromSlash(name))
+	path := filepath.Join(d.path, filepath.FromSlash(name))
 	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
-		return openFile(path, info, h)
+		return openElements(path, info, h)
 	}}, nil
 }
 
-// openFile opens the elements of a file whose header was read when it had info.
-func openFile(path string, info fs.FileInfo, h Header) (tensor.Data, error) {
-	f, err := os.Open(path)
+// openElements opens the elements of a file whose header was read when it had info.
+func openElements(path string, info fs.FileInfo, h Header) (tensor.Data, error) {
+	f, err := openFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
