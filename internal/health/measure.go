@@ -84,26 +84,43 @@ func (r *reader) measure(t tensor.Named) (Kernel, error) {
 	return k, nil
 }
 
-// take adds a row.
+// take adds a row. What is no number shows in the sum of squares.
 func (s *sums) take(k *Kernel, o int, row []float64, hist []int) {
-	peak := 0.0
+	low, high, square, coarse, fine := math.Inf(1), math.Inf(-1), 0.0, 0.0, 0.0
 	for _, w := range row {
-		k.Min, k.Max = min(k.Min, w), max(k.Max, w)
-		m := math.Abs(w)
-		peak = max(peak, m)
-		s.square += w * w
-		hist[math.Float32bits(float32(m))>>bucketShift]++
-		b := w - toBits(w, 8)
-		s.bfloat16 += b * b
-		h := w - half(w)
-		s.float16 += h * h
-		if m > tensor.Max(tensor.F16) {
-			k.Overflow++
+		if w < low {
+			low = w
 		}
+		if w > high {
+			high = w
+		}
+		square += w * w
+		hist[math.Float32bits(float32(math.Abs(w)))>>bucketShift]++
+		b := w - toBits(w, 8)
+		coarse += b * b
+		h := w - half(w)
+		fine += h * h
+	}
+	k.Min, k.Max = min(k.Min, low), max(k.Max, high)
+	s.square, s.bfloat16, s.float16 = s.square+square, s.bfloat16+coarse, s.float16+fine
+	peak := max(high, -low)
+	if peak > tensor.Max(tensor.F16) {
+		k.Overflow += beyond(row, tensor.Max(tensor.F16))
 	}
 	s.peaks[o] = peak
 	e, n := eightBits(row, peak)
 	s.int8, s.vanish = s.int8+e, s.vanish+n
+}
+
+// beyond counts the elements whose magnitude is above the limit.
+func beyond(row []float64, limit float64) int {
+	n := 0
+	for _, w := range row {
+		if math.Abs(w) > limit {
+			n++
+		}
+	}
+	return n
 }
 
 // toBits rounds v to a significand of so many bits (Veltkamp's splitting).
