@@ -31,6 +31,9 @@ func versionText() string {
 	return v
 }
 
+// exitText says what the exit status means.
+const exitText = "Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it."
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "repfuse",
@@ -47,7 +50,7 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 
   repfuse fuse model.pth fused.safetensors && repfuse verify model.pth fused.safetensors
 
-Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it.`,
+` + exitText,
 		Version:       versionText(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -59,7 +62,7 @@ Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it.`,
 		return withHint(plainly(err), "%s --help", c.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newInspect(), newExporter())
+	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newInspect(), newExporter(), newMan())
 	return root
 }
 
