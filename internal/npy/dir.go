@@ -53,7 +53,7 @@ func OpenDir(dir string, o Options) (*Set, error) {
 	}
 	defer top.Close()
 	set := &Set{}
-	names, err := set.walk(root)
+	names, err := set.walk(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -87,10 +87,11 @@ func keyOf(name string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(name, Ext), "/", ".")
 }
 
-// walk lists the arrays below root, one for each key, and notes the other files.
-func (s *Set) walk(root *os.Root) (names []string, err error) {
+// walk lists the arrays below dir, one for each key, and notes the other files. It
+// follows no links; names alone are looked at.
+func (s *Set) walk(dir string) (names []string, err error) {
 	files := map[string]string{}
-	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
