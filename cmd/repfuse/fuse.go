@@ -50,7 +50,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 	c.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "print the plan and write nothing")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
 	c.Flags().BoolVar(&f.json, "json", false, "print what was done as JSON")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "`N` goroutines (default two a processor); the bytes written do not depend on it")
+	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "`N` goroutines (default one more than processors); the bytes written do not depend on it")
 	return c
 }
 
@@ -126,7 +126,7 @@ func (f *fuseFlags) write(ctx context.Context, s *source, dst string, items []pl
 
 func (f *fuseFlags) leaveRecord(s *source, items []plan.Item, done *stream.Result, out *checkpoint.Output) error {
 	r := record.Record{Version: record.Version, Tool: versionText(), Source: s.Format, State: f.state, BFloat16: f.bfloat16,
-		DType: f.dtype, Plan: s.plan.File(), CRC32: map[string]string{}}
+		DType: f.dtype, Plan: s.plan.File(), Already: s.already, CRC32: map[string]string{}}
 	for _, n := range s.plan.Notes {
 		r.Notes = append(r.Notes, n.String())
 	}

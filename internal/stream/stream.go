@@ -17,8 +17,8 @@ import (
 
 // Options say how a plan is carried out.
 type Options struct {
-	// Jobs is how many goroutines work; 0 is two for each processor, since half of them
-	// wait for the kernel to take their bytes.
+	// Jobs is how many goroutines work; 0 is one for each processor and one more, as one
+	// of them waits for a file now and then. Each has buffers of its own.
 	Jobs int
 	// Piece is how many bytes are moved at a time; 0 is 256 KiB, which stays in a
 	// processor's own cache together with what it is made of.
@@ -44,7 +44,7 @@ const defaultPiece = 256 << 10
 // context ends.
 func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*Result, error) {
 	if o.Jobs <= 0 {
-		o.Jobs = 2 * runtime.GOMAXPROCS(0)
+		o.Jobs = runtime.GOMAXPROCS(0) + 1
 	}
 	if o.Piece <= 0 {
 		o.Piece = defaultPiece
