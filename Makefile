@@ -11,7 +11,7 @@ help: ## this list
 
 .PHONY: build
 build: ## the command, as ./repfuse
-	go build -o repfuse ./cmd/repfuse
+	CGO_ENABLED=0 go build -o repfuse ./cmd/repfuse
 
 .PHONY: demo
 demo: build ## plan, fuse and verify the small RepVGG in examples/repvgg-tiny
@@ -22,7 +22,7 @@ demo: build ## plan, fuse and verify the small RepVGG in examples/repvgg-tiny
 
 .PHONY: install
 install: ## the command, where go install puts it
-	go install ./cmd/repfuse
+	CGO_ENABLED=0 go install ./cmd/repfuse
 
 .PHONY: test
 test: ## all tests
@@ -59,7 +59,7 @@ check: lint test ## lint, test, and see that what is generated is fresh
 conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, file bytes, the example, the report
 	$(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 	REPFUSE=./repfuse $(PYTHON) testdata/conformance/npy.py
-	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report
+	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report ./cmd/repfuse
 	REPFUSE=./repfuse examples/pytorch/run.sh
 
 .PHONY: bench
