@@ -27,8 +27,10 @@ type decade struct {
 	Top   float64
 	Y     float64
 	Power string
-	Minor bool
 }
+
+// mostLines is how many lines a chart has, about.
+const mostLines = 8
 
 type hit struct {
 	X, Width float64
@@ -51,9 +53,10 @@ func newChart(rows []row) *chart {
 	}
 	low, high := span(run)
 	c := &chart{}
-	for e := low; e <= high; e++ {
+	step := (high - low + mostLines - 1) / mostLines
+	for e := low; e <= high; e += step {
 		y := side * float64(high-e) / float64(high-low)
-		c.Decades = append(c.Decades, decade{Top: y / side * 100, Y: y, Power: strings.Replace(fmt.Sprint(e), "-", "−", 1), Minor: (e-low)%2 == 1 && high-low > 6})
+		c.Decades = append(c.Decades, decade{Top: y / side * 100, Y: y, Power: strings.Replace(fmt.Sprint(e), "-", "−", 1)})
 	}
 	at := func(v float64) float64 {
 		if v <= 0 {
