@@ -29,15 +29,21 @@ var models = []string{
 	"repnext-model-tiny", "mobileclip-text-repmixer", "levit-c-model-tiny", "orepa-k3", "qarepvgg-v2-s1-id", "ecbsr-model-m2c8x2",
 }
 
-// input is all that a report is made of: of a case as repfuse fuses it, changed by spoil.
-func input(t *testing.T, name string, spoil func([]tensor.Named) []tensor.Named) report.Input {
+// planned plans a case with the facts that its exporter would have written.
+func planned(t *testing.T, name string) (*plan.Plan, error) {
 	t.Helper()
 	c := golden.Load(t, name)
 	families, err := family.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.New(c.Train, plan.Options{Families: families, Facts: c.Facts()})
+	return plan.New(c.Train, plan.Options{Families: families, Facts: c.Facts()})
+}
+
+// input is all that a report is made of: of a case as repfuse fuses it, changed by spoil.
+func input(t *testing.T, name string, spoil func([]tensor.Named) []tensor.Named) report.Input {
+	t.Helper()
+	p, err := planned(t, name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +122,27 @@ func TestModels(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Every case that can be planned can be shown, whatever its branches are made of.
+func TestEveryCase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a page for each case")
+	}
+	shown := 0
+	for _, name := range golden.Cases(t) {
+		if _, err := planned(t, name); err != nil {
+			continue // its family has to be said
+		}
+		text := write(t, input(t, name, nil))
+		wellFormed(t, text)
+		if strings.Contains(text, "<figure") {
+			shown++
+		}
+	}
+	if shown < 100 { // far below the number of cases
+		t.Errorf("%d cases have a picture, want at least 100", shown)
 	}
 }
 
