@@ -79,6 +79,9 @@ func Open(path string, o Options) (*Checkpoint, error) {
 	if c.Format == "" {
 		c.Format = f.name
 	}
+	if part := partOf(path); part != "" && !info.IsDir() {
+		c.Notes = append(c.Notes, part)
+	}
 	if err := c.check(); err != nil {
 		c.Close()
 		return nil, err
@@ -128,7 +131,7 @@ func empty(c *Checkpoint) error {
 	}
 	entries, _ := os.ReadDir(c.Path)
 	for _, e := range entries {
-		if _, ok := bySuffix(e.Name()); ok {
+		if _, ok := bySuffix(e.Name()); ok && partOf(e.Name()) == "" {
 			return hint.Add(err, "%s is a checkpoint", filepath.Join(c.Path, e.Name()))
 		}
 	}

@@ -45,6 +45,15 @@ var formats = []format{
 	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil},
 }
 
+// partOf is the note on a file that is one of several by its name, "" of any other.
+func partOf(path string) string {
+	n, _ := safetensors.Shards(filepath.Base(path))
+	if n < 2 {
+		return ""
+	}
+	return fmt.Sprintf("by its name this is one of %d shards, and the tensors of the others are not looked at", n)
+}
+
 // foreign are file names that end like a model's and that repfuse cannot read.
 var foreign = []string{".onnx", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".gguf", ".msgpack", ".mlmodel", ".pkl", ".zip", npy.Ext}
 

@@ -3,7 +3,6 @@ package checkpoint
 import (
 	"io/fs"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"repfuse/internal/facts"
@@ -39,9 +38,6 @@ type inventory struct {
 	whole, shards, indexes []string
 }
 
-// shardName is how a shard is called, its number among others at the end.
-var shardName = regexp.MustCompile(`-[0-9]{5,}-of-[0-9]{5,}` + regexp.QuoteMeta(safetensors.Ext) + "$")
-
 // take reports whether an entry can be part of a checkpoint: a .npy file at any
 // depth, a .safetensors file or its index in the directory itself.
 func (f *inventory) take(name string, d fs.DirEntry) bool {
@@ -51,6 +47,7 @@ func (f *inventory) take(name string, d fs.DirEntry) bool {
 	if !d.Type().IsRegular() {
 		return false
 	}
+	_, numbered := safetensors.Shards(d.Name())
 	nested := strings.ContainsRune(name, filepath.Separator)
 	switch base := d.Name(); {
 	case filepath.Ext(base) == npy.Ext, base == facts.File, base == Record:
@@ -59,12 +56,12 @@ func (f *inventory) take(name string, d fs.DirEntry) bool {
 		return false
 	case strings.HasSuffix(base, safetensors.IndexSuffix):
 		f.indexes = append(f.indexes, name)
-	case shardName.MatchString(base):
-		f.shards = append(f.shards, name)
-	case strings.HasSuffix(base, safetensors.Ext):
-		f.whole = append(f.whole, name)
-	default:
+	case !strings.HasSuffix(base, safetensors.Ext):
 		return false
+	case numbered:
+		f.shards = append(f.shards, name)
+	default:
+		f.whole = append(f.whole, name)
 	}
 	return true
 }

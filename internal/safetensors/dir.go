@@ -4,10 +4,29 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"repfuse/internal/hint"
 )
+
+// noIndex is the hint where shards lie without what says which is which.
+const noIndex = "shards need their index, NAME" + IndexSuffix + ", beside them"
+
+// shardNumber ends the name of a file that holds a part of a checkpoint.
+var shardNumber = regexp.MustCompile(`-[0-9]{5,}-of-([0-9]{5,})\.[a-z]+$`)
+
+// Shards is how many files there are where one is called like this, if its name is
+// that of a shard.
+func Shards(name string) (n int, numbered bool) {
+	m := shardNumber.FindStringSubmatch(name)
+	if m == nil {
+		return 0, false
+	}
+	n, err := strconv.Atoi(m[1])
+	return n, err == nil
+}
 
 // Index finds the index in a directory: its path, or "" where there is none.
 // Several are an error, as only the user knows which is meant.
@@ -27,6 +46,9 @@ func OpenDir(dir string) (*File, error) {
 	path, err := only(dir, Ext)
 	if err != nil || path == "" {
 		return nil, err
+	}
+	if n, _ := Shards(path); n > 1 {
+		return nil, hint.Add(fmt.Errorf("%s: %s is there, one of %d shards", dir, filepath.Base(path), n), noIndex)
 	}
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -52,6 +74,9 @@ func only(dir, suffix string) (string, error) {
 		case !strings.HasSuffix(e.Name(), suffix) || strings.HasPrefix(e.Name(), "."):
 		case found != "":
 			err := fmt.Errorf("%s: %s and %s are there, want one", dir, found, e.Name())
+			if n, _ := Shards(found); n > 1 {
+				return "", hint.Add(err, noIndex)
+			}
 			return "", hint.Add(err, "%s is one checkpoint", filepath.Join(dir, found))
 		default:
 			found = e.Name()
