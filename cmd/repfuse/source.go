@@ -12,6 +12,7 @@ import (
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
+	"repfuse/internal/record"
 	"repfuse/internal/tensor"
 )
 
@@ -52,6 +53,8 @@ func (r *recognition) given() bool {
 type source struct {
 	*checkpoint.Checkpoint
 	plan *plan.Plan
+	// already is the modules that the record beside it says are fused.
+	already []string
 }
 
 func (r *recognition) open(path string) (*checkpoint.Checkpoint, error) {
@@ -64,16 +67,21 @@ func (r *recognition) read(path string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.plan(c)
+	s := &source{Checkpoint: c}
+	rec, err := record.Read(path)
+	if err == nil {
+		s.already = rec.Fused(c.Tensors)
+		s.plan, err = r.plan(c, s.already)
+	}
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
-	return &source{c, p}, nil
+	return s, nil
 }
 
-func (r *recognition) plan(c *checkpoint.Checkpoint) (*plan.Plan, error) {
-	o := plan.Options{Facts: c.Facts, Choices: r.choices, Prefix: r.prefix, Sets: r.answers()}
+func (r *recognition) plan(c *checkpoint.Checkpoint, already []string) (*plan.Plan, error) {
+	o := plan.Options{Facts: c.Facts, Choices: r.choices, Prefix: r.prefix, Sets: r.answers(), Leave: already}
 	var err error
 	if o.Families, err = r.families(); err != nil {
 		return nil, err

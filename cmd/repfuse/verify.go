@@ -210,7 +210,7 @@ func (f *verifyFlags) planned(src string, rec *record.Record, o *verify.Options)
 	for _, n := range rec.Notes {
 		p.Notes = append(p.Notes, plan.Note{Text: n})
 	}
-	return &source{c, p}, nil
+	return &source{Checkpoint: c, plan: p}, nil
 }
 
 func notes(s *source) []string {

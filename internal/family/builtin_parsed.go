@@ -5,7 +5,7 @@
 package family
 
 // builtinSum is the checksum of what was parsed.
-const builtinSum = 0x5051b473
+const builtinSum = 0xe707fed0
 
 // builtinFamilies is what came of it, but for the expressions, which are still text,
 // and for where it stands in the YAML.
@@ -1562,6 +1562,9 @@ var builtinFamilies = []Family{
 			Key: "model.<n>.im.<n>.implicit",
 		}, {
 			Key: "model.0.conv.weight",
+		}, {
+			Key:    "model.0.conv.bias",
+			Absent: true,
 		}}, {{
 			Key: "model.<n>.ia.<n>.implicit",
 		}, {
@@ -1569,6 +1572,29 @@ var builtinFamilies = []Family{
 		}}},
 		file: "detection.yaml",
 		line: 175,
+	},
+	{
+		Name:    "yolov7-fused",
+		Title:   "YOLOv7 that is fused already, its implicit tensors left in the file",
+		Source:  "WongKinYiu/yolov7",
+		Network: true,
+		Anchor: [][]Pattern{{{
+			Key: "model.0.conv.bias",
+		}, {
+			Key: "model.<n>.ia.<n>.implicit",
+		}, {
+			Key: "model.<n>.im.<n>.implicit",
+		}, {
+			Key:    "model.0.bn.running_mean",
+			Absent: true,
+		}}},
+		Refuse: []Drop{{
+			Glob: "model.*.ia.**",
+			Why:  "the convolutions are fused, and with them the head, which would be scaled a second time",
+		}},
+		Notes: []string{"The reference's fuse() leaves the implicit tensors unused in the file. Beside the record that repfuse leaves such a file is copied."},
+		file:  "detection.yaml",
+		line:  185,
 	},
 	{
 		Name:    "yolo",
@@ -1595,7 +1621,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"ultralytics' own fuse() leaves models with fewer than ten batch norms as they are.", "Newer releases drop the one-to-many heads cv2 and cv3 of an end-to-end model when fusing; here they stay."},
 		file:  "detection.yaml",
-		line:  185,
+		line:  196,
 	},
 	{
 		Name:    "yolov9-repncspelan",
@@ -1618,7 +1644,7 @@ var builtinFamilies = []Family{
 			Key: "cv4.bn.running_mean",
 		}}},
 		file: "detection.yaml",
-		line: 199,
+		line: 210,
 	},
 	{
 		Name:    "yolov10-cib",
@@ -1641,7 +1667,7 @@ var builtinFamilies = []Family{
 			Key: "cv1.4.bn.running_mean",
 		}}},
 		file: "detection.yaml",
-		line: 209,
+		line: 220,
 	},
 	{
 		Name:   "repconv",
@@ -1700,7 +1726,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"YOLOv9's RepConvN never adds its input, whatever the channels and the stride; ultralytics' RepConv does where it has a third batch norm."},
 		file:  "detection.yaml",
-		line:  219,
+		line:  230,
 	},
 	{
 		Name:   "rtdetrv2-csp",
@@ -1731,7 +1757,7 @@ var builtinFamilies = []Family{
 		Stale: []string{"**"},
 		Notes: []string{"An alpha of exactly 0 counts as 1, as the reference's forward pass has it (\"if self.alpha:\").", "The reference cannot convert this block (it looks for a batch norm called norm)."},
 		file:  "detection.yaml",
-		line:  245,
+		line:  256,
 	},
 	{
 		Name:   "rtdetr",
@@ -1790,7 +1816,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The branches stay in the result beside the fused convolution, as in the reference's deploy model; D-FINE's drops them."},
 		file:  "detection.yaml",
-		line:  263,
+		line:  274,
 	},
 	{
 		Name:      "dfine-convnorm",
@@ -1812,7 +1838,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The reference forgets the convolution's bias where it has one; here it is kept.", "RT-DETR and D-FINE have other layers with the same keys that they do not fuse."},
 		file:  "detection.yaml",
-		line:  285,
+		line:  296,
 	},
 	{
 		Name:    "dfine",
@@ -1831,7 +1857,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"convert_to_deploy also prunes decoder layers and heads behind eval_idx; here they stay."},
 		file:  "detection.yaml",
-		line:  301,
+		line:  312,
 	},
 	{
 		Name:   "ultralytics-conv2",
@@ -1870,7 +1896,7 @@ var builtinFamilies = []Family{
 		}},
 		Alike: []string{"conv.weight", "cv2.weight"},
 		file:  "detection.yaml",
-		line:  314,
+		line:  325,
 	},
 	{
 		Name:   "yolov10-repvggdw",
@@ -1911,7 +1937,7 @@ var builtinFamilies = []Family{
 		Alike: []string{"conv.conv.weight", "conv1.conv.weight"},
 		Notes: []string{"The fused convolution is one level up, conv.weight for conv.conv.weight. There is no identity."},
 		file:  "detection.yaml",
-		line:  327,
+		line:  338,
 	},
 	{
 		Name:   "ultralytics-convtranspose",
@@ -1934,7 +1960,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"Releases before July 2026 scale the wrong axis of the kernel (fuse_deconv_and_bn); here it is the output channels."},
 		file:  "detection.yaml",
-		line:  346,
+		line:  357,
 	},
 	{
 		Name:   "ppyoloe",
@@ -1987,7 +2013,7 @@ var builtinFamilies = []Family{
 		Stale: []string{"alpha"},
 		Notes: []string{"An alpha of exactly 0 counts as 1, as the reference has it (\"if self.alpha:\"). The key stays in the result."},
 		file:  "detection.yaml",
-		line:  359,
+		line:  370,
 	},
 	{
 		Name:   "sg-repvgg",
@@ -2024,7 +2050,7 @@ var builtinFamilies = []Family{
 			Eps:   1e-05,
 		}},
 		file: "detection.yaml",
-		line: 379,
+		line: 390,
 	},
 	{
 		Name:   "sg-qarepvgg",
@@ -2095,7 +2121,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The batch norm behind the sum stays (partial fusion, the default of prep_model_for_conversion); the dialect full folds it too.", "The alpha of YoloNASBottleneck weighs a shortcut around two blocks; it belongs to no branch and stays."},
 		file:  "detection.yaml",
-		line:  398,
+		line:  409,
 	},
 	{
 		Name:   "lcnetv3",
@@ -2124,7 +2150,7 @@ var builtinFamilies = []Family{
 		Stale: []string{"**"},
 		Notes: []string{"The branches stay in the result beside the fused convolution, as in OpenOCR; PaddleOCR's own drops them.", "lab, a scale and a shift behind the sum, stays as in both."},
 		file:  "detection.yaml",
-		line:  438,
+		line:  449,
 	},
 	{
 		Name:   "lcnetv3-paddle",
@@ -2152,7 +2178,7 @@ var builtinFamilies = []Family{
 		Keep:  []string{"lab.scale", "lab.bias", "act.lab.scale", "act.lab.bias"},
 		Notes: []string{"Read in the reference, not run."},
 		file:  "detection.yaml",
-		line:  459,
+		line:  470,
 	},
 	{
 		Name:   "lcnetv4",
@@ -2185,7 +2211,7 @@ var builtinFamilies = []Family{
 		Alike: []string{"conv.conv.weight", "conv1.weight"},
 		Notes: []string{"Read in the reference, not run."},
 		file:  "detection.yaml",
-		line:  478,
+		line:  489,
 	},
 	{
 		Name:   "ecbsr",

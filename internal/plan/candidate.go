@@ -55,7 +55,7 @@ func (r *recogniser) match(f *family.Family, n *node) candidate {
 		if m.Used[whole] {
 			continue
 		}
-		if why, ok := refused(f, key); ok {
+		if why, ok := refused(f, key); ok && !r.left(whole) {
 			c.refused = append(c.refused, fmt.Sprintf("%s: %s", whole, why))
 			continue
 		}
@@ -75,6 +75,11 @@ func (r *recogniser) match(f *family.Family, n *node) candidate {
 	c.misses = len(m.Missing) + len(left)
 	c.problem = c.judge(left)
 	return c
+}
+
+// left reports whether a key belongs to a module that is fused already.
+func (r *recogniser) left(whole string) bool {
+	return slices.ContainsFunc(r.opts.Leave, func(m string) bool { return m == "" || strings.HasPrefix(whole, m+".") })
 }
 
 func (r *recogniser) site(path string) family.Site {

@@ -172,7 +172,7 @@ func (r *recogniser) recognise() error {
 	if err := errors.Join(r.near...); err != nil {
 		return err
 	}
-	if len(r.plan.Blocks) == 0 {
+	if len(r.plan.Blocks) == 0 && !slices.Contains(r.opts.Leave, "") {
 		if err := r.plainFolder(); err != nil {
 			return err
 		}
@@ -198,6 +198,9 @@ func (r *recogniser) visit(n *node) error {
 
 // try takes the family that fits at a module, if one does.
 func (r *recogniser) try(n *node) error {
+	if slices.Contains(r.opts.Leave, n.path) {
+		return nil
+	}
 	choice := r.choiceAt(n.path)
 	if choice != nil && choice.name == leave {
 		choice.used = true

@@ -40,6 +40,8 @@ var lookalikes = []struct{ name, train, want string }{
 	{"a bottleneck", `conv1.weight[4,8,1,1] bn1:4 conv2.weight[4,4,3,3] bn2:4 conv3.weight[8,4,1,1] bn3:8 fc.weight[10,8]`, ""},
 	{"a dilation that no memory holds", `b.lk_origin.weight[8,1,7,7] b.origin_bn:8 b.dil_conv_k3_99999999.weight[8,1,3,3] b.dil_bn_k3_99999999:8`,
 		"want one over at most"},
+	{"a fused YOLOv7", `model.0.conv.weight[8,3,3,3] model.0.conv.bias[8] model.1.m.0.weight[21,8,1,1] model.1.m.0.bias[21]
+		model.1.ia.0.implicit[1,8,1,1] model.1.im.0.implicit[1,21,1,1]`, "would be scaled a second time"},
 	{"MBConv without its gate", under("b", strings.ReplaceAll(mbConv, "NAME.se.tensor[1,16,1,1]", "")), "b.se.tensor is missing"},
 }
 

@@ -18,6 +18,9 @@ type Options struct {
 	Choices []string
 	// Prefix is taken off the keys; "" takes a leading "module." off where all have it.
 	Prefix string
+	// Leave is the modules that are fused already though their keys do not show it, as
+	// a record says.
+	Leave []string
 	// File is a plan file that names the blocks by hand; nil recognises them.
 	File *File
 }

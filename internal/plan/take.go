@@ -207,15 +207,17 @@ func (r *recogniser) giveaways() map[string]bool {
 	return all
 }
 
-// findDeployed lists the modules with keys that only a deploy form has.
+// findDeployed lists the modules that a record says are fused, and those with keys that
+// only a deploy form has.
 func (r *recogniser) findDeployed(keys []string) {
 	giveaway := r.giveaways()
+	r.plan.Deployed = append(r.plan.Deployed, r.opts.Leave...)
 	for k, key := range keys {
 		if r.plan.Fates[k].Fate != Kept {
 			continue
 		}
 		for module, name := range splits(key) {
-			if giveaway[name] {
+			if giveaway[name] && !slices.Contains(r.opts.Leave, module) {
 				r.plan.Deployed = append(r.plan.Deployed, module)
 				break
 			}

@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/plan"
@@ -35,6 +36,8 @@ type Record struct {
 	DType string     `json:"dtype,omitempty"`
 	Plan  *plan.File `json:"plan"`
 	Notes []string   `json:"notes,omitempty"`
+	// Already is the modules that were fused before, where the source was a result.
+	Already []string `json:"already,omitempty"`
 	// CRC32 is the checksum of each tensor written, by its key.
 	CRC32 map[string]string `json:"crc32"`
 }
@@ -90,6 +93,27 @@ func plainly(err error) error {
 		return fmt.Errorf("%s, want an object", t.Value)
 	}
 	return fmt.Errorf("%s is of type %s", t.Field, t.Value)
+}
+
+// Fused lists the modules that are fused in a checkpoint by the record beside it, the
+// root as "": none where the record is of other keys.
+func (r *Record) Fused(tensors []tensor.Named) []string {
+	if r == nil || len(tensors) != len(r.CRC32) {
+		return nil
+	}
+	for _, t := range tensors {
+		if _, ok := r.CRC32[t.Key]; !ok {
+			return nil
+		}
+	}
+	all := slices.Clone(r.Already)
+	for _, b := range r.Plan.Blocks {
+		if b.Module == "." {
+			b.Module = ""
+		}
+		all = append(all, b.Module)
+	}
+	return all
 }
 
 // Changed lists the tensors whose bytes are not those that were written, by their
