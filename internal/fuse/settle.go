@@ -57,8 +57,8 @@ func (w *Worker) doubtful(t *tile) []int {
 				list = w.unlike(list, t, strand{sum, mag, first})
 				continue
 			}
-			for i, m := range mag {
-				if math.Abs(sum[i]) < θ*m {
+			for i, v := range sum[:len(mag)] {
+				if math.Abs(v) < θ*mag[i] {
 					list = append(list, first+i*t.cs)
 				}
 			}
@@ -77,9 +77,9 @@ type strand struct {
 // unlike adds to list the elements of a tap whose bounds are stored differently.
 func (w *Worker) unlike(list []int, t *tile, s strand) []int {
 	if w.f.Type == tensor.F32 { // the same as below, without a detour
-		e := t.bound(unit64)
+		e, sum := t.bound(unit64), s.sum[:len(s.mag)]
 		for i, m := range s.mag {
-			v, d := s.sum[i], float64(e*m)
+			v, d := sum[i], float64(e*m)
 			if m > 0 && math.Float32bits(float32(v-d)) != math.Float32bits(float32(v+d)) {
 				list = append(list, s.first+i*t.cs)
 			}

@@ -94,11 +94,7 @@ func (t *tile) settle() {
 			if s < 0 || t.sum == nil {
 				continue
 			}
-			at := o*t.rs + k*t.ts
-			for _, v := range t.sum[(o*t.slots+s)*t.width:][:t.width] {
-				t.val[at] = v
-				at += t.cs
-			}
+			scatter(t.val[o*t.rs+k*t.ts:], t.sum[(o*t.slots+s)*t.width:][:t.width], t.cs)
 		}
 	}
 }
@@ -168,6 +164,15 @@ func gather(dst, mag, v []float64, stride int) {
 	for i := range dst {
 		x := v[at]
 		dst[i], mag[i] = x, math.Abs(x)
+		at += stride
+	}
+}
+
+// scatter puts src at one in every stride of dst.
+func scatter(dst, src []float64, stride int) {
+	at := 0
+	for _, v := range src {
+		dst[at] = v
 		at += stride
 	}
 }
