@@ -10,7 +10,8 @@ func boxOf(f op.Form) box { return box{f.Lo, f.Dilation(), f.Kernel()} }
 
 // point is the box of the one tap that lies on the output's own place.
 func point(rank int) box {
-	b := box{make([]int, rank), make([]int, rank), make([]int, rank)}
+	all := make([]int, 3*rank)
+	b := box{all[:rank:rank], all[rank : 2*rank : 2*rank], all[2*rank:]}
 	for a := range b.ext {
 		b.step[a], b.ext[a] = 1, 1
 	}

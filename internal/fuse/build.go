@@ -14,36 +14,41 @@ type builder struct {
 	convs []*conv
 }
 
-// node builds e on in channels.
-func (b *builder) node(e op.Expr, in int) (node, error) {
-	form, err := op.CheckFrom(e, in, b.rank)
-	if err != nil {
-		return nil, err
-	}
+// node builds e, which op.Check has passed, on in channels, and tells how many come
+// out.
+func (b *builder) node(e op.Expr, in int) (n node, out int, err error) {
 	switch e := e.(type) {
 	case op.Conv:
-		return b.conv(e, form)
+		form, err := op.CheckFrom(e, in, b.rank)
+		if err != nil {
+			return nil, 0, err
+		}
+		n, err := b.conv(e, form)
+		return n, form.Out, err
 	case op.BatchNorm:
-		return batchNorm(e, in, b.rank)
+		n, err := batchNorm(e, in, b.rank)
+		return n, in, err
 	case op.Scale:
-		return scale(e, in, b.rank)
+		n, err := scale(e, in, b.rank)
+		return n, in, err
 	case op.Shift:
-		return shift(e, in, b.rank)
+		n, err := shift(e, in, b.rank)
+		return n, in, err
 	case op.Select:
-		return &diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, nil
+		return &diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, e.To - e.From, nil
 	case op.AvgPool:
+		form, err := op.CheckFrom(e, in, b.rank)
 		d := &diag{box: boxOf(form)}
 		d.area = d.taps()
-		return d, nil
+		return d, in, err
 	case op.Seq:
-		parts, err := b.chain(e, in)
-		return &seq{parts: parts}, err
+		return b.chain(e, in)
 	case op.Sum:
 		return b.sum(e, in)
 	case op.Concat:
 		return b.concat(e, in)
 	default: // Identity; Window, which op.Check has found to change nothing
-		return &diag{box: point(b.rank), area: 1}, nil
+		return &diag{box: point(b.rank), area: 1}, in, nil
 	}
 }
 
@@ -62,52 +67,42 @@ func (b *builder) conv(e op.Conv, form op.Form) (*conv, error) {
 	return c, nil
 }
 
-func (b *builder) chain(e op.Seq, in int) ([]node, error) {
+func (b *builder) chain(e op.Seq, in int) (n node, out int, err error) {
 	parts := make([]node, len(e))
 	for k, p := range e {
-		form, err := op.CheckFrom(p, in, b.rank)
-		if err != nil {
-			return nil, err
+		if parts[k], in, err = b.node(p, in); err != nil {
+			return nil, 0, err
 		}
-		if parts[k], err = b.node(p, in); err != nil {
-			return nil, err
-		}
-		in = form.Out
 	}
-	return parts, nil
+	return &seq{parts: parts}, in, nil
 }
 
 // sum puts the kernel with the most taps first: what comes first need not be
 // added to anything.
-func (b *builder) sum(e op.Sum, in int) (node, error) {
-	s := &sum{}
-	for _, p := range e {
-		n, err := b.node(p, in)
-		if err != nil {
-			return nil, err
+func (b *builder) sum(e op.Sum, in int) (n node, out int, err error) {
+	s := &sum{parts: make([]node, len(e))}
+	for k, p := range e {
+		if s.parts[k], out, err = b.node(p, in); err != nil {
+			return nil, 0, err
 		}
-		s.parts = append(s.parts, n)
 	}
 	one := point(b.rank)
 	slices.SortStableFunc(s.parts, func(p, q node) int { return reachOf(q, one).taps() - reachOf(p, one).taps() })
-	return s, nil
+	return s, out, nil
 }
 
-func (b *builder) concat(e op.Concat, in int) (node, error) {
+func (b *builder) concat(e op.Concat, in int) (n node, out int, err error) {
 	c := &concat{from: []int{0}}
-	for k, p := range e {
-		n, err := b.node(p, in)
+	for _, p := range e {
+		n, more, err := b.node(p, in)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		form, err := op.CheckFrom(p, in, b.rank)
-		if err != nil {
-			return nil, err
-		}
+		out += more
 		c.parts = append(c.parts, n)
-		c.from = append(c.from, c.from[k]+form.Out)
+		c.from = append(c.from, out)
 	}
-	return c, nil
+	return c, out, nil
 }
 
 // transposed builds a transposed convolution among operators on channels: the
@@ -136,7 +131,7 @@ func (b *builder) transposed(e op.Expr, form op.Form) (forward, pulled node, err
 		default:
 			return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
 		}
-		n, err := b.node(p, in)
+		n, _, err := b.node(p, in)
 		if err != nil {
 			return nil, nil, err
 		}

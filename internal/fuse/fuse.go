@@ -81,7 +81,7 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	if form.Transposed {
 		f.forward, f.pulled, err = b.transposed(e, form)
 	} else {
-		f.pulled, err = b.node(e, form.In)
+		f.pulled, _, err = b.node(e, form.In)
 		f.forward = f.pulled
 	}
 	if err != nil {
