@@ -290,6 +290,9 @@ func (b *builder) ask(n *askNode) part {
 	if !ok {
 		return part{err: fmt.Errorf("%s asks %q, which its declaration does not explain", b.family.Name, n.name)}
 	}
+	if len(keysOf(n.expr)) > 0 {
+		b.keyed[q.Name] = true
+	}
 	switch v := b.answer(q, "yes").Value; {
 	case isYes(v):
 		return b.build(n.expr)

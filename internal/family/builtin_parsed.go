@@ -5,7 +5,7 @@
 package family
 
 // builtinSum is the checksum of what was parsed.
-const builtinSum = 0xe707fed0
+const builtinSum = 0x7174225d
 
 // builtinFamilies is what came of it, but for the expressions, which are still text,
 // and for where it stands in the YAML.
@@ -332,7 +332,13 @@ var builtinFamilies = []Family{
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
 			Key:  "reparam_conv",
-			Text: "conv(pe, biased) + x",
+			Text: "ask(identity: conv(pe, biased) + x)",
+		}},
+		Ask: []Question{{
+			Name:    "identity",
+			About:   "whether this is a position encoding that adds its input, as in FastViT",
+			Default: "yes",
+			Facts:   []string{"class RepCPE yes"},
 		}},
 		file: "backbones.yaml",
 		line: 243,
@@ -351,10 +357,16 @@ var builtinFamilies = []Family{
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
 			Key:  "reparam_conv",
-			Text: "conv(pos_enc, biased) + x",
+			Text: "ask(identity: conv(pos_enc, biased) + x)",
+		}},
+		Ask: []Question{{
+			Name:    "identity",
+			About:   "whether this is a position encoding that adds its input, as in FastViT",
+			Default: "yes",
+			Facts:   []string{"class RepConditionalPosEnc yes"},
 		}},
 		file: "backbones.yaml",
-		line: 253,
+		line: 258,
 	},
 	{
 		Name:   "replknet",
@@ -372,7 +384,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"deep_fuse_BN, which folds every other batch norm as well, is --family replknet-deep.", "FastViT computes a GELU behind the block and throws it away, so that the block is linear."},
 		file:  "backbones.yaml",
-		line:  265,
+		line:  275,
 	},
 	{
 		Name:      "replknet-deep",
@@ -387,7 +399,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"With use_sync_bn=True, its default, the reference's deep_fuse_BN does nothing and says nothing, as SyncBatchNorm is no BatchNorm2d.", "prelkb_bn, preffn_bn and norm stand before a convolution or behind none, and stay."},
 		file:  "backbones.yaml",
-		line:  281,
+		line:  291,
 	},
 	{
 		Name:   "timm-large-kernel",
@@ -405,7 +417,7 @@ var builtinFamilies = []Family{
 		}},
 		Keep: []string{"se.**"},
 		file: "backbones.yaml",
-		line: 294,
+		line: 304,
 	},
 	{
 		Name:   "slak",
@@ -424,7 +436,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The reference has no deploy form of it (merge_kernel raises AttributeError). The K×K kernel is zero but for a cross, and is written under RepLKNet's name."},
 		file:  "backbones.yaml",
-		line:  308,
+		line:  318,
 	},
 	{
 		Name:   "unireplknet",
@@ -445,7 +457,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The fused kernel keeps the name lk_origin.weight and changes its value; origin_bn tells the two apart."},
 		file:  "backbones.yaml",
-		line:  325,
+		line:  335,
 	},
 	{
 		Name:   "unireplknet-block",
@@ -472,7 +484,7 @@ var builtinFamilies = []Family{
 		Keep:  []string{"act.1.gamma", "pwconv1.**", "se.**"},
 		Notes: []string{"The batch norm behind the large kernel, GRN's beta, the batch norm behind the last linear layer and the layer scale gamma are folded; GRN's gamma (act.1.gamma) stays."},
 		file:  "backbones.yaml",
-		line:  340,
+		line:  350,
 	},
 	{
 		Name:   "unireplknet-block-small",
@@ -496,7 +508,7 @@ var builtinFamilies = []Family{
 		}},
 		Keep: []string{"act.1.gamma", "pwconv1.**", "se.**"},
 		file: "backbones.yaml",
-		line: 359,
+		line: 369,
 	},
 	{
 		Name:   "acnet",
@@ -518,7 +530,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"With use_affine=False the reference cannot deploy the block (TypeError); repfuse can."},
 		file:  "backbones.yaml",
-		line:  372,
+		line:  382,
 	},
 	{
 		Name:   "dbb",
@@ -540,7 +552,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"idconv1.weight is stored without the identity that the block adds to it.", "The 1×1 branches are padded with what their batch norm makes of zero (BNAndPad), which is what makes them one convolution."},
 		file:  "backbones.yaml",
-		line:  390,
+		line:  400,
 	},
 	{
 		Name:   "orepa",
@@ -564,7 +576,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The rows of the pointwise kernel are read interleaved where there are groups, as the reference's view does."},
 		file:  "backbones.yaml",
-		line:  412,
+		line:  422,
 	},
 	{
 		Name:   "orepa-1x1",
@@ -583,7 +595,7 @@ var builtinFamilies = []Family{
 			Text: "(kernel(weight_or1x1_origin) > scale(row(vector, 0))\n + kernel(weight_or1x1_l2i_conv1) > kernel(weight_or1x1_l2i_conv2) > scale(row(vector, 1))) > bn(bn)",
 		}},
 		file: "backbones.yaml",
-		line: 429,
+		line: 439,
 	},
 	{
 		Name:   "orepa-large",
@@ -606,7 +618,7 @@ var builtinFamilies = []Family{
 			Text: "seq<n>(kernel(orepa(<n>, weight<n>.vector, weight<n>.weight_orepa_origin, weight<n>.weight_orepa_avg_conv,\n  weight<n>.weight_orepa_avg_avg, weight<n>.weight_orepa_pfir_conv, weight<n>.weight_orepa_prior,\n  weight<n>.weight_orepa_1x1_kxk_idconv1, weight<n>.id_tensor, weight<n>.weight_orepa_1x1_kxk_conv2,\n  weight<n>.weight_orepa_1x1, weight<n>.weight_orepa_gconv_dw, weight<n>.weight_orepa_gconv_pw))) > bn(bn)",
 		}},
 		file: "backbones.yaml",
-		line: 443,
+		line: 453,
 	},
 	{
 		Name:   "orepa-large-base",
@@ -626,7 +638,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The kernels are chained by cross-correlation, each that follows the first turned by 180°."},
 		file:  "backbones.yaml",
-		line:  459,
+		line:  469,
 	},
 	{
 		Name:   "orepa-repvgg",
@@ -647,7 +659,7 @@ var builtinFamilies = []Family{
 		Keep:  []string{"se.**"},
 		Notes: []string{"With an identity the reference's vector has a sixth row that nothing reads."},
 		file:  "backbones.yaml",
-		line:  472,
+		line:  482,
 	},
 	{
 		Name:   "repghost",
@@ -689,7 +701,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"Only the cheap operation is fused; primary_conv keeps its batch norm, as in the reference.", "A module without re-parameterization (--identity no) stays as it is."},
 		file:  "backbones.yaml",
-		line:  493,
+		line:  503,
 	},
 	{
 		Name:   "ghostnetv3",
@@ -712,7 +724,7 @@ var builtinFamilies = []Family{
 		Keep:  []string{"short_conv.**"},
 		Notes: []string{"Where the primary convolution has a skip, the reference lays a depthwise 3×3 identity over a 1×1 kernel and deploys a wrong one that does not run; repfuse adds the 1×1 identity."},
 		file:  "backbones.yaml",
-		line:  520,
+		line:  530,
 	},
 	{
 		Name:   "repvit-dw",
@@ -742,7 +754,7 @@ var builtinFamilies = []Family{
 		Alike: []string{"conv.c.weight", "conv1.weight"},
 		Notes: []string{"The reference pads by one whatever the kernel, and cannot deploy a 5×5 (RuntimeError); repfuse can."},
 		file:  "backbones.yaml",
-		line:  542,
+		line:  552,
 	},
 	{
 		Name:   "repvit-dw-legacy",
@@ -769,7 +781,7 @@ var builtinFamilies = []Family{
 		}},
 		Alike: []string{"conv.c.weight", "conv1.c.weight"},
 		file:  "backbones.yaml",
-		line:  557,
+		line:  567,
 	},
 	{
 		Name:      "conv2d-bn",
@@ -786,7 +798,7 @@ var builtinFamilies = []Family{
 			Text: "conv(c, unbiased) > bn(bn)",
 		}},
 		file: "backbones.yaml",
-		line: 570,
+		line: 580,
 	},
 	{
 		Name:      "residual-conv2d-bn",
@@ -805,7 +817,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"LeViT, EfficientViT and LSNet have the same keys and add the input in the network; there conv2d-bn is right."},
 		file:  "backbones.yaml",
-		line:  581,
+		line:  591,
 	},
 	{
 		Name:      "bn-linear",
@@ -832,7 +844,7 @@ var builtinFamilies = []Family{
 			Text: "bn(bn) > conv(l) | bn(bn) > conv(linear) | bn(norm) > conv(linear)",
 		}},
 		file: "backbones.yaml",
-		line: 594,
+		line: 604,
 	},
 	{
 		Name:      "conv-norm",
@@ -851,7 +863,7 @@ var builtinFamilies = []Family{
 			Text: "conv(conv) > bn(norm)",
 		}},
 		file: "backbones.yaml",
-		line: 607,
+		line: 617,
 	},
 	{
 		Name:      "repvit-head",
@@ -885,7 +897,7 @@ var builtinFamilies = []Family{
 			Text: "(bn(classifier.bn) > conv(classifier.l, biased) + bn(classifier_dist.bn) > conv(classifier_dist.l, biased)) > scale(0.5)\n| (bn(head.bn) > conv(head.l, biased) + bn(head_dist.bn) > conv(head_dist.l, biased)) > scale(0.5)\n| bn(classifier.bn) > conv(classifier.l, biased)\n| bn(head.bn) > conv(head.l, biased)",
 		}},
 		file: "backbones.yaml",
-		line: 618,
+		line: 628,
 	},
 	{
 		Name:      "repnext-head",
@@ -908,7 +920,7 @@ var builtinFamilies = []Family{
 			Text: "(bn(head.norm) > conv(head.linear, biased) + bn(head_dist.norm) > conv(head_dist.linear, biased)) > scale(0.5)\n| bn(head.norm) > conv(head.linear, biased)",
 		}},
 		file: "backbones.yaml",
-		line: 637,
+		line: 647,
 	},
 	{
 		Name:    "repvit",
@@ -925,7 +937,7 @@ var builtinFamilies = []Family{
 			Key: "stages.<n>.blocks.<n>.token_mixer.conv.c.weight",
 		}}},
 		file: "backbones.yaml",
-		line: 651,
+		line: 661,
 	},
 	{
 		Name:    "levit",
@@ -940,7 +952,7 @@ var builtinFamilies = []Family{
 			Key: "blocks.<n>.m.qkv.bn.running_mean",
 		}}},
 		file: "backbones.yaml",
-		line: 662,
+		line: 672,
 	},
 	{
 		Name:    "efficientvit-msra",
@@ -956,7 +968,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"The input is added by the network, so that X.m.c becomes X.m and not X."},
 		file:  "backbones.yaml",
-		line:  672,
+		line:  682,
 	},
 	{
 		Name:    "shvit",
@@ -974,7 +986,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"A depthwise Conv2d_BN under Residual takes up the identity and loses its level .m."},
 		file:  "backbones.yaml",
-		line:  684,
+		line:  694,
 	},
 	{
 		Name:    "tinyvit",
@@ -987,7 +999,7 @@ var builtinFamilies = []Family{
 			Key: "patch_embed.seq.0.c.weight",
 		}}},
 		file: "backbones.yaml",
-		line: 697,
+		line: 707,
 	},
 	{
 		Name:    "lsnet",
@@ -1003,7 +1015,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"The batch norm of LSConv follows a kernel that is computed from the input, and stays."},
 		file:  "backbones.yaml",
-		line:  706,
+		line:  716,
 	},
 	{
 		Name:   "repnext-small",
@@ -1031,7 +1043,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"At stride 1 the 1×3 and the 3×1 have biases, at stride 2 they have none and stand in a row; without any bias the keys do not tell."},
 		file:  "backbones.yaml",
-		line:  719,
+		line:  729,
 	},
 	{
 		Name:   "repnext-medium",
@@ -1050,7 +1062,7 @@ var builtinFamilies = []Family{
 			Text: "(conv(conv_7_7, biased) + conv(conv_5_3, biased) + conv(conv_3_5, biased)\n | conv(conv_7_7, unbiased) + conv(conv_5_3, unbiased) + conv(conv_3_5, unbiased))\n+ (conv(conv_7_w, unbiased) > conv(conv_7_h, unbiased))\n+ (conv(conv_5_w, unbiased) > conv(conv_5_h, unbiased))",
 		}},
 		file: "backbones.yaml",
-		line: 739,
+		line: 749,
 	},
 	{
 		Name:    "repnext",
@@ -1066,7 +1078,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"token_mixer.norm follows a concatenation, and conv_l is two biased convolutions; both stay."},
 		file:  "backbones.yaml",
-		line:  754,
+		line:  764,
 	},
 	{
 		Name:   "vanillanet",
@@ -1093,7 +1105,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The activation between the two 1×1 is the identity only at the end of deep training (act_learn = 1), which no key holds; a checkpoint from before is not one convolution."},
 		file:  "backbones.yaml",
-		line:  767,
+		line:  777,
 	},
 	{
 		Name:    "vanillanet-stem",
@@ -1118,7 +1130,7 @@ var builtinFamilies = []Family{
 			Text: "conv(cls1.2) > bn(cls1.3) > conv(cls2.0)",
 		}},
 		file: "backbones.yaml",
-		line: 782,
+		line: 792,
 	},
 	{
 		Name:   "repmlp",
@@ -1142,7 +1154,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The convolutions become rows of a fully connected layer over the patch, h·w of them a share set."},
 		file:  "backbones.yaml",
-		line:  795,
+		line:  805,
 	},
 	{
 		Name:   "nextvit-conv",
@@ -1161,7 +1173,7 @@ var builtinFamilies = []Family{
 		}},
 		Keep: []string{"patch_embed.**", "mhca.**", "mlp.fc2.**"},
 		file: "backbones.yaml",
-		line: 815,
+		line: 825,
 	},
 	{
 		Name:   "nextvit-transformer",
@@ -1194,7 +1206,7 @@ var builtinFamilies = []Family{
 		Keep:  []string{"patch_embed.**", "e_mhsa.proj.**", "projection.**", "mhca.**", "mlp.fc2.**"},
 		Notes: []string{"Keys and values pass two batch norms, norm1 and e_mhsa.norm; the pooling between them is linear in each channel and lets the first through."},
 		file:  "backbones.yaml",
-		line:  826,
+		line:  836,
 	},
 	{
 		Name:      "conv-bn",
@@ -1221,7 +1233,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"PyTorch's fuse_conv_bn_eval fails on transposed convolutions of several groups; repfuse does not."},
 		file:  "backbones.yaml",
-		line:  844,
+		line:  854,
 	},
 	{
 		Name:      "conv-bn-numbered",
@@ -1240,7 +1252,7 @@ var builtinFamilies = []Family{
 		}},
 		Keep: []string{"**"},
 		file: "backbones.yaml",
-		line: 863,
+		line: 873,
 	},
 	{
 		Name:      "conv-bn-indexed",
@@ -1259,7 +1271,7 @@ var builtinFamilies = []Family{
 		}},
 		Keep: []string{"**"},
 		file: "backbones.yaml",
-		line: 874,
+		line: 884,
 	},
 	{
 		Name:      "linear-bn",
@@ -1278,7 +1290,7 @@ var builtinFamilies = []Family{
 		}},
 		Keep: []string{"**"},
 		file: "backbones.yaml",
-		line: 885,
+		line: 895,
 	},
 	{
 		Name:   "yolov6-qarepvgg",
@@ -1714,9 +1726,15 @@ var builtinFamilies = []Family{
 		}}},
 		Make: []Output{{
 			Key:  "conv",
-			Text: "conv(conv1.conv) > bn(conv1.bn)\n+ conv(conv2.conv) > bn(conv2.bn)\n+ bn(bn)?",
+			Text: "ask(parallel: conv(conv1.conv) > bn(conv1.bn)\n+ conv(conv2.conv) > bn(conv2.bn)\n+ bn(bn)?)",
 		}},
 		Alike: []string{"conv1.conv.weight", "conv2.conv.weight"},
+		Ask: []Question{{
+			Name:    "parallel",
+			About:   "whether conv1 and conv2 stand side by side, and are not two layers one after the other",
+			Default: "yes",
+			Facts:   []string{"class RepConvN yes", "class RepConv yes", "class RepVggBlock yes"},
+		}},
 		Dialects: []Dialect{{
 			Name:  "rtdetrv2",
 			Title: "RepVggBlock of RT-DETRv2's CSPResNet",
@@ -1757,7 +1775,7 @@ var builtinFamilies = []Family{
 		Stale: []string{"**"},
 		Notes: []string{"An alpha of exactly 0 counts as 1, as the reference's forward pass has it (\"if self.alpha:\").", "The reference cannot convert this block (it looks for a batch norm called norm)."},
 		file:  "detection.yaml",
-		line:  256,
+		line:  261,
 	},
 	{
 		Name:   "rtdetr",
@@ -1804,10 +1822,16 @@ var builtinFamilies = []Family{
 		}}},
 		Make: []Output{{
 			Key:  "conv",
-			Text: "conv(conv1.conv) > bn(conv1.norm)\n+ conv(conv2.conv) > bn(conv2.norm)",
+			Text: "ask(parallel: conv(conv1.conv) > bn(conv1.norm)\n+ conv(conv2.conv) > bn(conv2.norm))",
 		}},
 		Alike: []string{"conv1.conv.weight", "conv2.conv.weight"},
 		Stale: []string{"**"},
+		Ask: []Question{{
+			Name:    "parallel",
+			About:   "whether conv1 and conv2 stand side by side, and are not two layers one after the other",
+			Default: "yes",
+			Facts:   []string{"class RepVggBlock yes", "class VGGBlock yes"},
+		}},
 		Dialects: []Dialect{{
 			Name:  "dfine",
 			Title: "VGGBlock of D-FINE and DEIM",
@@ -1816,7 +1840,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The branches stay in the result beside the fused convolution, as in the reference's deploy model; D-FINE's drops them."},
 		file:  "detection.yaml",
-		line:  274,
+		line:  279,
 	},
 	{
 		Name:      "dfine-convnorm",
@@ -1838,7 +1862,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The reference forgets the convolution's bias where it has one; here it is kept.", "RT-DETR and D-FINE have other layers with the same keys that they do not fuse."},
 		file:  "detection.yaml",
-		line:  296,
+		line:  306,
 	},
 	{
 		Name:    "dfine",
@@ -1857,7 +1881,7 @@ var builtinFamilies = []Family{
 		}}},
 		Notes: []string{"convert_to_deploy also prunes decoder layers and heads behind eval_idx; here they stay."},
 		file:  "detection.yaml",
-		line:  312,
+		line:  322,
 	},
 	{
 		Name:   "ultralytics-conv2",
@@ -1896,7 +1920,7 @@ var builtinFamilies = []Family{
 		}},
 		Alike: []string{"conv.weight", "cv2.weight"},
 		file:  "detection.yaml",
-		line:  325,
+		line:  335,
 	},
 	{
 		Name:   "yolov10-repvggdw",
@@ -1937,7 +1961,7 @@ var builtinFamilies = []Family{
 		Alike: []string{"conv.conv.weight", "conv1.conv.weight"},
 		Notes: []string{"The fused convolution is one level up, conv.weight for conv.conv.weight. There is no identity."},
 		file:  "detection.yaml",
-		line:  338,
+		line:  348,
 	},
 	{
 		Name:   "ultralytics-convtranspose",
@@ -1960,7 +1984,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"Releases before July 2026 scale the wrong axis of the kernel (fuse_deconv_and_bn); here it is the output channels."},
 		file:  "detection.yaml",
-		line:  357,
+		line:  367,
 	},
 	{
 		Name:   "ppyoloe",
@@ -2013,7 +2037,7 @@ var builtinFamilies = []Family{
 		Stale: []string{"alpha"},
 		Notes: []string{"An alpha of exactly 0 counts as 1, as the reference has it (\"if self.alpha:\"). The key stays in the result."},
 		file:  "detection.yaml",
-		line:  370,
+		line:  380,
 	},
 	{
 		Name:   "sg-repvgg",
@@ -2050,7 +2074,7 @@ var builtinFamilies = []Family{
 			Eps:   1e-05,
 		}},
 		file: "detection.yaml",
-		line: 390,
+		line: 400,
 	},
 	{
 		Name:   "sg-qarepvgg",
@@ -2121,7 +2145,7 @@ var builtinFamilies = []Family{
 		}},
 		Notes: []string{"The batch norm behind the sum stays (partial fusion, the default of prep_model_for_conversion); the dialect full folds it too.", "The alpha of YoloNASBottleneck weighs a shortcut around two blocks; it belongs to no branch and stays."},
 		file:  "detection.yaml",
-		line:  409,
+		line:  419,
 	},
 	{
 		Name:   "lcnetv3",
@@ -2150,7 +2174,7 @@ var builtinFamilies = []Family{
 		Stale: []string{"**"},
 		Notes: []string{"The branches stay in the result beside the fused convolution, as in OpenOCR; PaddleOCR's own drops them.", "lab, a scale and a shift behind the sum, stays as in both."},
 		file:  "detection.yaml",
-		line:  449,
+		line:  459,
 	},
 	{
 		Name:   "lcnetv3-paddle",
@@ -2178,7 +2202,7 @@ var builtinFamilies = []Family{
 		Keep:  []string{"lab.scale", "lab.bias", "act.lab.scale", "act.lab.bias"},
 		Notes: []string{"Read in the reference, not run."},
 		file:  "detection.yaml",
-		line:  470,
+		line:  480,
 	},
 	{
 		Name:   "lcnetv4",
@@ -2211,7 +2235,7 @@ var builtinFamilies = []Family{
 		Alike: []string{"conv.conv.weight", "conv1.weight"},
 		Notes: []string{"Read in the reference, not run."},
 		file:  "detection.yaml",
-		line:  489,
+		line:  499,
 	},
 	{
 		Name:   "ecbsr",

@@ -78,7 +78,7 @@ func (m *Match) Fits() bool { return len(m.Missing) == 0 && len(m.Used) > 0 }
 // Match tries a family at a site. Questions that nobody answers are tried with yes;
 // where the shapes refuse that, the answer is no.
 func (f *Family) Match(s Site) *Match {
-	b := &builder{site: s, family: f, answers: map[string]Answer{}}
+	b := &builder{site: s, family: f, answers: map[string]Answer{}, keyed: map[string]bool{}}
 	m := b.match()
 	doubtful := m.Err == nil && !b.plausible(m)
 	if (m.Err != nil || doubtful) && b.sayNo(doubtful) {
@@ -102,7 +102,9 @@ type builder struct {
 	site    Site
 	family  *Family
 	answers map[string]Answer
-	env     []binding
+	// keyed is the questions about parts that have keys: shapes do not answer those.
+	keyed map[string]bool
+	env   []binding
 	// epsAssumed is the ε that nobody gave, where a batch norm took one.
 	epsAssumed float64
 }
@@ -161,13 +163,13 @@ func (b *builder) match() *Match {
 	return m
 }
 
-// sayNo turns every yes to no, since the shapes refuse it: a bare identity is there
-// only where as many channels go in as come out. In doubt it is kept in mind that
+// sayNo turns every yes about a part without keys to no, since the shapes refuse it: a
+// bare identity is there only where as many channels go in as come out. In doubt it is kept in mind that
 // somebody said yes.
 func (b *builder) sayNo(doubtful bool) bool {
 	changed := false
 	for name, a := range b.answers {
-		if isYes(a.Value) {
+		if isYes(a.Value) && !b.keyed[name] {
 			a.Overruled = doubtful && a.By == "said"
 			a.Value, a.By = "no", "shapes"
 			b.answers[name] = a
@@ -182,7 +184,7 @@ func (b *builder) sayNo(doubtful bool) bool {
 // g = O/(I/g) groups, but without a word about groups it is one of fewer input
 // channels, which no identity can join. Depthwise kernels are told by I/g = 1.
 func (b *builder) plausible(yes *Match) bool {
-	trial := &builder{site: b.site, family: b.family, answers: maps.Clone(b.answers)}
+	trial := &builder{site: b.site, family: b.family, answers: maps.Clone(b.answers), keyed: b.keyed}
 	if !trial.sayNo(false) {
 		return true
 	}
