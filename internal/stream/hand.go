@@ -11,6 +11,7 @@ import (
 // hand is what one goroutine works with: its buffers, and what it has open.
 type hand struct {
 	run    *run
+	job    *job // that pieces are taken of, nil before the first
 	in     []byte
 	out    []byte
 	floats []float64
@@ -46,6 +47,23 @@ func (h *hand) work(f *fuse.Fused) {
 		h.worker.Next(f)
 	}
 	h.fused = f
+}
+
+// next is the next piece to do: of the same job, of the next in the queue, or of one
+// that another is at; ok reports whether there is any.
+func (h *hand) next() (t task, ok bool) {
+	for {
+		if t, ok := h.run.jobs.begin(h.job); ok {
+			return t, true
+		}
+		j, queued := <-h.run.queue
+		if queued {
+			h.run.jobs.add(j)
+		} else if j = h.run.jobs.longest(); j == nil {
+			return task{}, false
+		}
+		h.job = j
+	}
 }
 
 func (h *hand) do(t task) error {

@@ -52,11 +52,11 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)),
+		queue:  make(chan *job, o.Jobs), // one waiting for each, so that none waits for feed
 		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
-	queue := make(chan task, o.Jobs) // a task waiting for each, so that none waits for feed
 	go func() {
-		defer close(queue)
-		if err := r.feed(queue); err != nil {
+		defer close(r.queue)
+		if err := r.feed(); err != nil {
 			stop(err)
 		}
 	}()
@@ -65,10 +65,7 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 		workers.Go(func() {
 			h := &hand{run: r}
 			defer h.close()
-			for t := range queue {
-				if ctx.Err() != nil {
-					continue
-				}
+			for t, ok := h.next(); ok && ctx.Err() == nil; t, ok = h.next() {
 				if err := h.do(t); err != nil {
 					stop(err)
 				}
@@ -88,27 +85,22 @@ type run struct {
 	w       tensor.Writer
 	o       Options
 	ctx     context.Context
+	queue   chan *job
+	jobs    jobs
 	parts   []parts
 	written atomic.Int64
 	result  *Result
 }
 
-// task is a range of one item: bytes of a kept tensor, rows of a kernel, or a bias.
-type task struct {
-	item     int
-	from, to int
-	fused    *fuse.Fused // nil where the tensor is kept
-}
-
-// feed queues the tasks of all items in their order, so that few blocks and few
-// files are open at a time.
-func (r *run) feed(queue chan<- task) error {
+// feed queues a job for each item in their order, so that few blocks and few files
+// are open at a time.
+func (r *run) feed() error {
 	var fused *fuse.Fused
 	var of *plan.Output
 	for k := range r.items {
 		it := &r.items[k]
 		if it.Kept != nil {
-			if err := r.send(queue, k, int(it.Kept.Bytes()), r.keptPiece(it), nil); err != nil {
+			if err := r.send(&job{item: k, n: int(it.Kept.Bytes()), piece: r.keptPiece(it)}); err != nil {
 				return err
 			}
 			continue
@@ -120,12 +112,11 @@ func (r *run) feed(queue chan<- task) error {
 			}
 			fused, of = f, it.Output
 		}
-		rows, piece := 1, 1
+		j := &job{item: k, n: 1, piece: 1, fused: fused}
 		if !it.IsBias {
-			rows = it.Shape[0]
-			piece = fused.RowsPerBlock(r.o.Piece)
+			j.n, j.piece = it.Shape[0], fused.RowsPerBlock(r.o.Piece)
 		}
-		if err := r.send(queue, k, rows, piece, fused); err != nil {
+		if err := r.send(j); err != nil {
 			return err
 		}
 	}
@@ -138,16 +129,14 @@ func (r *run) keptPiece(it *plan.Item) int {
 	return r.o.Piece / size * it.Kept.Type.Size()
 }
 
-func (r *run) send(queue chan<- task, item, n, piece int, f *fuse.Fused) error {
-	r.parts[item].left.Store(int64(max(1, (n+piece-1)/piece)))
-	for from := 0; from == 0 || from < n; from += piece {
-		select {
-		case queue <- task{item, from, min(from+piece, n), f}:
-		case <-r.ctx.Done():
-			return context.Cause(r.ctx)
-		}
+func (r *run) send(j *job) error {
+	r.parts[j.item].left.Store(int64(max(1, j.pieces())))
+	select {
+	case r.queue <- j:
+		return nil
+	case <-r.ctx.Done():
+		return context.Cause(r.ctx)
 	}
-	return nil
 }
 
 // small counts elements that lost bits below the smallest normal number.

@@ -1,0 +1,68 @@
+package stream
+
+import (
+	"slices"
+	"sync"
+
+	"repfuse/internal/fuse"
+)
+
+// job is an item to be written. One goroutine takes it up and does its pieces, since
+// the kernel lets only one write to a file at a time; when nothing is left to take up,
+// the others join in with what has most pieces left.
+type job struct {
+	item           int
+	next, n, piece int         // bytes of a kept tensor, rows of a kernel, or one for a bias
+	fused          *fuse.Fused // nil where the tensor is kept
+}
+
+// pieces is how many have not been begun.
+func (j *job) pieces() int { return (j.n - j.next + j.piece - 1) / j.piece }
+
+// task is a piece of an item.
+type task struct {
+	item     int
+	from, to int
+	fused    *fuse.Fused
+}
+
+// jobs is those that were taken up and have pieces left.
+type jobs struct {
+	mu   sync.Mutex
+	open []*job
+}
+
+func (s *jobs) add(j *job) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = append(s.open, j)
+}
+
+// begin takes a piece of j; ok reports whether there was one. Of an empty item there
+// is one, and it is empty.
+func (s *jobs) begin(j *job) (t task, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at := slices.Index(s.open, j)
+	if at < 0 {
+		return task{}, false
+	}
+	t = task{j.item, j.next, min(j.next+j.piece, j.n), j.fused}
+	if j.next = t.to; j.next == j.n {
+		s.open = slices.Delete(s.open, at, at+1)
+	}
+	return t, true
+}
+
+// longest is the one with most pieces left, nil where there is none.
+func (s *jobs) longest() *job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var most *job
+	for _, j := range s.open {
+		if most == nil || j.pieces() > most.pieces() {
+			most = j
+		}
+	}
+	return most
+}
