@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,11 +17,11 @@ import (
 
 // expect holds what would be written against a deploy model's own keys: a
 // checkpoint, or a text file with KEY or KEY [SHAPE] a line. Every difference is an
-// error of its own.
-func expect(items []plan.Item, path string) error {
+// error of its own in differences; err says that it could not be done.
+func expect(items []plan.Item, path string) (differences, err error) {
 	want, err := expectedKeys(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var all []error
 	for _, it := range items {
@@ -41,11 +42,14 @@ func expect(items []plan.Item, path string) error {
 	for _, key := range missing {
 		all = append(all, fmt.Errorf("%s: missing, want it as %s says", key, path))
 	}
-	return errors.Join(all...)
+	return errors.Join(all...), nil
 }
 
 func expectedKeys(path string) (map[string][]int, error) {
 	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("--expect %s: %w", path, fs.ErrNotExist)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -50,7 +51,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 	c.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "print the plan and write nothing")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
 	c.Flags().BoolVar(&f.json, "json", false, "print what was done as JSON")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "`N` goroutines (default one more than processors); the bytes written do not depend on it")
+	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one more than processors); the bytes written do not depend on it")
 	return c
 }
 
@@ -69,7 +70,8 @@ func (f *fuseFlags) run(ctx context.Context, src, dst string, stdout, stderr io.
 	}
 	items := s.plan.Items(to)
 	if f.expect != "" {
-		if err := expect(items, f.expect); err != nil {
+		differences, err := expect(items, f.expect)
+		if err := errors.Join(err, differences); err != nil {
 			return err
 		}
 	}

@@ -64,7 +64,7 @@ Exit status: 0, or 1 where an element is no finite number or a variance is negat
 	c.Flags().BoolVar(&f.bfloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print every kernel and every tensor")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "`N` goroutines (default one a processor)")
+	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one a processor)")
 	return c
 }
 

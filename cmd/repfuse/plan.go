@@ -52,11 +52,12 @@ knows are named in such a file by hand:
 			if expected == "" {
 				return nil
 			}
-			if err := expect(items, expected); err != nil {
-				printError(c.ErrOrStderr(), err)
+			differences, err := expect(items, expected)
+			if differences != nil {
+				printError(c.ErrOrStderr(), differences)
 				return errNo
 			}
-			return nil
+			return err
 		},
 	}
 	r.add(c)

@@ -93,6 +93,6 @@ func arguments(least, most int, want string) cobra.PositionalArgs {
 		if slices.Contains(args, "") {
 			return withHint(fmt.Errorf("%s: an argument is empty, want %s", c.Name(), want), "%s --help", c.CommandPath())
 		}
-		return withHint(fmt.Errorf("%s: %d arguments, want %s", c.Name(), len(args), want), "%s --help", c.CommandPath())
+		return withHint(fmt.Errorf("%s: %s, want %s", c.Name(), count(len(args), "argument"), want), "%s --help", c.CommandPath())
 	}
 }

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -87,7 +90,7 @@ func (r *recognition) plan(c *checkpoint.Checkpoint, already []string) (*plan.Pl
 		return nil, err
 	}
 	if r.planFile != "" {
-		text, err := os.ReadFile(r.planFile)
+		text, err := readFile("--plan", r.planFile)
 		if err != nil {
 			return nil, err
 		}
@@ -123,7 +126,7 @@ func (r *recognition) families() (*family.Set, error) {
 		return nil, err
 	}
 	for _, file := range r.files {
-		text, err := os.ReadFile(file)
+		text, err := readFile("--families", file)
 		if err != nil {
 			return nil, err
 		}
@@ -167,4 +170,31 @@ func parseDType(name string) (tensor.Type, error) {
 		return tensor.Invalid, fmt.Errorf("--dtype %s, want float16, bfloat16, float32 or float64", name)
 	}
 	return t, nil
+}
+
+// readFile reads the file that a flag names.
+func readFile(flag, path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", flag, path, err)
+	}
+	return b, nil
+}
+
+// jobs is a number of goroutines as a flag; 0 is the default.
+type jobs int
+
+func (j *jobs) String() string { return strconv.Itoa(int(*j)) }
+func (j *jobs) Type() string   { return "int" }
+
+func (j *jobs) Set(s string) error {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return errors.New("want a number of at least 1")
+	}
+	*j = jobs(n)
+	return nil
 }

@@ -82,7 +82,7 @@ decide by what was measured instead.`,
 	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print nothing but errors; the exit status is the verdict")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print every block")
-	c.Flags().IntVarP(&f.jobs, "jobs", "j", 0, "`N` goroutines (default one a processor)")
+	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one a processor)")
 	return c
 }
 

@@ -46,6 +46,9 @@ func (b *builder) build(n Node) part {
 		return p.as(parts, func() op.Expr { return flatSeq(parts) })
 	case sumNode:
 		parts, p := b.all(n)
+		if p.err == nil {
+			p.err = b.sameStride(parts)
+		}
 		return p.as(parts, func() op.Expr { return flatSum(parts) })
 	case concatNode:
 		parts, p := b.all(n)

@@ -47,6 +47,9 @@ type Match struct {
 	Open    []Question
 	// EpsAssumed is the ε that no fact and no user gave, 0 where there is none.
 	EpsAssumed float64
+	// PaddingMode is how the block's convolutions pad, where a fact says that it is not
+	// with zeros: the deploy convolution has to pad so too.
+	PaddingMode string
 	// Err says why tensors that are all there do not fit each other.
 	Err error
 }
@@ -84,7 +87,7 @@ func (f *Family) Match(s Site) *Match {
 	if (m.Err != nil || doubtful) && b.sayNo(doubtful) {
 		m = b.match()
 	}
-	m.EpsAssumed = b.epsAssumed
+	m.EpsAssumed, m.PaddingMode = b.epsAssumed, b.paddingMode
 	for _, q := range f.Ask {
 		a, asked := b.answers[q.Name]
 		switch {
@@ -107,6 +110,8 @@ type builder struct {
 	env   []binding
 	// epsAssumed is the ε that nobody gave, where a batch norm took one.
 	epsAssumed float64
+	// paddingMode is the last that is not zeros.
+	paddingMode string
 }
 
 // binding is the value of a <name> in keys.

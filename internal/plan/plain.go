@@ -190,6 +190,16 @@ func (p *plain) expression() string {
 	return strings.Join(branches, "\n+ ")
 }
 
+// names lists the kernels that are taken for branches, so that a question about them
+// says so.
+func (p *plain) names() string {
+	list := make([]string, len(p.branches))
+	for k, b := range p.branches {
+		list[k] = strings.TrimSuffix(b.weight, p.sep+"weight")
+	}
+	return strings.Join(list, " + ")
+}
+
 // takePlain enters a plain block, which makes fused.weight and fused.bias.
 func (r *recogniser) takePlain(n *node, p plain) error {
 	text := p.expression()
@@ -199,7 +209,7 @@ func (r *recogniser) takePlain(n *node, p plain) error {
 	}
 	f := &family.Family{Name: plainName, Title: "Branches under any names",
 		Make: []family.Output{{Key: "fused" + strings.TrimPrefix(p.sep, "."), Expr: expr, Text: text}},
-		Ask:  []family.Question{{Name: "identity", About: "whether the block adds its input (x) to its branches", Default: "ask"}}}
+		Ask:  []family.Question{{Name: "identity", About: "whether the block adds its input (x) to " + p.names(), Default: "ask"}}}
 	c := r.match(f, n)
 	if c.problem != nil {
 		return c.problem

@@ -88,6 +88,9 @@ func (r *recogniser) assume(c candidate) {
 	} else if f.Dialect == "" && len(f.Dialects) > 0 && r.opts.Facts == nil {
 		r.noteOnce(Note{Where: f.String(), Text: "read as the first of its dialects", Hint: strings.TrimPrefix(otherDialects(f), "; ")})
 	}
+	if c.PaddingMode != "" {
+		r.noteOnce(Note{Where: shown(c.Module), Text: fmt.Sprintf("pads by %s: the deploy convolution has to as well", c.PaddingMode)})
+	}
 	for _, a := range c.Answers {
 		if a.By == "default" {
 			r.noteOnce(Note{Where: f.String(), Text: fmt.Sprintf("%s: %s is assumed, no key says it", about(a.Question), a.Value),
@@ -193,6 +196,9 @@ func (r *recogniser) finish(keys []string) error {
 		return err
 	}
 	r.findDeployed(keys)
+	if n := len(r.plan.Deployed); n > 0 && len(r.plan.Blocks) > 0 {
+		r.noteOnce(Note{Where: shown(r.plan.Deployed[0]) + more(n-1), Text: "fused already, and left as it is"})
+	}
 	return r.plan.unique()
 }
 
