@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"repfuse/internal/certify"
 	"repfuse/internal/plan"
@@ -48,11 +49,14 @@ var (
 	script string
 )
 
-var page = template.Must(template.New("page").Funcs(template.FuncMap{
-	"figure": figure,
-	"power":  power,
-	"soft":   soft,
-}).Parse(pageText))
+// page is parsed when it is first asked for: most runs of the command never do.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Funcs(template.FuncMap{
+		"figure": figure,
+		"power":  power,
+		"soft":   soft,
+	}).Parse(pageText))
+})
 
 // Write writes the page.
 func Write(ctx context.Context, w io.Writer, in Input) error {
@@ -60,7 +64,7 @@ func Write(ctx context.Context, w io.Writer, in Input) error {
 	if err != nil {
 		return err
 	}
-	return page.Execute(w, v)
+	return page().Execute(w, v)
 }
 
 // view is what the page shows, in the order that it shows it.
