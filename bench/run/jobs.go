@@ -30,6 +30,7 @@ func (o options) jobs(in, work string, rivals bool) []job {
 	if quiet(o.repfuse, "fuse", "--quiet", in, fused) == nil {
 		jobs = append(jobs, job{name: "`repfuse verify`", argv: []string{o.repfuse, "verify", "--quiet", in, fused}})
 	}
+	jobs = append(jobs, o.fileJobs(in, work)...)
 	if !rivals {
 		return jobs
 	}
@@ -46,10 +47,38 @@ func (o options) jobs(in, work string, rivals bool) []job {
 			out:  to,
 		})
 	}
+	if isRepVGG(in) && quiet(o.python, "-c", "import torch") == nil {
+		jobs = append(jobs, job{
+			name: "torch script that verifies",
+			argv: []string{o.python, "bench/rivals/verify.py", in, fused},
+			env:  []string{"OMP_NUM_THREADS=" + cores()},
+		})
+	}
+	return jobs
+}
+
+func isRepVGG(in string) bool {
+	name := filepath.Base(in)
+	return strings.HasPrefix(name, "A") || strings.HasPrefix(name, "B")
+}
+
+// fileJobs fuses single files of the same tensors, beside `cp` of the file.
+func (o options) fileJobs(in, work string) []job {
+	var jobs []job
+	for _, ext := range []string{".safetensors", ".pth"} {
+		file := filepath.Clean(in) + ext
+		if _, err := os.Stat(file); err != nil && quiet(o.repfuse, "convert", "--quiet", in, file) != nil {
+			continue
+		}
+		copied, fused := filepath.Join(work, "cp"+ext), filepath.Join(work, "fused-file"+ext)
+		jobs = append(jobs,
+			job{name: "`cp` of the " + ext, argv: []string{"cp", file, copied}, out: copied},
+			job{name: "`repfuse fuse` of the " + ext, argv: []string{o.repfuse, "fuse", "--quiet", "--force", file, fused}, out: fused})
+	}
 	return jobs
 }
 
 // hasRivals says whether the rivals' script knows the mathematics of a model.
 func hasRivals(model string) bool {
-	return strings.HasPrefix(model, "A") || strings.HasPrefix(model, "B") || strings.HasPrefix(model, "mobileone")
+	return isRepVGG(model) || strings.HasPrefix(model, "mobileone")
 }
