@@ -191,33 +191,14 @@ func askedBy(outputs []Output) []string {
 }
 
 func asked(n Node) []string {
-	switch n := n.(type) {
-	case *askNode:
-		return append(append(asked(n.expr), asked(n.no)...), n.name)
-	case *sumOverNode:
-		return asked(n.expr)
-	case *seqOverNode:
-		return asked(n.expr)
-	case *optionalNode:
-		return asked(n.expr)
-	case seqNode:
-		return askedAll(n)
-	case sumNode:
-		return askedAll(n)
-	case concatNode:
-		return askedAll(n)
-	case altNode:
-		return askedAll(n)
+	var names []string
+	for _, part := range parts(n) {
+		names = append(names, asked(part)...)
 	}
-	return nil
-}
-
-func askedAll(list []Node) []string {
-	var all []string
-	for _, n := range list {
-		all = append(all, asked(n)...)
+	if ask, ok := n.(*askNode); ok {
+		names = append(names, ask.name)
 	}
-	return all
+	return names
 }
 
 // anchors reads sets of patterns: each a line of keys, all of which must be there.

@@ -349,30 +349,10 @@ func keysOf(n Node) []string {
 		return n.by.keys()
 	case *shiftNode:
 		return n.by.keys()
-	case *askNode:
-		return append(keysOf(n.expr), keysOf(n.no)...)
-	case *sumOverNode:
-		return keysOf(n.expr)
-	case *seqOverNode:
-		return keysOf(n.expr)
-	case *optionalNode:
-		return keysOf(n.expr)
-	case seqNode:
-		return keysOfAll(n)
-	case sumNode:
-		return keysOfAll(n)
-	case concatNode:
-		return keysOfAll(n)
-	case altNode:
-		return keysOfAll(n)
 	}
-	return nil
-}
-
-func keysOfAll(list []Node) []string {
 	var all []string
-	for _, n := range list {
-		all = append(all, keysOf(n)...)
+	for _, part := range parts(n) {
+		all = append(all, keysOf(part)...)
 	}
 	return all
 }

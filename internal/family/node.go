@@ -114,3 +114,29 @@ func (seqNode) isNode()       {}
 func (sumNode) isNode()       {}
 func (concatNode) isNode()    {}
 func (altNode) isNode()       {}
+
+// parts lists the nodes that a node is made of; of the leaves, none.
+func parts(n Node) []Node {
+	switch n := n.(type) {
+	case *askNode:
+		if n.no == nil {
+			return []Node{n.expr}
+		}
+		return []Node{n.expr, n.no}
+	case *sumOverNode:
+		return []Node{n.expr}
+	case *seqOverNode:
+		return []Node{n.expr}
+	case *optionalNode:
+		return []Node{n.expr}
+	case seqNode:
+		return n
+	case sumNode:
+		return n
+	case concatNode:
+		return n
+	case altNode:
+		return n
+	}
+	return nil
+}
