@@ -140,9 +140,9 @@ func TestInterrupt(t *testing.T) {
 	}
 	text, _ := io.ReadAll(stderr)
 	c.Wait()
-	// Removing what was written takes the file system some time of its own; a second
-	// is far below the many that writing 8 GiB would take.
-	if took := time.Since(begun); took > time.Second {
+	// Removing what was written takes the file system some time of its own, and the
+	// machine may be busy; three seconds are still below what writing 8 GiB takes.
+	if took := time.Since(begun); took > 3*time.Second {
 		t.Errorf("ended %v after the interrupt, want it at once", took)
 	}
 	if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(text), "interrupted, nothing is left behind") {
