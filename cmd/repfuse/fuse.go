@@ -65,7 +65,7 @@ func (f *fuseFlags) run(ctx context.Context, src, dst string, stdout, stderr io.
 		return err
 	}
 	defer s.Close()
-	if err := s.fusedAlready(); err != nil {
+	if err := s.wantSomething(); err != nil {
 		return err
 	}
 	items := s.plan.Items(to)
@@ -85,9 +85,9 @@ func (f *fuseFlags) run(ctx context.Context, src, dst string, stdout, stderr io.
 	return f.report(s, dst, items, done, stdout, stderr)
 }
 
-// fusedAlready refuses a checkpoint with nothing to fuse in it, unless it is what
-// repfuse or a deploy model left.
-func (s *source) fusedAlready() error {
+// wantSomething refuses a checkpoint in which there is nothing to fuse, unless it is
+// what repfuse or a deploy model left.
+func (s *source) wantSomething() error {
 	if err := s.nothing(); err != nil {
 		if r, _ := record.Read(s.Path); r == nil {
 			return err

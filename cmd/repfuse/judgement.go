@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -78,7 +79,7 @@ func (j *judgement) decide(requested bool) error {
 		j.different("%s", m.Findings[0])
 	case !requested && c.Verdict == certify.Different:
 		b := c.Blocks[c.Worst]
-		j.different("%s", cmpOr(b.Skipped, b.Worst.String()))
+		j.different("%s", cmp.Or(b.Skipped, b.Worst.String()))
 	}
 	for k, b := range m.Blocks {
 		switch {
@@ -86,7 +87,7 @@ func (j *judgement) decide(requested bool) error {
 			j.different("%s: %s", b.Weight, b.Skipped)
 		case !b.Passed:
 			j.different("%s: channel %d differs by %.3g, tolerance %.3g", b.Weight, b.Nearest.Channel, b.Nearest.Difference, b.Tolerance.Value)
-		case b.Largest.Difference > c.Blocks[k].Bound.Value+b.Tolerance.Slack:
+		case b.Largest.Difference > c.Blocks[k].Bound.Value+b.Largest.Slack:
 			return fmt.Errorf("%s: measured %.9g, certified at most %.9g: this is a fault of repfuse, please report it", b.Weight, b.Largest.Difference, c.Blocks[k].Bound.Value)
 		}
 	}
@@ -98,13 +99,6 @@ func (j *judgement) different(format string, args ...any) {
 	if j.Verdict = certify.Different; j.Why == "" {
 		j.Why = fmt.Sprintf(format, args...)
 	}
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // sentence is the verdict for people.

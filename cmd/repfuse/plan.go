@@ -42,7 +42,7 @@ knows are named in such a file by hand:
 				return err
 			}
 			defer s.Close()
-			if err := s.fusedAlready(); err != nil {
+			if err := s.wantSomething(); err != nil {
 				return err
 			}
 			items := s.plan.Items(to)

@@ -176,7 +176,7 @@ func (f *verifyFlags) planned(src string, rec *record.Record, o *verify.Options)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.fusedAlready(); err != nil {
+		if err := s.wantSomething(); err != nil {
 			s.Close()
 			return nil, err
 		}
