@@ -60,6 +60,10 @@ func (p *parser) next() {
 				p.fail("want > behind <")
 				break
 			}
+			if strings.Trim(p.text[p.pos+1:p.pos+end], "abcdefghijklmnopqrstuvwxyz_,") != "" {
+				p.tok = p.text[p.at : p.pos+end+1]
+				p.fail("want small letters between < and >")
+			}
 			p.pos += end + 1
 			continue
 		}
@@ -107,6 +111,10 @@ func (p *parser) word() string {
 	w := p.tok
 	if w == "" || strings.IndexByte(wordChars+"<", w[0]) < 0 {
 		p.fail("want a name")
+		return ""
+	}
+	if strings.Contains(w, "..") || w[0] == '.' && w != "." {
+		p.fail("want a name between any two dots")
 		return ""
 	}
 	p.next()

@@ -177,6 +177,8 @@ func TestSyntaxErrors(t *testing.T) {
 		{"ask(q x)", 1, 7, `"x": want :`},
 		{"sum<n(conv(a))", 1, 1, "ends, want > behind <"},
 		{"sum<n>(conv(a))", 1, 15, `")": no key in it shows <n>`},
+		{"conv(a.<<n>)", 1, 6, `"a.<<n>": want small letters between < and >`},
+		{"conv(a..b)", 1, 6, `"a..b": want a name between any two dots`},
 		{"sum<>(conv(a.<n>))", 1, 18, `")": no key in it shows <>`},
 		{"seq<n>(x)", 1, 9, `")": no key in it shows <n>`},
 		{"sum<k,r>(conv(a<k>) > conv(b<r>))", 1, 33, `")": no key in it shows <k>, <r>`},
