@@ -113,9 +113,9 @@ func (f *Fused) layOut() error {
 			f.dense, budget = true, productBytes
 		}
 	}
-	perRow := 8 * (f.root.numbers(false) + rowNumbers(f.pulled, f.units, false))
-	f.tileRows = max(1, min(f.rows, budget/perRow))
-	f.numbers = f.tileRows * (perRow/8 + f.root.slots*f.root.width)
+	perRow := 1 + 2*f.root.slots*f.root.width + rowNumbers(f.pulled, f.units, false)
+	f.tileRows = max(1, min(f.rows, budget/(8*perRow+f.RowBytes())))
+	f.numbers = f.tileRows * perRow
 	return nil
 }
 

@@ -6,10 +6,12 @@ import "slices"
 // channels a row spans, and how the elements at a tap come about.
 type layout struct {
 	box
+	count int    // taps
 	spans []span // of every row of the fused kernel that gets here
 	width int    // the largest of them
 	terms []int  // products that are added up in an element of each tap, at most
 	adds  []int  // additions into an element of each tap
+	taken []int  // the taps that have terms: between dilated ones there are holes
 	kappa int    // roundings that one term suffers, at most
 	// slot numbers the taps whose elements have several terms: beside those, Σ|terms|
 	// is kept. It is -1 for the others, whose magnitude is their own.
@@ -21,12 +23,16 @@ type layout struct {
 const many = 1 << 20
 
 func newLayout(b box, spans []span) *layout {
-	l := &layout{box: b, spans: spans, terms: make([]int, b.taps()), adds: make([]int, b.taps())}
+	n := b.taps()
+	l := &layout{box: b, count: n, spans: spans, terms: make([]int, n), adds: make([]int, n)}
 	for _, s := range spans {
 		l.width = max(l.width, s.width())
 	}
 	return l
 }
+
+// taps is that of the box, counted once.
+func (l *layout) taps() int { return l.count }
 
 // unitRows is the layout that pulling starts with: row o is one, times channel o.
 func unitRows(rows, rank int) *layout {
@@ -35,7 +41,8 @@ func unitRows(rows, rank int) *layout {
 		spans[o] = span{o, o + 1}
 	}
 	l := newLayout(point(rank), spans)
-	l.terms[0], l.slot = 1, []int{-1}
+	l.terms[0] = 1
+	l.finish()
 	return l
 }
 
@@ -47,12 +54,15 @@ func (l *layout) gets(t int, r *layout, τ, fanIn, adds, roundings int) {
 	l.kappa = max(l.kappa, r.kappa+roundings)
 }
 
-// finish numbers the slots once all contributions are known.
+// finish lists the taps and numbers the slots once all contributions are known.
 func (l *layout) finish() {
 	l.kappa += slices.Max(l.adds)
 	l.slot = make([]int, len(l.terms))
 	for t, n := range l.terms {
 		l.slot[t] = -1
+		if n > 0 {
+			l.taken = append(l.taken, t)
+		}
 		if n > 1 {
 			l.slot[t] = l.slots
 			l.slots++
@@ -60,8 +70,7 @@ func (l *layout) finish() {
 	}
 }
 
-// numbers is the size of one row of a tile, not counting the sums that lie apart in
-// the last; the careful interpreter keeps no magnitudes.
+// numbers is the size of one row of a tile; the careful interpreter keeps no magnitudes.
 func (l *layout) numbers(careful bool) int {
 	if careful {
 		return l.taps() * l.width

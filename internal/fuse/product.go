@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"repfuse/internal/micro"
-	"repfuse/internal/tensor"
 )
 
 // run is the rows from j on that touch the same channels and are stored together.
@@ -22,7 +21,7 @@ func run(at []place, j int) int {
 }
 
 // pullConv adds the product of r and a stored kernel.
-func (w *Worker) pullConv(n *conv, r, dst *tile) error {
+func (w *Worker) pullConv(n *conv, r *tile, dst target) error {
 	src, err := w.source(n)
 	if err != nil {
 		return err
@@ -54,7 +53,7 @@ func (w *Worker) pullConv(n *conv, r, dst *tile) error {
 
 // pullRow adds multiples of row k of a stored kernel. It is the way of every first
 // kernel, where a row of r is a single channel: no sums, the stored row once over.
-func (w *Worker) pullRow(n *conv, src *source, r, dst *tile, at []place, k, limit int) error {
+func (w *Worker) pullRow(n *conv, src *source, r *tile, dst target, at []place, k, limit int) error {
 	b, err := src.row(k, limit)
 	if err != nil {
 		return err
@@ -62,12 +61,10 @@ func (w *Worker) pullRow(n *conv, src *source, r, dst *tile, at []place, k, limi
 	base := k / (n.rows / n.groups) * n.width
 	var row []float64
 	for _, p := range at {
-		for τ := range r.taps() {
+		for _, τ := range r.taken {
 			a, mag := r.coef(p, τ, k)
 			table := n.table[τ*n.taps():][:n.taps()]
-			if dst.takes(p.row, base, n, r) {
-				dst.store(p.row, table, b, n.weight.Type, a, w.spare(n))
-				row = nil // its room was taken
+			if r.slots == 0 && dst.whole(p.row, base, n, b, a) {
 				continue
 			}
 			if row == nil {
@@ -79,42 +76,16 @@ func (w *Worker) pullRow(n *conv, src *source, r, dst *tile, at []place, k, limi
 	return nil
 }
 
-// takes reports whether a row of n, as it is stored, is all of row o of t.
-func (t *tile) takes(o, base int, n *conv, r *tile) bool {
-	return t.fresh[o] && t.ts == 1 && t.taps() == n.taps() && r.slots == 0 &&
-		base == t.at[o].base && n.width == t.width
-}
-
-// store makes row o of t the multiple a of a stored row; spare is room for a row.
-func (t *tile) store(o int, table []int, b []byte, typ tensor.Type, a float64, spare []float64) {
-	row := spare
-	if t.val != nil {
-		row = t.val[o*t.rs : (o+1)*t.rs]
-	}
-	decode(row, b, typ, a)
-	t.fresh[o] = false
-	for _, to := range table {
-		if sum, _, mag := t.line(o, to); mag != nil {
-			gather(sum[:t.width], mag, row[to:], t.cs)
-		}
-	}
-}
-
 func (w *Worker) decode(b []byte, n *conv) []float64 {
-	row := w.spare(n)
+	w.row = slices.Grow(w.row[:0], n.cells)
+	row := w.row[:n.cells]
 	decode(row, b, n.weight.Type, 1)
 	return row
 }
 
-// spare is room for a stored row of n.
-func (w *Worker) spare(n *conv) []float64 {
-	w.row = slices.Grow(w.row[:0], n.cells)
-	return w.row[:n.cells]
-}
-
 // product adds, for rows that touch several channels of one group, what they make
 // of that group's stored rows k. There Σ|terms| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
-func (w *Worker) product(n *conv, src *source, r, dst *tile, at []place, k span) error {
+func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, k span) error {
 	norms, err := n.columnNorms()
 	if err != nil {
 		return err
@@ -132,13 +103,13 @@ func (w *Worker) product(n *conv, src *source, r, dst *tile, at []place, k span)
 			return err
 		}
 		p := at[0]
-		a := r.val[p.src*r.rs+p.skip+from-p.base:]
-		micro.Gemm64(c, n.cells, a, r.ts, b, n.cells, m, n.cells, rows)
+		a := r.val[p.src*r.taps()*r.width+p.skip+from-p.base:]
+		micro.Gemm64(c, n.cells, a, r.width, b, n.cells, m, n.cells, rows)
 		from += rows
 	}
 	group := k.lo / (n.rows / n.groups)
 	for j, p := range at {
-		for τ := range r.taps() {
+		for _, τ := range r.taken {
 			table := n.table[τ*n.taps():][:n.taps()]
 			dst.spread(strip{p.row, group * n.width, table, 1, r.norm(p, τ, k),
 				c[(j*r.taps()+τ)*n.cells:][:n.cells], norms[group*n.cells:][:n.cells]})

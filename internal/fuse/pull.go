@@ -5,7 +5,7 @@ import "math"
 // pull adds r·n to dst: the rows r of what follows n, pulled back through n. It is
 // the float64 interpreter; Σ|terms| is carried along wherever an element has
 // several.
-func (w *Worker) pull(n node, r, dst *tile) error {
+func (w *Worker) pull(n node, r *tile, dst target) error {
 	switch n := n.(type) {
 	case *diag:
 		w.pullDiag(n, r, dst)
@@ -29,7 +29,7 @@ func (w *Worker) pull(n node, r, dst *tile) error {
 	return nil
 }
 
-func (w *Worker) pullSeq(n *seq, r, dst *tile) error {
+func (w *Worker) pullSeq(n *seq, r *tile, dst target) error {
 	mark := w.floats.used
 	defer func() { w.floats.used = mark }()
 	for k := len(n.parts) - 1; k > 0; k-- {
@@ -55,8 +55,7 @@ func (w *Worker) newTile(l *layout, n node, r *tile) *tile {
 		t.at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
 		t.fresh[j] = true
 	}
-	t.tapMajor()
-	t.val = w.floats.alloc(len(t.at) * t.rs)
+	t.val = w.floats.alloc(len(t.at) * l.taps() * l.width)
 	t.mag = w.floats.alloc(len(t.at) * l.slots * l.width)
 	return t
 }
@@ -104,13 +103,13 @@ func (w *Worker) scaled(n *diag, r *tile) *tile {
 	return &s
 }
 
-func (w *Worker) pullDiag(n *diag, r, dst *tile) {
+func (w *Worker) pullDiag(n *diag, r *tile, dst target) {
 	mark := w.floats.used
 	defer func() { w.floats.used = mark }()
 	for _, p := range r.at {
 		w.floats.used = mark
 		v, mag := w.floats.alloc(p.width), w.floats.alloc(p.width)
-		for τ := range r.taps() {
+		for _, τ := range r.taken {
 			n.times(v, mag, r, p, τ)
 			for _, to := range n.table[τ*n.taps():][:n.taps()] {
 				dst.spread(strip{p.row, p.base + n.offset, []int{to}, 1, 1, v, mag})
@@ -144,7 +143,7 @@ func (n *diag) times(v, mag []float64, r *tile, p place, τ int) {
 	}
 }
 
-func (w *Worker) pullConcat(n *concat, r, dst *tile) error {
+func (w *Worker) pullConcat(n *concat, r *tile, dst target) error {
 	for k, p := range n.parts {
 		if sub := r.part(n, k); len(sub.at) > 0 {
 			if err := w.pull(p, sub, dst); err != nil {

@@ -6,6 +6,7 @@ import (
 	"math/big"
 	"slices"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -26,16 +27,7 @@ const slack = 0x1p-10
 // Σ|terms| and its bounds being computed numbers themselves.
 func (l *layout) bound(unit float64) float64 { return float64(l.kappa+4) * unit * (1 + 0x1p-10) }
 
-// magnitude is Σ|terms| of element i of a channel-major tile, or a bound on it.
-func (t *tile) magnitude(i int) float64 {
-	o, c, k := i/t.rs, i%t.rs/t.cs, i%t.cs
-	if s := t.slot[k]; s >= 0 {
-		return t.mag[(o*t.slots+s)*t.width+c]
-	}
-	return math.Abs(t.val[i])
-}
-
-// doubtful lists the elements of t that float64 does not settle.
+// doubtful lists the elements of s that float64 does not settle.
 //
 // Where a row is nowhere summed over channels the sums are short and always done in
 // the same order, and an element is settled when its error is at most the slack:
@@ -43,64 +35,47 @@ func (t *tile) magnitude(i int) float64 {
 // float32 and RepVGG's seven roundings θ is 2⁻¹⁶.) Products of matrices are summed
 // in whatever order the processor likes; there an element is settled when all numbers
 // within the error round alike (Ziv, 1991).
-func (w *Worker) doubtful(t *tile) []int {
+func (w *Worker) doubtful(s *sheet) []int {
 	var list []int
-	θ := t.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
-	for o := range t.at {
-		for k := range t.slot {
-			sum, _, mag := t.line(o, k)
-			if mag == nil {
-				continue
-			}
-			first := o*t.rs + k*t.ts
+	θ := s.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
+	for o := range s.at {
+		for _, t := range s.strands(o) {
 			if w.f.dense {
-				list = w.unlike(list, t, strand{sum, mag, first})
+				list = w.unlike(list, s, t)
 				continue
 			}
-			for i, v := range sum[:len(mag)] {
-				if math.Abs(v) < θ*mag[i] {
-					list = append(list, first+i*t.cs)
-				}
+			for i := micro.Settled(t.sum, t.mag, θ); i < len(t.sum); i += 1 + micro.Settled(t.sum[i+1:], t.mag[i+1:], θ) {
+				list = append(list, t.first+i*t.step)
 			}
 		}
 	}
 	return list
 }
 
-// strand is the numbers at a tap of a row and their magnitudes; first is where the
-// first of them stands in the tile.
-type strand struct {
-	sum, mag []float64
-	first    int
-}
-
-// unlike adds to list the elements of a tap whose bounds are stored differently.
-func (w *Worker) unlike(list []int, t *tile, s strand) []int {
+// unlike adds to list the elements of a strand whose bounds are stored differently.
+func (w *Worker) unlike(list []int, s *sheet, t strand) []int {
+	e, n := s.bound(unit64), len(t.sum)
 	if w.f.Type == tensor.F32 { // the same as below, without a detour
-		e, sum := t.bound(unit64), s.sum[:len(s.mag)]
-		for i, m := range s.mag {
-			v, d := sum[i], float64(e*m)
-			if m > 0 && math.Float32bits(float32(v-d)) != math.Float32bits(float32(v+d)) {
-				list = append(list, s.first+i*t.cs)
-			}
+		for i := micro.Alike(t.sum, t.mag, e); i < n; i += 1 + micro.Alike(t.sum[i+1:], t.mag[i+1:], e) {
+			list = append(list, t.first+i*t.step)
 		}
 		return list
 	}
-	typ, e, n := w.f.Type, t.bound(unit64), len(s.mag)
+	typ := w.f.Type
 	size := typ.Size()
 	ends := w.floats.alloc(2 * n)
 	defer func() { w.floats.used -= 2 * n }()
-	for i, m := range s.mag {
-		v := s.sum[i]
+	for i, m := range t.mag {
+		v := t.sum[i]
 		ends[i], ends[n+i] = v-e*m, v+e*m
 	}
 	w.lo, w.hi = slices.Grow(w.lo[:0], size*n), slices.Grow(w.hi[:0], size*n)
 	lo, hi := w.lo[:size*n], w.hi[:size*n]
 	encode(lo, ends[:n], typ)
 	encode(hi, ends[n:], typ)
-	for i, m := range s.mag {
+	for i, m := range t.mag {
 		if m > 0 && !bytes.Equal(lo[i*size:(i+1)*size], hi[i*size:(i+1)*size]) {
-			list = append(list, s.first+i*t.cs)
+			list = append(list, t.first+i*t.step)
 		}
 	}
 	return list
@@ -111,34 +86,33 @@ func bits(t tensor.Type) int {
 	return [...]int{tensor.F16: 11, tensor.BF16: 8, tensor.F32: 24, tensor.F64: 53}[t]
 }
 
-// settle computes the doubtful elements of t again, whose first row is row a of the
-// kernel, and gives each to found with the error of an operation. Every element of a
-// float64 result is doubtful.
-func (w *Worker) settle(t *tile, a int, found func(at int, v dd, unit float64)) error {
+// settle computes the doubtful elements of s again, and gives each to found with the
+// error of an operation. Every element of a float64 result is doubtful.
+func (w *Worker) settle(s *sheet, found func(at int, v dd, unit float64)) error {
 	perRow := 1 + rowNumbers(w.f.pulled, w.f.units, true)
 	if w.f.Type == tensor.F64 {
 		perRow += w.f.root.numbers(true)
 	}
 	batch := max(1, carefulCells/perRow)
 	if w.f.Type == tensor.F64 {
-		for o := 0; o < len(t.at); o += batch {
-			list := make([]int, min(batch, len(t.at)-o)*t.rs)
+		for o := 0; o < len(s.at); o += batch {
+			list := make([]int, min(batch, len(s.at)-o)*s.cells())
 			for i := range list {
-				list[i] = o*t.rs + i
+				list[i] = o*s.cells() + i
 			}
-			if err := w.again(t, a, list, true, found); err != nil {
+			if err := w.again(s, list, true, found); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	list := w.doubtful(t)
+	list := w.doubtful(s)
 	for len(list) > 0 {
 		n := 0
-		for n < len(list) && list[n]/t.rs < list[0]/t.rs+batch {
+		for n < len(list) && list[n]/s.cells() < list[0]/s.cells()+batch {
 			n++
 		}
-		if err := w.again(t, a, list[:n], false, found); err != nil {
+		if err := w.again(s, list[:n], false, found); err != nil {
 			return err
 		}
 		list = list[n:]
@@ -148,11 +122,11 @@ func (w *Worker) settle(t *tile, a int, found func(at int, v dd, unit float64)) 
 
 // again computes elements in double-double numbers, and those that cancel too far
 // for these at 256 bits.
-func (w *Worker) again(t *tile, a int, list []int, whole bool, found func(int, dd, float64)) error {
+func (w *Worker) again(s *sheet, list []int, whole bool, found func(int, dd, float64)) error {
 	var hard []int
 	least := slack * math.Ldexp(1, -bits(w.f.Type)) // an ulp is at least 2⁻ᵖ·|v|
-	err := w.twofold.elements(t, a, list, whole, func(at int, v dd) {
-		if e := t.bound(ddUnit) * t.magnitude(at); e > least*math.Abs(v.hi) && e > slack*tensor.Ulp(v.hi, w.f.Type) {
+	err := w.twofold.elements(s, list, whole, func(at int, v dd) {
+		if e := s.bound(ddUnit) * s.magnitude(at); e > least*math.Abs(v.hi) && e > slack*tensor.Ulp(v.hi, w.f.Type) {
 			hard = append(hard, at)
 			return
 		}
@@ -161,35 +135,35 @@ func (w *Worker) again(t *tile, a int, list []int, whole bool, found func(int, d
 	if err != nil || len(hard) == 0 {
 		return err
 	}
-	return w.exact.elements(t, a, hard, false, func(at int, v *big.Float) {
+	return w.exact.elements(s, hard, false, func(at int, v *big.Float) {
 		found(at, toDD(v), realUnit)
 	})
 }
 
-// elements computes the listed elements of t. whole says that they are whole rows.
-func (e *careful[T, F]) elements(t *tile, a int, list []int, whole bool, found func(at int, v T)) error {
+// elements computes the listed elements of s. whole says that they are whole rows.
+func (e *careful[T, F]) elements(s *sheet, list []int, whole bool, found func(at int, v T)) error {
 	e.cells.used = 0
-	rows, cols := rowsAndColumns(t, list, whole)
+	rows, cols := rowsAndColumns(s, list, whole)
 	first := rows[0]
 	n := rows[len(rows)-1] - first + 1
-	dst := e.newCells(t.layout, e.w.f.places(a+first, n), cols)
+	dst := e.newCells(s.layout, e.w.f.places(s.first+first, n), cols)
 	locate := func(at int) (o, k, i int) {
-		o, k, i = at/t.rs-first, at%t.cs, at%t.rs/t.cs
+		o, k, i = at/s.cells()-first, at%s.taps(), at%s.cells()/s.taps()
 		if cols != nil {
 			i, _ = slices.BinarySearch(cols, i)
 		}
 		return o, k, i
 	}
 	if !whole {
-		dst.want = make([][]int, n*t.taps())
+		dst.want = make([][]int, n*s.taps())
 		for _, at := range list {
 			o, k, i := locate(at)
-			dst.want[o*t.taps()+k] = append(dst.want[o*t.taps()+k], i)
+			dst.want[o*s.taps()+k] = append(dst.want[o*s.taps()+k], i)
 		}
 	}
 	units := e.newCells(e.w.f.units, nil, nil)
 	for _, o := range rows {
-		units.at = append(units.at, place{row: o - first, src: len(units.val), base: a + o, width: 1})
+		units.at = append(units.at, place{row: o - first, src: len(units.val), base: s.first + o, width: 1})
 		units.val = append(units.val, e.f.one())
 	}
 	if err := e.pull(e.w.f.pulled, units, dst); err != nil {
@@ -204,11 +178,11 @@ func (e *careful[T, F]) elements(t *tile, a int, list []int, whole bool, found f
 
 // rowsAndColumns is the rows and the channels, ascending, that the listed elements lie
 // in; no columns are all of them.
-func rowsAndColumns(t *tile, list []int, whole bool) (rows, cols []int) {
+func rowsAndColumns(s *sheet, list []int, whole bool) (rows, cols []int) {
 	for _, at := range list {
-		rows = append(rows, at/t.rs)
+		rows = append(rows, at/s.cells())
 		if !whole {
-			cols = append(cols, at%t.rs/t.cs)
+			cols = append(cols, at%s.cells()/s.taps())
 		}
 	}
 	slices.Sort(rows)

@@ -41,10 +41,85 @@ func encode(dst []byte, src []float64, t tensor.Type) found {
 		tensor.Encode(dst, src, t)
 		return scan(dst, t)
 	}
-	if m := masksOf(t); uint64(some)&m.high == 0 && uint64(all)&m.second != 0 {
+	return masksOf(t).tell(dst, t, some, all)
+}
+
+// tell is what there is among the elements of b, of which the bits are known that any
+// has and that all have.
+func (m masks) tell(b []byte, t tensor.Type, some, all uint32) found {
+	if uint64(some)&m.high == 0 && uint64(all)&m.second != 0 {
 		return found{}
 	}
-	return scan(dst, t)
+	return scan(b, t)
+}
+
+// recode stores a times the stored elements src, rounded once, and tells what encode
+// tells.
+func recode(dst []byte, to tensor.Type, src []byte, from tensor.Type, a float64) found {
+	if to == from && to != tensor.F64 {
+		var some, all uint32
+		switch to {
+		case tensor.F32:
+			some, all = micro.RescaleF32(dst, src, a)
+		case tensor.F16:
+			some, all = micro.RescaleF16(dst, src, a)
+		default:
+			some, all = micro.RescaleBF16(dst, src, a)
+		}
+		return masksOf(to).tell(dst, to, some, all)
+	}
+	var seen found
+	var part [512]float64
+	for len(src) > 0 {
+		v := part[:min(len(part), len(src)/from.Size())]
+		n := len(v) * to.Size()
+		decode(v, src[:len(v)*from.Size()], from, a)
+		seen = seen.or(encode(dst[:n], v, to))
+		dst, src = dst[n:], src[len(v)*from.Size():]
+	}
+	return seen
+}
+
+// pick sets sum to a times one in every step of the stored elements src, and mag to
+// their magnitudes.
+func pick(sum, mag []float64, src []byte, t tensor.Type, step int, a float64) {
+	switch t {
+	case tensor.F32:
+		micro.PickF32(sum, mag, src, step, a)
+	case tensor.F16:
+		micro.PickF16(sum, mag, src, step, a)
+	case tensor.BF16:
+		micro.PickBF16(sum, mag, src, step, a)
+	default:
+		for i := range sum {
+			tensor.Decode(sum[i:i+1], src[8*i*step:][:8], t)
+			sum[i] *= a
+			mag[i] = math.Abs(sum[i])
+		}
+	}
+}
+
+// scatter puts elements of size bytes at one place in every step of dst.
+func scatter(dst, src []byte, size, step int) {
+	le, at := binary.LittleEndian, 0
+	step *= size
+	switch size {
+	case 2:
+		for i := 0; i < len(src); i += 2 {
+			le.PutUint16(dst[at:], le.Uint16(src[i:]))
+			at += step
+		}
+	case 4:
+		for i := 0; i < len(src); i += 4 {
+			le.PutUint32(dst[at:], le.Uint32(src[i:]))
+			at += step
+		}
+	default:
+		for i := 0; i < len(src); i += size {
+			copy(dst[at:at+size], src[i:i+size])
+			at += step
+		}
+	}
 }
 
 // found is what a look at stored elements tells.
@@ -52,6 +127,8 @@ type found struct {
 	infinite bool // an infinity or a NaN is among them
 	small    bool // a zero or a subnormal is
 }
+
+func (f found) or(g found) found { return found{f.infinite || g.infinite, f.small || g.small} }
 
 // scan looks at the exponents of stored elements: all ones, or all zeros.
 func scan(b []byte, t tensor.Type) found {

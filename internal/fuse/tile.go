@@ -1,6 +1,10 @@
 package fuse
 
-import "math"
+import (
+	"math"
+
+	"repfuse/internal/micro"
+)
 
 // place is where a row of a tile lies and what it touches.
 type place struct {
@@ -13,95 +17,31 @@ type place struct {
 
 func (p place) span() span { return span{p.base, p.base + p.width} }
 
-// tile is some rows of coefficients: for every row, tap and channel a number, and
-// for the taps whose elements have several terms the sum of their magnitudes.
+// tile is some rows of coefficients on their way, tap-major: for every row, tap and
+// channel a number, and for the taps whose elements have several terms the sum of their
+// magnitudes.
 type tile struct {
 	*layout
 	at    []place
-	val   []float64 // row stride rs, tap stride ts, channel stride cs; see line
-	sum   []float64 // channel-major tiles: the numbers that have a magnitude, as it lies
+	val   []float64 // rows × taps × width
 	mag   []float64 // rows × slots × width
 	fresh []bool    // rows that nothing was added to yet and whose numbers are old
 	owned bool      // nobody else reads val
-
-	rs, ts, cs int
 }
 
-// tapMajor and channelMajor are the two orders of a tile: what a product reads, and
-// what is stored.
-func (t *tile) tapMajor()     { t.rs, t.ts, t.cs = t.taps()*t.width, t.width, 1 }
-func (t *tile) channelMajor() { t.rs, t.ts, t.cs = t.taps()*t.width, 1, t.taps() }
-
-// coef is the coefficient of row p at tap τ and channel c, and its magnitude. The
-// tile is tap-major.
-func (t *tile) coef(p place, τ, c int) (a, mag float64) {
-	at := p.skip + c - p.base
-	a = t.val[p.src*t.rs+τ*t.ts+at]
-	if s := t.slot[τ]; s >= 0 {
-		return a, t.mag[(p.src*t.slots+s)*t.width+at]
-	}
-	return a, math.Abs(a)
+// target is what pulled rows are added to: a tile, when another operator comes before,
+// or the sheet that is stored.
+type target interface {
+	spread(s strip)
+	// whole makes row o, which nothing was added to, a multiple of a stored row that
+	// begins at channel base and has all elements of it; where it cannot, it reports so and
+	// does nothing.
+	whole(o, base int, n *conv, b []byte, a float64) bool
 }
 
-// coefs is the coefficients of row p at tap τ, and their magnitudes; nil where those
-// are their own. The tile is tap-major.
-func (t *tile) coefs(p place, τ int) (a, mag []float64) {
-	a = t.val[p.src*t.rs+τ*t.ts+p.skip:][:p.width]
-	if s := t.slot[τ]; s >= 0 {
-		mag = t.mag[(p.src*t.slots+s)*t.width+p.skip:][:p.width]
-	}
-	return a, mag
-}
-
-// line is where numbers are added at tap k of row o, one in every stride, and their
-// magnitudes, nil where there are none. In a channel-major tile the taps that much is
-// added to lie apart, side by side, until settle puts them in their place: all that is
-// done to them then runs at the speed of the cache. Where all taps are such, there is
-// no val until then.
-func (t *tile) line(o, k int) (val []float64, stride int, mag []float64) {
-	if s := t.slot[k]; s >= 0 {
-		at := (o*t.slots + s) * t.width
-		mag = t.mag[at:][:t.width]
-		if t.sum != nil {
-			return t.sum[at:][:t.width], 1, mag
-		}
-	}
-	return t.val[o*t.rs+k*t.ts:], t.cs, mag
-}
-
-// begin makes row o of the tile ready to be added to.
-func (t *tile) begin(o int) {
-	if !t.fresh[o] {
-		return
-	}
-	t.fresh[o] = false
-	if t.val != nil {
-		clear(t.val[o*t.rs : (o+1)*t.rs])
-	}
-	from, to := o*t.slots*t.width, (o+1)*t.slots*t.width
-	clear(t.mag[from:to])
-	if t.sum != nil {
-		clear(t.sum[from:to])
-	}
-}
-
-// settle clears the rows that got nothing, and puts in their place the numbers that
-// lay apart.
-func (t *tile) settle() {
-	for o := range t.fresh {
-		t.begin(o)
-		for k, s := range t.slot {
-			if s < 0 || t.sum == nil {
-				continue
-			}
-			scatter(t.val[o*t.rs+k*t.ts:], t.sum[(o*t.slots+s)*t.width:][:t.width], t.cs)
-		}
-	}
-}
-
-// strip is one stored row of a kernel on its way into a tile: a·w is added, of
+// strip is one stored row of a kernel on its way into a target: a·w is added, of
 // magnitude b·|m|, at row o from channel base on. w and m hold all taps of a channel
-// together, as they are stored; table says where in the tile they go.
+// together, as they are stored; table says which taps of the target they go to.
 type strip struct {
 	o, base int
 	table   []int
@@ -109,71 +49,81 @@ type strip struct {
 	w, m    []float64
 }
 
-// spread adds a strip.
+// coef is the coefficient of row p at tap τ and channel c, and its magnitude.
+func (t *tile) coef(p place, τ, c int) (a, mag float64) {
+	v, m := t.coefs(p, τ)
+	a = v[c-p.base]
+	if m != nil {
+		return a, m[c-p.base]
+	}
+	return a, math.Abs(a)
+}
+
+// coefs is the coefficients of row p at tap τ, and their magnitudes; nil where those
+// are their own.
+func (t *tile) coefs(p place, τ int) (a, mag []float64) {
+	return t.line(p.src, τ, p.skip, p.width)
+}
+
+// line is the n numbers from channel at on at tap k of row o, and their magnitudes, nil
+// where those are their own.
+func (t *tile) line(o, k, at, n int) (val, mag []float64) {
+	val = t.val[(o*t.taps()+k)*t.width+at:][:n]
+	if s := t.slot[k]; s >= 0 {
+		mag = t.mag[(o*t.slots+s)*t.width+at:][:n]
+	}
+	return val, mag
+}
+
+// begin makes row o of the tile ready to be added to.
+func (t *tile) begin(o int) {
+	if t.fresh[o] {
+		t.fresh[o] = false
+		clear(t.val[o*t.taps()*t.width:][:t.taps()*t.width])
+		clear(t.mag[o*t.slots*t.width:][:t.slots*t.width])
+	}
+}
+
+// settle clears the rows that got nothing.
+func (t *tile) settle() {
+	for o := range t.fresh {
+		t.begin(o)
+	}
+}
+
 func (t *tile) spread(s strip) {
 	t.begin(s.o)
-	from, taps := s.base-t.at[s.o].base, len(s.table)
-	n := len(s.w) / taps
+	taps := len(s.table)
 	for k, to := range s.table {
-		val, stride, mag := t.line(s.o, to)
-		if mag == nil {
-			addTo(val[from*stride:], stride, s.w[k:], taps, n, s.a)
-			continue
-		}
-		if stride == 1 && taps == 1 {
-			addBoth(val[from:][:n], mag[from:][:n], s.w, s.m, s.a, s.b)
-			continue
-		}
-		addTo(val[from*stride:], stride, s.w[k:], taps, n, s.a)
-		addMagnitudes(mag[from:][:n], s.m[k:], taps, s.b)
+		val, mag := t.line(s.o, to, s.base-t.at[s.o].base, len(s.w)/taps)
+		s.add(val, mag, 1, k)
 	}
 }
 
-// addBoth adds a·w to dst and b·|m| to mag, which are of one length.
-func addBoth(dst, mag, w, m []float64, a, b float64) {
-	mag, w, m = mag[:len(dst)], w[:len(dst)], m[:len(dst)]
-	for i := range dst {
-		dst[i] += float64(a * w[i])
-		mag[i] += float64(b * math.Abs(m[i]))
-	}
-}
+func (t *tile) whole(int, int, *conv, []byte, float64) bool { return false }
 
-// addTo adds a·w to n elements of dst, one in every stride, from one in every taps of w.
-func addTo(dst []float64, stride int, w []float64, taps, n int, a float64) {
-	i, j := 0, 0
-	for range n {
-		dst[i] += float64(a * w[j])
-		i += stride
-		j += taps
+// add adds tap k of the strip to every step-th number of val, and its magnitudes to
+// those of mag, which may be nil.
+func (s strip) add(val, mag []float64, step, k int) {
+	taps := len(s.table)
+	if mag != nil && step == 1 && taps == 1 {
+		micro.AddScaled(val, mag, s.w, s.m, s.a, s.b)
+		return
 	}
-}
-
-// addMagnitudes adds b·|m| to dst, from one in every taps of m.
-func addMagnitudes(dst, m []float64, taps int, b float64) {
-	at := 0
-	for i := range dst {
-		dst[i] += float64(b * math.Abs(m[at]))
+	at, i := k, 0
+	for range len(s.w) / taps {
+		val[i] += float64(s.a * s.w[at])
 		at += taps
+		i += step
 	}
-}
-
-// gather sets dst to one in every stride of v, and mag to their magnitudes.
-func gather(dst, mag, v []float64, stride int) {
-	at := 0
-	mag = mag[:len(dst)]
-	for i := range dst {
-		x := v[at]
-		dst[i], mag[i] = x, math.Abs(x)
-		at += stride
+	if mag == nil {
+		return
 	}
-}
-
-// scatter puts src at one in every stride of dst.
-func scatter(dst, src []float64, stride int) {
-	at := 0
-	for _, v := range src {
-		dst[at] = v
-		at += stride
+	at, i = k, 0
+	for range len(s.w) / taps {
+		mag[i] += float64(s.b * math.Abs(s.m[at]))
+		at += taps
+		i += step
 	}
 }
 

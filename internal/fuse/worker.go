@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"math/big"
+	"slices"
 
 	"repfuse/internal/tensor"
 )
@@ -24,7 +25,10 @@ type Worker struct {
 	exact   careful[*big.Float, reals]
 	row     []float64 // a stored row, decoded
 	strips  []float64 // columns of one, see careful.gather
-	lo, hi  []byte    // a row of bounds, stored; see doubtful
+	values  []float64 // elements of a sheet, and as they are stored
+	stored  []byte
+	lo, hi  []byte // a row of bounds, stored; see unlike
+	wide    []byte // rows in float64, see Reals
 }
 
 // NewWorker makes a worker. It takes no memory before it is used.
@@ -82,7 +86,7 @@ func (w *Worker) Kernel(dst []byte, a, b int) error {
 	size := w.f.RowBytes()
 	for ; a < b; a += w.f.tileRows {
 		n := min(w.f.tileRows, b-a)
-		if err := w.tile(dst[:n*size], a, n); err != nil {
+		if err := w.some(dst[:n*size], a, n); err != nil {
 			return err
 		}
 		dst = dst[n*size:]
@@ -90,35 +94,30 @@ func (w *Worker) Kernel(dst []byte, a, b int) error {
 	return nil
 }
 
-// tile is Kernel for the n rows from a on that are computed together.
-func (w *Worker) tile(dst []byte, a, n int) error {
-	t, err := w.rows(a, n)
+// some is Kernel for the n rows from a on that are computed together.
+func (w *Worker) some(dst []byte, a, n int) error {
+	s, err := w.rows(dst, w.f.Type, a, n)
 	if err != nil {
 		return err
 	}
-	typ := w.f.Type
-	seen := encode(dst, t.val, typ)
-	if seen.infinite {
-		if err := w.f.finite(); err != nil {
-			return err
-		}
-	}
-	var one [1]float64
-	err = w.settle(t, a, func(at int, v dd, _ float64) {
-		t.val[at], one[0] = v.hi, rounded(v, typ)
-		cell := dst[at*typ.Size():][:typ.Size()]
-		now := encode(cell, one[:], typ)
-		seen.infinite, seen.small = seen.infinite || now.infinite, seen.small || now.small
-	})
-	switch {
-	case err != nil:
+	if err := w.settle(s, func(at int, v dd, _ float64) { s.set(at, v) }); err != nil {
 		return err
-	case seen.infinite && scan(dst, typ).infinite:
-		return w.overflow(t, a)
-	case seen.small:
-		w.Small += countSmall(t.val, typ)
 	}
-	return nil
+	s.lookAll()
+	w.Small += s.small
+	return s.overflow()
+}
+
+// overflow is why an element is infinite, nil if none is: one of a stored kernel was
+// no finite number, or it is too large.
+func (s *sheet) overflow() error {
+	if s.over == nil {
+		return nil
+	}
+	if err := s.w.f.finite(); err != nil {
+		return err
+	}
+	return s.over
 }
 
 // rounded is v as a float64 that storing rounds as it would v.
@@ -129,35 +128,19 @@ func rounded(v dd, t tensor.Type) float64 {
 	return v.odd()
 }
 
-// rows is the n rows of the kernel from a on, in float64.
-func (w *Worker) rows(a, n int) (*tile, error) {
-	f := w.f
-	w.floats.begin(max(f.numbers, streamBytes/8))
-	t := &tile{layout: f.root, at: f.places(a, n), fresh: make([]bool, n)}
-	for o := range t.fresh {
-		t.fresh[o] = true
-	}
-	t.channelMajor()
-	if t.slots < t.taps() {
-		t.val = w.floats.alloc(n * t.rs)
-	}
-	t.sum = w.floats.alloc(n * t.slots * t.width)
-	t.mag = w.floats.alloc(n * t.slots * t.width)
-	mark := w.floats.used
-	r := &tile{layout: f.units, at: unitPlaces(a, n), val: w.floats.alloc(n), owned: true}
+// rows is the n rows of the kernel from a on, stored in out as float64 gives them.
+func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
+	w.floats.begin(w.f.numbers)
+	s := w.newSheet(out, typ, a, n)
+	r := &tile{layout: w.f.units, at: unitPlaces(a, n), val: w.floats.alloc(n), owned: true}
 	for o := range r.val {
 		r.val[o] = 1
 	}
-	r.tapMajor()
-	if err := w.pull(f.pulled, r, t); err != nil {
+	if err := w.pull(w.f.pulled, r, s); err != nil {
 		return nil, err
 	}
-	if t.val == nil {
-		w.floats.used = mark
-		t.val = w.floats.alloc(n * t.rs)
-	}
-	t.settle()
-	return t, nil
+	s.round()
+	return s, nil
 }
 
 // places is where the rows of the kernel from a on lie.
@@ -189,24 +172,6 @@ func (f *Fused) finite() error {
 	return nil
 }
 
-// overflow finds which element of the tile is too large.
-func (w *Worker) overflow(t *tile, a int) error {
-	typ := w.f.Type
-	b := make([]byte, typ.Size())
-	for i, v := range t.val {
-		tensor.Encode(b, []float64{v}, typ)
-		if !scan(b, typ).infinite {
-			continue
-		}
-		channel := a + i/t.rs
-		if w.f.Form.Transposed {
-			channel = t.at[i/t.rs].base + i%t.rs/t.cs
-		}
-		return &OverflowError{Channel: channel, Value: v, Type: typ}
-	}
-	return errors.New("an infinite element that is not there")
-}
-
 // Reals gives rows a to b-1 of the kernel, in the stored order, as the numbers that
 // Kernel rounds: hi+lo is within bound of the real value. All three have one place for
 // each element.
@@ -223,22 +188,37 @@ func (w *Worker) Reals(hi, lo, bound []float64, a, b int) error {
 }
 
 func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
-	t, err := w.rows(a, n)
+	w.wide = slices.Grow(w.wide[:0], 8*len(hi))
+	out := w.wide[:8*len(hi)]
+	s, err := w.rows(out, tensor.F64, a, n)
 	if err != nil {
 		return err
 	}
-	copy(hi, t.val)
+	tensor.Decode(hi, out, tensor.F64)
 	clear(lo)
-	for i, v := range hi {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			if err := w.f.finite(); err != nil {
-				return err
-			}
-			return w.overflow(t, a)
-		}
-		bound[i] = t.bound(unit64) * t.magnitude(i)
+	s.bounds(bound, hi)
+	s.lookAll()
+	if s.over != nil {
+		return s.overflow()
 	}
-	return w.settle(t, a, func(at int, v dd, unit float64) {
-		hi[at], lo[at], bound[at] = v.hi, v.lo, t.bound(unit)*t.magnitude(at)
+	return w.settle(s, func(at int, v dd, unit float64) {
+		hi[at], lo[at], bound[at] = v.hi, v.lo, s.bound(unit)*s.magnitude(at)
 	})
+}
+
+// bounds sets bound to those of the errors of all elements, which are v.
+func (s *sheet) bounds(bound, v []float64) {
+	e := s.bound(unit64)
+	for i, x := range v {
+		bound[i] = e * math.Abs(x)
+	}
+	for o := range s.at {
+		for _, t := range s.strands(o) {
+			at := t.first
+			for _, m := range t.mag {
+				bound[at] = e * m
+				at += t.step
+			}
+		}
+	}
 }

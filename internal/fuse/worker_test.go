@@ -119,9 +119,9 @@ func TestRowsPerBlock(t *testing.T) {
 		e                  op.Expr
 		budget, rows, tile int
 	}{
-		{repvgg(r, 64), 1, 51, 51},                              // a row is 64·9 numbers, 64 of Σ|terms| and the unit it starts from
-		{repvgg(r, 64), 1 << 20, 64, 51},                        // all there are
-		{randomConv(r, "w", 400, 64, 3, 3), 256 << 10, 112, 56}, // 2304 bytes a row: 113 rows, less what is no whole tile
+		{repvgg(r, 96), 1, 52, 52},                               // a row is 96·9·4 bytes stored, 96 sums, 96 Σ|terms| and the unit it starts from, twice
+		{repvgg(r, 96), 1 << 20, 96, 52},                         // all there are
+		{randomConv(r, "w", 400, 64, 3, 3), 256 << 10, 113, 113}, // 2304 bytes a row, stored, and 8 of working: 113 rows
 	} {
 		f, err := New(test.e, tensor.F32)
 		if err != nil {

@@ -60,13 +60,26 @@ func BenchmarkStream(b *testing.B) {
 	for _, e := range stored {
 		size := int64(n * e.is.Size())
 		for name, run := range map[string]func(){
-			"Scale": func() { e.scale(dst, src[:size], 1) },
-			"Axpy":  func() { e.axpy(dst, src[:size], 1) },
-			"Round": func() { e.round(src[:size], dst) },
+			"Scale":   func() { e.scale(dst, src[:size], 1) },
+			"Round":   func() { e.round(src[:size], dst) },
+			"Rescale": func() { e.rescale(src[:size], src[:size], 1) },
+			"Pick":    func() { e.pick(dst[:n/9], dst[n/2:][:n/9], src[:size], 9, 1) },
 		} {
 			b.Run(name+"/"+e.is.String(), func(b *testing.B) {
 				eachLevelBench(b, n, run)
 			})
 		}
+	}
+}
+
+func BenchmarkSums(b *testing.B) {
+	const n = 1024
+	v := make([]float64, 4*n)
+	for name, run := range map[string]func(){
+		"AddScaled": func() { AddScaled(v[:n], v[n:2*n], v[2*n:3*n], v[3*n:], 1, 1) },
+		"Settled":   func() { Settled(v[:n], v[n:2*n], 1) },
+		"Alike":     func() { Alike(v[:n], v[n:2*n], 1) },
+	} {
+		b.Run(name, func(b *testing.B) { eachLevelBench(b, n, run) })
 	}
 }

@@ -22,6 +22,9 @@ func (e element) size() int {
 	return 2
 }
 
+// ones is all bits of one element.
+func (e element) ones() uint32 { return uint32(1<<(8*e.size()) - 1) }
+
 // ScaleF32 sets dst[i] = a·src[i], where src holds little-endian float32 elements,
 // one for each place of dst.
 func ScaleF32(dst []float64, src []byte, a float64) { scaleAll(f32, dst, src, a) }
@@ -32,15 +35,17 @@ func ScaleF16(dst []float64, src []byte, a float64) { scaleAll(f16, dst, src, a)
 // ScaleBF16 is ScaleF32 for bfloat16 elements.
 func ScaleBF16(dst []float64, src []byte, a float64) { scaleAll(bf16, dst, src, a) }
 
-// AxpyF32 adds a·src[i] to dst[i], product and sum rounded separately; src holds
-// little-endian float32 elements, one for each place of dst.
-func AxpyF32(dst []float64, src []byte, a float64) { axpyAll(f32, dst, src, a) }
+// PickF32 sets sum[i] to a times element i·step of src, which holds little-endian
+// float32 elements, and mag[i] to its magnitude. Both are of one length.
+func PickF32(sum, mag []float64, src []byte, step int, a float64) { f32.pick(sum, mag, src, step, a) }
 
-// AxpyF16 is AxpyF32 for float16 elements.
-func AxpyF16(dst []float64, src []byte, a float64) { axpyAll(f16, dst, src, a) }
+// PickF16 is PickF32 for float16 elements.
+func PickF16(sum, mag []float64, src []byte, step int, a float64) { f16.pick(sum, mag, src, step, a) }
 
-// AxpyBF16 is AxpyF32 for bfloat16 elements.
-func AxpyBF16(dst []float64, src []byte, a float64) { axpyAll(bf16, dst, src, a) }
+// PickBF16 is PickF32 for bfloat16 elements.
+func PickBF16(sum, mag []float64, src []byte, step int, a float64) {
+	bf16.pick(sum, mag, src, step, a)
+}
 
 // RoundF32 stores src as little-endian float32 elements, rounded to nearest even. It
 // returns the bits that any of the elements has, and those that all have.
@@ -53,6 +58,51 @@ func RoundF16(dst []byte, src []float64) (some, all uint32) { return roundAll(f1
 // RoundBF16 is RoundF16 for bfloat16 elements.
 func RoundBF16(dst []byte, src []float64) (some, all uint32) { return roundAll(bf16, dst, src) }
 
+// RescaleF32 is ScaleF32, and RoundF32 of what that gives: one pass from stored elements
+// to stored elements.
+func RescaleF32(dst, src []byte, a float64) (some, all uint32) { return rescaleAll(f32, dst, src, a) }
+
+// RescaleF16 is RescaleF32 for float16 elements.
+func RescaleF16(dst, src []byte, a float64) (some, all uint32) { return rescaleAll(f16, dst, src, a) }
+
+// RescaleBF16 is RescaleF32 for bfloat16 elements.
+func RescaleBF16(dst, src []byte, a float64) (some, all uint32) { return rescaleAll(bf16, dst, src, a) }
+
+// AddScaled adds a·w[i] to sum[i] and b·|m[i]| to mag[i], products and sums rounded
+// separately. All are of one length.
+func AddScaled(sum, mag, w, m []float64, a, b float64) {
+	mag, w, m = mag[:len(sum)], w[:len(sum)], m[:len(sum)]
+	for i := addScaled(sum, mag, w, m, a, b); i < len(sum); i++ {
+		sum[i] += float64(a * w[i])
+		mag[i] += float64(b * math.Abs(m[i]))
+	}
+}
+
+// Settled is the index of the first sum whose magnitude is less than θ·mag[i], their
+// number where there is none. Both are of one length.
+func Settled(sum, mag []float64, theta float64) int {
+	mag = mag[:len(sum)]
+	i := settled(sum, mag, theta)
+	for i < len(sum) && !(math.Abs(sum[i]) < theta*mag[i]) {
+		i++
+	}
+	return i
+}
+
+// Alike is the index of the first sum for which sum[i] ± e·mag[i] are not the same
+// float32, their number where there is none; they are the same where mag[i] is zero.
+func Alike(sum, mag []float64, e float64) int {
+	mag = mag[:len(sum)]
+	i := alike(sum, mag, e)
+	for ; i < len(sum); i++ {
+		v, d := sum[i], float64(e*mag[i])
+		if mag[i] > 0 && math.Float32bits(float32(v-d)) != math.Float32bits(float32(v+d)) {
+			break
+		}
+	}
+	return i
+}
+
 func scaleAll(e element, dst []float64, src []byte, a float64) {
 	src = src[:e.size()*len(dst)]
 	done := scale(e, dst, src, a)
@@ -63,19 +113,19 @@ func scaleAll(e element, dst []float64, src []byte, a float64) {
 	}
 }
 
-func axpyAll(e element, dst []float64, src []byte, a float64) {
-	src = src[:e.size()*len(dst)]
-	done := axpy(e, dst, src, a)
-	dst, src = dst[done:], src[done*e.size():]
-	var some [256]float64
+func rescaleAll(e element, dst, src []byte, a float64) (some, all uint32) {
+	src = src[:len(dst)]
+	done, some, all := rescale(e, dst, src, a)
+	dst, src = dst[done*e.size():], src[done*e.size():]
+	var part [256]float64
 	for len(dst) > 0 {
-		x := some[:min(len(some), len(dst))]
-		e.load(x, src)
-		for i, v := range x {
-			dst[i] += float64(a * v)
-		}
-		dst, src = dst[len(x):], src[len(x)*e.size():]
+		x := part[:min(len(part), len(dst)/e.size())]
+		n := len(x) * e.size()
+		scaleAll(e, x, src[:n], a)
+		any, every := roundAll(e, dst[:n], x)
+		some, all, dst, src = some|any, all&every, dst[n:], src[n:]
 	}
+	return some, all & e.ones()
 }
 
 func roundAll(e element, dst []byte, src []float64) (some, all uint32) {
@@ -90,7 +140,7 @@ func roundAll(e element, dst []byte, src []float64) (some, all uint32) {
 		}
 		some, all = some|bits, all&bits
 	}
-	return some, all & uint32(1<<(8*e.size())-1)
+	return some, all & e.ones()
 }
 
 // load sets dst to elements of src.
@@ -109,6 +159,26 @@ func (e element) load(dst []float64, src []byte) {
 		for i := range dst {
 			dst[i] = float64(math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16))
 		}
+	}
+}
+
+func (e element) pick(sum, mag []float64, src []byte, step int, a float64) {
+	le, at := binary.LittleEndian, 0
+	step *= e.size()
+	mag = mag[:len(sum)]
+	for i := range sum {
+		var bits uint32
+		switch e {
+		case f32:
+			bits = le.Uint32(src[at:])
+		case f16:
+			bits = fromHalf(le.Uint16(src[at:]))
+		case bf16:
+			bits = uint32(le.Uint16(src[at:])) << 16
+		}
+		v := a * float64(math.Float32frombits(bits))
+		sum[i], mag[i] = v, math.Abs(v)
+		at += step
 	}
 }
 

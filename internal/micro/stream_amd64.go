@@ -5,8 +5,9 @@ import (
 	"unsafe"
 )
 
-// scale, axpy, round and twofold do as much of a pass as whole vectors hold, and say
-// how many elements that was.
+// scale, rescale, round, addScaled and twofold do as much of a pass as whole vectors
+// hold, and say how many elements that was; so do settled and alike, up to the vector
+// that they stop at.
 
 func scale(e element, dst []float64, src []byte, a float64) int {
 	n := whole(len(dst))
@@ -31,33 +32,34 @@ func scale(e element, dst []float64, src []byte, a float64) int {
 	return n
 }
 
-func axpy(e element, dst []float64, src []byte, a float64) int {
-	n := whole(len(dst))
-	if n == 0 {
-		return 0
+// rescale has src and dst of the same type.
+func rescale(e element, dst, src []byte, a float64) (n int, some, all uint32) {
+	if n = whole(len(dst) / e.size()); n == 0 {
+		return 0, 0, math.MaxUint32
 	}
+	var seen [8]uint64
 	to, from := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
 	switch {
 	case using == avx512 && e == f32:
-		axpyF32z(to, from, n, a)
+		rescaleF32z(to, from, n, a, &seen)
 	case using == avx512 && e == f16:
-		axpyF16z(to, from, n, a)
+		rescaleF16z(to, from, n, a, &seen)
 	case using == avx512 && e == bf16:
-		axpyBF16z(to, from, n, a)
+		rescaleBF16z(to, from, n, a, &seen)
 	case using == avx2 && e == f32:
-		axpyF32y(to, from, n, a)
+		rescaleF32y(to, from, n, a, &seen)
 	case using == avx2 && e == f16:
-		axpyF16y(to, from, n, a)
+		rescaleF16y(to, from, n, a, &seen)
 	case using == avx2 && e == bf16:
-		axpyBF16y(to, from, n, a)
+		rescaleBF16y(to, from, n, a, &seen)
 	}
-	return n
+	some, all = e.bits(&seen)
+	return n, some, all
 }
 
 func round(e element, dst []byte, src []float64) (n int, some, all uint32) {
-	n, all = whole(len(src)), math.MaxUint32
-	if n == 0 {
-		return 0, some, all
+	if n = whole(len(src)); n == 0 {
+		return 0, 0, math.MaxUint32
 	}
 	var seen [8]uint64
 	to, from := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
@@ -75,6 +77,12 @@ func round(e element, dst []byte, src []float64) (n int, some, all uint32) {
 	case using == avx2 && e == bf16:
 		roundBF16y(to, from, n, &seen)
 	}
+	some, all = e.bits(&seen)
+	return n, some, all
+}
+
+// bits is what a routine has seen, for a single element.
+func (e element) bits(seen *[8]uint64) (some, all uint32) {
 	any, every := uint64(0), uint64(math.MaxUint64)
 	for k := range lanes(8) * e.size() / 8 { // the words of a vector
 		any, every = any|seen[k], every&seen[4+k]
@@ -82,8 +90,21 @@ func round(e element, dst []byte, src []float64) (n int, some, all uint32) {
 	for half := 32; half >= 8*e.size(); half /= 2 { // to the elements of a word
 		any, every = any|any>>half, every&(every>>half)
 	}
-	elements := uint64(1)<<(8*e.size()) - 1
-	return n, uint32(any & elements), uint32(every & elements)
+	return uint32(any) & e.ones(), uint32(every) & e.ones()
+}
+
+func addScaled(sum, mag, w, m []float64, a, b float64) int {
+	n := whole(len(sum))
+	if n == 0 {
+		return 0
+	}
+	s, g, x, y := unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), unsafe.Pointer(&w[0]), unsafe.Pointer(&m[0])
+	if using == avx512 {
+		addScaledz(s, g, x, y, n, a, b)
+	} else {
+		addScaledy(s, g, x, y, n, a, b)
+	}
+	return n
 }
 
 func twofold(lanes *[2 * TwofoldLanes]float64, hi, lo, w []float64) int {
@@ -98,6 +119,30 @@ func twofold(lanes *[2 * TwofoldLanes]float64, hi, lo, w []float64) int {
 		twofoldy(lanes, h, l, x, n)
 	}
 	return n
+}
+
+func settled(sum, mag []float64, theta float64) int {
+	n := whole(len(sum))
+	switch {
+	case n == 0:
+		return 0
+	case using == avx512:
+		return settledz(unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), n, theta)
+	default:
+		return settledy(unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), n, theta)
+	}
+}
+
+func alike(sum, mag []float64, e float64) int {
+	n := whole(len(sum))
+	switch {
+	case n == 0:
+		return 0
+	case using == avx512:
+		return alikez(unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), n, e)
+	default:
+		return alikey(unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), n, e)
+	}
 }
 
 // whole is the elements of n that fill whole vectors of float64.
@@ -127,22 +172,22 @@ func scaleBF16z(dst, src unsafe.Pointer, n int, a float64)
 func scaleBF16y(dst, src unsafe.Pointer, n int, a float64)
 
 //go:noescape
-func axpyF32z(dst, src unsafe.Pointer, n int, a float64)
+func rescaleF32z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
 
 //go:noescape
-func axpyF32y(dst, src unsafe.Pointer, n int, a float64)
+func rescaleF32y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
 
 //go:noescape
-func axpyF16z(dst, src unsafe.Pointer, n int, a float64)
+func rescaleF16z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
 
 //go:noescape
-func axpyF16y(dst, src unsafe.Pointer, n int, a float64)
+func rescaleF16y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
 
 //go:noescape
-func axpyBF16z(dst, src unsafe.Pointer, n int, a float64)
+func rescaleBF16z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
 
 //go:noescape
-func axpyBF16y(dst, src unsafe.Pointer, n int, a float64)
+func rescaleBF16y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
 
 //go:noescape
 func roundF32z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
@@ -161,6 +206,24 @@ func roundBF16z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
 
 //go:noescape
 func roundBF16y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+
+//go:noescape
+func addScaledz(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
+
+//go:noescape
+func addScaledy(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
+
+//go:noescape
+func settledz(sum, mag unsafe.Pointer, n int, theta float64) int
+
+//go:noescape
+func settledy(sum, mag unsafe.Pointer, n int, theta float64) int
+
+//go:noescape
+func alikez(sum, mag unsafe.Pointer, n int, e float64) int
+
+//go:noescape
+func alikey(sum, mag unsafe.Pointer, n int, e float64) int
 
 //go:noescape
 func twofoldz(lanes *[16]float64, hi, lo, w unsafe.Pointer, n int)

@@ -21,25 +21,6 @@ loop:
 	VZEROUPPER
 	RET
 
-// func axpyF32z(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·axpyF32z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-
-loop:
-	VCVTPS2PD (SI), Z1
-	VMULPD Z0, Z1, Z1
-	VADDPD (DI), Z1, Z1
-	VMOVUPD Z1, (DI)
-	ADDQ $64, DI
-	ADDQ $32, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
 // func roundF32z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
 TEXT ·roundF32z(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -64,6 +45,32 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rescaleF32z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
+TEXT ·rescaleF32z(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Z0
+	MOVQ seen+32(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
+
+loop:
+	VCVTPS2PD (SI), Z1
+	VMULPD Z0, Z1, Z1
+	VCVTPD2PS Z1, Y2
+	VMOVDQU Y2, (DI)
+	VPOR Y2, Y12, Y12
+	VPAND Y2, Y13, Y13
+	ADDQ $32, DI
+	ADDQ $32, SI
+	SUBQ $8, CX
+	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
 // func scaleF16z(dst, src unsafe.Pointer, n int, a float64)
 TEXT ·scaleF16z(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -75,26 +82,6 @@ loop:
 	VCVTPH2PS (SI), Y1
 	VCVTPS2PD Y1, Z1
 	VMULPD Z0, Z1, Z1
-	VMOVUPD Z1, (DI)
-	ADDQ $64, DI
-	ADDQ $16, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func axpyF16z(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·axpyF16z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-
-loop:
-	VCVTPH2PS (SI), Y1
-	VCVTPS2PD Y1, Z1
-	VMULPD Z0, Z1, Z1
-	VADDPD (DI), Z1, Z1
 	VMOVUPD Z1, (DI)
 	ADDQ $64, DI
 	ADDQ $16, SI
@@ -134,6 +121,40 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rescaleF16z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
+TEXT ·rescaleF16z(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Z0
+	MOVL $0x1, AX
+	VMOVD AX, X8
+	VPBROADCASTD X8, Y8
+	MOVQ seen+32(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
+
+loop:
+	VCVTPH2PS (SI), Y1
+	VCVTPS2PD Y1, Z1
+	VMULPD Z0, Z1, Z1
+	VCVTPD2PS.RZ_SAE Z1, Y2
+	VCVTPS2PD Y2, Z3
+	VCMPPD $0x0c, Z3, Z1, K1
+	VPORD Y8, Y2, K1, Y2
+	VCVTPS2PH $0, Y2, X4
+	VMOVDQU X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
+	ADDQ $16, DI
+	ADDQ $16, SI
+	SUBQ $8, CX
+	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
 // func scaleBF16z(dst, src unsafe.Pointer, n int, a float64)
 TEXT ·scaleBF16z(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -146,27 +167,6 @@ loop:
 	VPSLLD $16, Y1, Y1
 	VCVTPS2PD Y1, Z1
 	VMULPD Z0, Z1, Z1
-	VMOVUPD Z1, (DI)
-	ADDQ $64, DI
-	ADDQ $16, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func axpyBF16z(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·axpyBF16z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-
-loop:
-	VPMOVZXWD (SI), Y1
-	VPSLLD $16, Y1, Y1
-	VCVTPS2PD Y1, Z1
-	VMULPD Z0, Z1, Z1
-	VADDPD (DI), Z1, Z1
 	VMOVUPD Z1, (DI)
 	ADDQ $64, DI
 	ADDQ $16, SI
@@ -219,6 +219,147 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rescaleBF16z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
+TEXT ·rescaleBF16z(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Z0
+	MOVL $0x1, AX
+	VMOVD AX, X8
+	VPBROADCASTD X8, Y8
+	MOVL $0x7fff, AX
+	VMOVD AX, X10
+	VPBROADCASTD X10, Y10
+	MOVL $0x400000, AX
+	VMOVD AX, X11
+	VPBROADCASTD X11, Y11
+	MOVQ seen+32(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
+
+loop:
+	VPMOVZXWD (SI), Y1
+	VPSLLD $16, Y1, Y1
+	VCVTPS2PD Y1, Z1
+	VMULPD Z0, Z1, Z1
+	VCVTPD2PS.RZ_SAE Z1, Y2
+	VCVTPS2PD Y2, Z3
+	VCMPPD $0x0c, Z3, Z1, K1
+	VPORD Y8, Y2, K1, Y2
+	VPSRLD $16, Y2, Y4
+	VPAND Y8, Y4, Y4
+	VPADDD Y10, Y4, Y4
+	VPADDD Y2, Y4, Y4
+	VCMPPS $3, Y2, Y2, K2
+	VPORD Y11, Y2, K2, Y4
+	VPSRLD $16, Y4, Y4
+	VPMOVDW Y4, X4
+	VMOVDQU X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
+	ADDQ $16, DI
+	ADDQ $16, SI
+	SUBQ $8, CX
+	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
+// func addScaledz(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
+TEXT ·addScaledz(SB), NOSPLIT, $0-56
+	MOVQ sum+0(FP), DI
+	MOVQ mag+8(FP), DX
+	MOVQ w+16(FP), SI
+	MOVQ m+24(FP), BX
+	MOVQ n+32(FP), CX
+	VBROADCASTSD a+40(FP), Z0
+	VBROADCASTSD b+48(FP), Z1
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+	VBROADCASTSD X2, Z2
+
+loop:
+	VMULPD (SI), Z0, Z3
+	VADDPD (DI), Z3, Z3
+	VMOVUPD Z3, (DI)
+	VANDPD (BX), Z2, Z4
+	VMULPD Z1, Z4, Z4
+	VADDPD (DX), Z4, Z4
+	VMOVUPD Z4, (DX)
+	ADDQ $64, DI
+	ADDQ $64, DX
+	ADDQ $64, SI
+	ADDQ $64, BX
+	SUBQ $8, CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
+// func settledz(sum, mag unsafe.Pointer, n int, theta float64) int
+TEXT ·settledz(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), SI
+	MOVQ mag+8(FP), BX
+	MOVQ n+16(FP), CX
+	VBROADCASTSD theta+24(FP), Z0
+	XORL AX, AX
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+	VBROADCASTSD X2, Z2
+
+loop:
+	VANDPD (SI), Z2, Z3
+	VMULPD (BX), Z0, Z4
+	VCMPPD $0x11, Z4, Z3, K1
+	KMOVB K1, DX
+	TESTL DX, DX
+	JNZ done
+	ADDQ $64, SI
+	ADDQ $64, BX
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JNE loop
+
+done:
+	MOVQ AX, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func alikez(sum, mag unsafe.Pointer, n int, e float64) int
+TEXT ·alikez(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), SI
+	MOVQ mag+8(FP), BX
+	MOVQ n+16(FP), CX
+	VBROADCASTSD e+24(FP), Z0
+	XORL AX, AX
+	VPXOR Y5, Y5, Y5
+
+loop:
+	VMOVUPD (BX), Z1
+	VMULPD Z0, Z1, Z2
+	VMOVUPD (SI), Z3
+	VADDPD Z2, Z3, Z4
+	VSUBPD Z2, Z3, Z3
+	VCVTPD2PS Z4, Y4
+	VCVTPD2PS Z3, Y3
+	VPCMPUD $4, Y4, Y3, K1
+	VCMPPD $0x1e, Z5, Z1, K2
+	KANDB K1, K2, K1
+	KMOVB K1, DX
+	TESTL DX, DX
+	JNZ done
+	ADDQ $64, SI
+	ADDQ $64, BX
+	ADDQ $8, AX
+	CMPQ AX, CX
+	JNE loop
+
+done:
+	MOVQ AX, ret+32(FP)
+	VZEROUPPER
+	RET
+
 // func scaleF32y(dst, src unsafe.Pointer, n int, a float64)
 TEXT ·scaleF32y(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -229,25 +370,6 @@ TEXT ·scaleF32y(SB), NOSPLIT, $0-32
 loop:
 	VCVTPS2PD (SI), Y1
 	VMULPD Y0, Y1, Y1
-	VMOVUPD Y1, (DI)
-	ADDQ $32, DI
-	ADDQ $16, SI
-	SUBQ $4, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func axpyF32y(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·axpyF32y(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Y0
-
-loop:
-	VCVTPS2PD (SI), Y1
-	VMULPD Y0, Y1, Y1
-	VADDPD (DI), Y1, Y1
 	VMOVUPD Y1, (DI)
 	ADDQ $32, DI
 	ADDQ $16, SI
@@ -280,6 +402,32 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rescaleF32y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
+TEXT ·rescaleF32y(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Y0
+	MOVQ seen+32(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
+
+loop:
+	VCVTPS2PD (SI), Y1
+	VMULPD Y0, Y1, Y1
+	VCVTPD2PSY Y1, X2
+	VMOVDQU X2, (DI)
+	VPOR X2, X12, X12
+	VPAND X2, X13, X13
+	ADDQ $16, DI
+	ADDQ $16, SI
+	SUBQ $4, CX
+	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
 // func scaleF16y(dst, src unsafe.Pointer, n int, a float64)
 TEXT ·scaleF16y(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -291,26 +439,6 @@ loop:
 	VCVTPH2PS (SI), X1
 	VCVTPS2PD X1, Y1
 	VMULPD Y0, Y1, Y1
-	VMOVUPD Y1, (DI)
-	ADDQ $32, DI
-	ADDQ $8, SI
-	SUBQ $4, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func axpyF16y(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·axpyF16y(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Y0
-
-loop:
-	VCVTPH2PS (SI), X1
-	VCVTPS2PD X1, Y1
-	VMULPD Y0, Y1, Y1
-	VADDPD (DI), Y1, Y1
 	VMOVUPD Y1, (DI)
 	ADDQ $32, DI
 	ADDQ $8, SI
@@ -361,6 +489,51 @@ loop:
 	VZEROUPPER
 	RET
 
+// func rescaleF16y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
+TEXT ·rescaleF16y(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Y0
+	MOVL $0x1, AX
+	VMOVD AX, X8
+	VPBROADCASTD X8, X8
+	VPCMPEQD Y9, Y9, Y9
+	VPSRLQ $1, Y9, Y9
+	MOVQ seen+32(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
+
+loop:
+	VCVTPH2PS (SI), X1
+	VCVTPS2PD X1, Y1
+	VMULPD Y0, Y1, Y1
+	VCVTPD2PSY Y1, X2
+	VCVTPS2PD X2, Y3
+	VCMPPD $0x0c, Y3, Y1, Y4
+	VANDPD Y9, Y3, Y3
+	VANDPD Y9, Y1, Y5
+	VCMPPD $0x11, Y3, Y5, Y5
+	VEXTRACTF128 $1, Y4, X6
+	VSHUFPS $0x88, X6, X4, X4
+	VEXTRACTF128 $1, Y5, X6
+	VSHUFPS $0x88, X6, X5, X5
+	VPADDD X5, X2, X2
+	VPAND X8, X4, X4
+	VPOR X4, X2, X2
+	VCVTPS2PH $0, X2, X4
+	VMOVQ X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
+	ADDQ $8, DI
+	ADDQ $8, SI
+	SUBQ $4, CX
+	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
 // func scaleBF16y(dst, src unsafe.Pointer, n int, a float64)
 TEXT ·scaleBF16y(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
@@ -373,27 +546,6 @@ loop:
 	VPSLLD $16, X1, X1
 	VCVTPS2PD X1, Y1
 	VMULPD Y0, Y1, Y1
-	VMOVUPD Y1, (DI)
-	ADDQ $32, DI
-	ADDQ $8, SI
-	SUBQ $4, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func axpyBF16y(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·axpyBF16y(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Y0
-
-loop:
-	VPMOVZXWD (SI), X1
-	VPSLLD $16, X1, X1
-	VCVTPS2PD X1, Y1
-	VMULPD Y0, Y1, Y1
-	VADDPD (DI), Y1, Y1
 	VMOVUPD Y1, (DI)
 	ADDQ $32, DI
 	ADDQ $8, SI
@@ -455,5 +607,157 @@ loop:
 	JNZ loop
 	VMOVDQU Y12, (DX)
 	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
+// func rescaleBF16y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
+TEXT ·rescaleBF16y(SB), NOSPLIT, $0-40
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Y0
+	MOVL $0x1, AX
+	VMOVD AX, X8
+	VPBROADCASTD X8, X8
+	VPCMPEQD Y9, Y9, Y9
+	VPSRLQ $1, Y9, Y9
+	MOVL $0x7fff, AX
+	VMOVD AX, X10
+	VPBROADCASTD X10, X10
+	MOVL $0x400000, AX
+	VMOVD AX, X11
+	VPBROADCASTD X11, X11
+	MOVQ seen+32(FP), DX
+	VPXOR Y12, Y12, Y12
+	VPCMPEQD Y13, Y13, Y13
+
+loop:
+	VPMOVZXWD (SI), X1
+	VPSLLD $16, X1, X1
+	VCVTPS2PD X1, Y1
+	VMULPD Y0, Y1, Y1
+	VCVTPD2PSY Y1, X2
+	VCVTPS2PD X2, Y3
+	VCMPPD $0x0c, Y3, Y1, Y4
+	VANDPD Y9, Y3, Y3
+	VANDPD Y9, Y1, Y5
+	VCMPPD $0x11, Y3, Y5, Y5
+	VEXTRACTF128 $1, Y4, X6
+	VSHUFPS $0x88, X6, X4, X4
+	VEXTRACTF128 $1, Y5, X6
+	VSHUFPS $0x88, X6, X5, X5
+	VPADDD X5, X2, X2
+	VPAND X8, X4, X4
+	VPOR X4, X2, X2
+	VPSRLD $16, X2, X4
+	VPAND X8, X4, X4
+	VPADDD X10, X4, X4
+	VPADDD X2, X4, X4
+	VCMPPS $3, X2, X2, X5
+	VPOR X11, X2, X2
+	VBLENDVPS X5, X2, X4, X4
+	VPSRLD $16, X4, X4
+	VPACKUSDW X4, X4, X4
+	VMOVQ X4, (DI)
+	VPOR X4, X12, X12
+	VPAND X4, X13, X13
+	ADDQ $8, DI
+	ADDQ $8, SI
+	SUBQ $4, CX
+	JNZ loop
+	VMOVDQU Y12, (DX)
+	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
+// func addScaledy(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
+TEXT ·addScaledy(SB), NOSPLIT, $0-56
+	MOVQ sum+0(FP), DI
+	MOVQ mag+8(FP), DX
+	MOVQ w+16(FP), SI
+	MOVQ m+24(FP), BX
+	MOVQ n+32(FP), CX
+	VBROADCASTSD a+40(FP), Y0
+	VBROADCASTSD b+48(FP), Y1
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+
+loop:
+	VMULPD (SI), Y0, Y3
+	VADDPD (DI), Y3, Y3
+	VMOVUPD Y3, (DI)
+	VANDPD (BX), Y2, Y4
+	VMULPD Y1, Y4, Y4
+	VADDPD (DX), Y4, Y4
+	VMOVUPD Y4, (DX)
+	ADDQ $32, DI
+	ADDQ $32, DX
+	ADDQ $32, SI
+	ADDQ $32, BX
+	SUBQ $4, CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
+// func settledy(sum, mag unsafe.Pointer, n int, theta float64) int
+TEXT ·settledy(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), SI
+	MOVQ mag+8(FP), BX
+	MOVQ n+16(FP), CX
+	VBROADCASTSD theta+24(FP), Y0
+	XORL AX, AX
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+
+loop:
+	VANDPD (SI), Y2, Y3
+	VMULPD (BX), Y0, Y4
+	VCMPPD $0x11, Y4, Y3, Y3
+	VMOVMSKPD Y3, DX
+	TESTL DX, DX
+	JNZ done
+	ADDQ $32, SI
+	ADDQ $32, BX
+	ADDQ $4, AX
+	CMPQ AX, CX
+	JNE loop
+
+done:
+	MOVQ AX, ret+32(FP)
+	VZEROUPPER
+	RET
+
+// func alikey(sum, mag unsafe.Pointer, n int, e float64) int
+TEXT ·alikey(SB), NOSPLIT, $0-40
+	MOVQ sum+0(FP), SI
+	MOVQ mag+8(FP), BX
+	MOVQ n+16(FP), CX
+	VBROADCASTSD e+24(FP), Y0
+	XORL AX, AX
+	VPXOR Y5, Y5, Y5
+
+loop:
+	VMOVUPD (BX), Y1
+	VMULPD Y0, Y1, Y2
+	VMOVUPD (SI), Y3
+	VADDPD Y2, Y3, Y4
+	VSUBPD Y2, Y3, Y3
+	VCVTPD2PSY Y4, X4
+	VCVTPD2PSY Y3, X3
+	VPCMPEQD X4, X3, X3
+	VMOVMSKPS X3, DI
+	VCMPPD $0x1e, Y5, Y1, Y1
+	VMOVMSKPD Y1, DX
+	ANDNL DX, DI, DX
+	TESTL DX, DX
+	JNZ done
+	ADDQ $32, SI
+	ADDQ $32, BX
+	ADDQ $4, AX
+	CMPQ AX, CX
+	JNE loop
+
+done:
+	MOVQ AX, ret+32(FP)
 	VZEROUPPER
 	RET

@@ -1,8 +1,10 @@
 package micro
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"repfuse/internal/tensor"
@@ -31,14 +33,15 @@ func awkward(r *rand.Rand, n int) []float64 {
 }
 
 var stored = []struct {
-	is    tensor.Type
-	scale func([]float64, []byte, float64)
-	axpy  func([]float64, []byte, float64)
-	round func([]byte, []float64) (some, all uint32)
+	is      tensor.Type
+	scale   func([]float64, []byte, float64)
+	pick    func(sum, mag []float64, src []byte, step int, a float64)
+	round   func([]byte, []float64) (some, all uint32)
+	rescale func([]byte, []byte, float64) (some, all uint32)
 }{
-	{tensor.F32, ScaleF32, AxpyF32, RoundF32},
-	{tensor.F16, ScaleF16, AxpyF16, RoundF16},
-	{tensor.BF16, ScaleBF16, AxpyBF16, RoundBF16},
+	{tensor.F32, ScaleF32, PickF32, RoundF32, RescaleF32},
+	{tensor.F16, ScaleF16, PickF16, RoundF16, RescaleF16},
+	{tensor.BF16, ScaleBF16, PickBF16, RoundBF16, RescaleBF16},
 }
 
 // Every level rounds to the very bits that package tensor does.
@@ -100,9 +103,9 @@ func TestRoundNaN(t *testing.T) {
 	})
 }
 
-// Scale and Axpy give, at every level, the bits of a product and a sum rounded
-// separately.
-func TestScaleAxpy(t *testing.T) {
+// Scale gives, at every level, the bits of a product; Pick one in so many of them, and
+// their magnitudes.
+func TestScalePick(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 5))
 		for _, e := range stored {
@@ -111,15 +114,117 @@ func TestScaleAxpy(t *testing.T) {
 				tensor.Encode(src, uniform[float64](r, n), e.is)
 				x := make([]float64, n)
 				tensor.Decode(x, src, e.is)
-				a, scaled, dst := r.NormFloat64(), uniform[float64](r, n), uniform[float64](r, n)
-				before := append([]float64(nil), dst...)
+				a, scaled, step := r.NormFloat64(), uniform[float64](r, n), 1+r.IntN(10)
+				picked, mag := make([]float64, (n+step-1)/step), make([]float64, (n+step-1)/step)
 				e.scale(scaled, src, a)
-				e.axpy(dst, src, a)
+				e.pick(picked, mag, src, step, a)
 				for k, v := range x {
-					product := a * v
-					if sum := before[k] + float64(product); scaled[k] != product || dst[k] != sum {
-						t.Fatalf("%s %d/%d: %v and %v, want %v and %v", e.is, k, n, scaled[k], dst[k], product, sum)
+					if product := a * v; scaled[k] != product {
+						t.Fatalf("%s %d/%d: %v, want %v", e.is, k, n, scaled[k], product)
 					}
+					if k%step == 0 && (picked[k/step] != scaled[k] || mag[k/step] != math.Abs(scaled[k])) {
+						t.Fatalf("%s %d/%d, one in %d: %v and %v, want %v", e.is, k, n, step, picked[k/step], mag[k/step], scaled[k])
+					}
+				}
+			}
+		}
+	})
+}
+
+// Rescale is Scale and then Round, to the bit, and sees what Round sees; in place too.
+func TestRescale(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 6))
+		for _, e := range stored {
+			for n := range 600 {
+				size, skip := n*e.is.Size(), r.IntN(3)
+				src, dst, want := make([]byte, skip+size)[skip:], make([]byte, size+1), make([]byte, size+1)
+				tensor.Encode(src, awkward(r, n), e.is)
+				for k, a := range awkward(r, 3) {
+					if a != a || math.IsInf(a, 0) { // infinity times zero is a NaN of any sign
+						continue
+					}
+					x := make([]float64, n)
+					e.scale(x, src, a)
+					some, all := e.round(want[:size], x)
+					if k == 2 {
+						copy(dst, src)
+						src = dst[:size]
+					}
+					gotSome, gotAll := e.rescale(dst[:size], src, a)
+					if !bytes.Equal(dst, want) || gotSome != some || gotAll != all {
+						t.Fatalf("%s: %d elements times %v: %x, bits %#x and %#x, want %x, %#x and %#x", e.is, n, a, dst, gotSome, gotAll, want, some, all)
+					}
+				}
+			}
+		}
+	})
+}
+
+// AddScaled gives, at every level, the bits of products and sums rounded separately,
+// and leaves what lies behind as it is.
+func TestAddScaled(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 7))
+		for n := range 100 {
+			sum, mag, w, m := uniform[float64](r, n+1), uniform[float64](r, n+1), uniform[float64](r, n), uniform[float64](r, n)
+			a, b := r.NormFloat64(), r.NormFloat64()
+			wantSum, wantMag := append([]float64(nil), sum...), append([]float64(nil), mag...)
+			for k := range n {
+				wantSum[k] += float64(a * w[k])
+				wantMag[k] += float64(b * math.Abs(m[k]))
+			}
+			AddScaled(sum[:n], mag[:n], w, m, a, b)
+			if !slices.Equal(sum, wantSum) || !slices.Equal(mag, wantMag) {
+				t.Fatalf("%d: %v and %v, want %v and %v", n, sum, mag, wantSum, wantMag)
+			}
+		}
+	})
+}
+
+// Settled finds, at every level, the one sum that is too small, and Alike the one that
+// is not settled as a float32; a NaN is neither, and a zero of no magnitude is settled.
+func TestSettledAlike(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 8))
+		for n := range 100 {
+			sum, mag := make([]float64, n), make([]float64, n)
+			for k := range n {
+				sum[k], mag[k] = float64(float32(r.NormFloat64())), 1+r.Float64()
+				if r.IntN(10) == 0 {
+					sum[k], mag[k] = math.Copysign(0, r.NormFloat64()), 0
+				}
+			}
+			if n > 2 {
+				sum[r.IntN(n)] = math.NaN()
+			}
+			if got := Settled(sum, mag, 0x1p-40); got != n {
+				t.Fatalf("%d: sum %d is %v of %v, found too small", n, got, sum[got], mag[got])
+			}
+			if got := Alike(sum, mag, 0x1p-60); got != n && sum[got] == sum[got] {
+				t.Fatalf("%d: sum %d is %v ± %v, found unlike", n, got, sum[got], 0x1p-60*mag[got])
+			}
+			for k := range n { // in each place, and nothing behind it matters
+				s, m := append([]float64(nil), sum...), append([]float64(nil), mag...)
+				for i := range k {
+					if s[i] != s[i] {
+						s[i] = 1
+					}
+				}
+				s[k], m[k] = 0x1p-42, 2
+				if got := Settled(s, m, 0x1p-40); got != k {
+					t.Fatalf("%d: sum %d is too small, found %d", n, k, got)
+				}
+				s[k] = 1 + 0x1p-24 // halfway between two float32
+				if got := Alike(s, m, 0x1p-60); got != n && got != k {
+					t.Fatalf("%d: sum %d is halfway, found %d", n, k, got)
+				}
+				if got := Alike(s, m, 0x1p-50); got != k {
+					t.Fatalf("%d: sum %d is halfway, found %d", n, k, got)
+				}
+				s[k], m[k] = 0, 0x1p-1000 // its sign is not settled
+				if got := Alike(s, m, 0x1p-60); got != k {
+					t.Fatalf("%d: sum %d may have either sign, found %d", n, k, got)
 				}
 			}
 		}

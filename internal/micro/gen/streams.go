@@ -2,18 +2,21 @@ package main
 
 import "fmt"
 
-// streams writes, for each type of stored element, the three passes: scale and
-// axpy, from stored elements to float64, and round, back. A turn of the loop is one
-// vector of float64. A product and its addition are two instructions, so that all
-// paths round alike.
+// streams writes, for each type of stored element, the three passes: scale, from
+// stored elements to float64; round, back; and rescale, which is both at once and
+// leaves the float64 in registers. A turn of the loop is one vector of float64.
 func streams(a *asm) {
 	for _, m := range []machine{avx512, avx2} {
 		for _, e := range []string{"F32", "F16", "BF16"} {
 			s := stream{a, m, e}
 			s.scale()
-			s.axpy()
 			s.round()
+			s.rescale()
 		}
+		sums := stream{a, m, ""}
+		sums.addScaled()
+		sums.settled()
+		sums.alike()
 	}
 }
 
@@ -69,15 +72,6 @@ func (s stream) scale() {
 	}, func() {})
 }
 
-func (s stream) axpy() {
-	s.loop("axpy", factorArgs, 32, 8, s.size(), s.broadcastFactor, func() {
-		s.load()
-		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
-		s.op("VADDPD (DI), %s, %s", s.v(1), s.v(1))
-		s.op("VMOVUPD %s, (DI)", s.v(1))
-	}, func() {})
-}
-
 // load makes float64 of the elements at SI, in register 1.
 func (s stream) load() {
 	switch s.element {
@@ -93,40 +87,174 @@ func (s stream) load() {
 	s.op("VCVTPS2PD %s, %s", s.half(1), s.v(1))
 }
 
-// round stores the float64 at SI as elements at DI, and at DX the bits that any of
-// them has, register 12, and those that all have, register 13.
+// round stores the float64 at SI as elements at DI, and in seen the bits that any of
+// them has, and those that all have.
 func (s stream) round() {
-	stored := s.half(2) // a vector of elements
 	s.loop("round", "(dst, src unsafe.Pointer, n int, seen *[8]uint64)", 32, s.size(), 8, func() {
-		s.constants()
-		s.op("MOVQ seen+24(FP), DX")
-		s.op("VPXOR Y12, Y12, Y12")
-		s.op("VPCMPEQD Y13, Y13, Y13")
+		s.watch(24)
 	}, func() {
 		s.op("VMOVUPD (SI), %s", s.v(1))
-		switch s.element {
-		case "F32":
-			s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(1), s.half(2))
-		case "F16":
-			s.odd()
-			s.op("VCVTPS2PH $0, %s, X4", s.half(2))
-			stored = "X4"
-		case "BF16":
-			s.odd()
-			s.bfloat16()
-			stored = "X4"
-		}
-		if s.size()*s.lanes() == 8 {
-			s.op("VMOVQ %s, (DI)", stored)
-		} else {
-			s.op("VMOVDQU %s, (DI)", stored)
-		}
-		s.op("VPOR %s, %s12, %s12", stored, stored[:1], stored[:1])
-		s.op("VPAND %s, %s13, %s13", stored, stored[:1], stored[:1])
+		s.store()
+	}, s.seen)
+}
+
+// rescale stores a multiple of the elements at SI at DI, and seen as round does.
+func (s stream) rescale() {
+	s.loop("rescale", "(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)", 40, s.size(), s.size(), func() {
+		s.broadcastFactor()
+		s.watch(32)
 	}, func() {
-		s.op("VMOVDQU Y12, (DX)")
-		s.op("VMOVDQU Y13, 32(DX)")
+		s.load()
+		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
+		s.store()
+	}, s.seen)
+}
+
+// watch prepares store; seen is the argument at the given place.
+func (s stream) watch(seen int) {
+	s.constants()
+	s.op("MOVQ seen+%d(FP), DX", seen)
+	s.op("VPXOR Y12, Y12, Y12")
+	s.op("VPCMPEQD Y13, Y13, Y13")
+}
+
+// store rounds register 1 to elements at DI, and notes in registers 12 and 13 the bits
+// that any of them has, and those that all have.
+func (s stream) store() {
+	stored := s.half(2) // a vector of elements
+	switch s.element {
+	case "F32":
+		s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(1), s.half(2))
+	case "F16":
+		s.odd()
+		s.op("VCVTPS2PH $0, %s, X4", s.half(2))
+		stored = "X4"
+	case "BF16":
+		s.odd()
+		s.bfloat16()
+		stored = "X4"
+	}
+	if s.size()*s.lanes() == 8 {
+		s.op("VMOVQ %s, (DI)", stored)
+	} else {
+		s.op("VMOVDQU %s, (DI)", stored)
+	}
+	s.op("VPOR %s, %s12, %s12", stored, stored[:1], stored[:1])
+	s.op("VPAND %s, %s13, %s13", stored, stored[:1], stored[:1])
+}
+
+// seen puts what store noted in its place.
+func (s stream) seen() {
+	s.op("VMOVDQU Y12, (DX)")
+	s.op("VMOVDQU Y13, 32(DX)")
+}
+
+// addScaled adds multiples of float64 at SI to those at DI, and of the magnitudes of
+// those at BX to those at DX. A product and its addition are two instructions, so that
+// all paths round alike.
+func (s stream) addScaled() {
+	s.text("addScaled"+s.m.letter, "(sum, mag, w, m unsafe.Pointer, n int, a, b float64)", 56)
+	for k, arg := range []string{"sum+0", "mag+8", "w+16", "m+24", "n+32"} {
+		s.op("MOVQ %s(FP), %s", arg, []string{"DI", "DX", "SI", "BX", "CX"}[k])
+	}
+	s.op("VBROADCASTSD a+40(FP), %s", s.v(0))
+	s.op("VBROADCASTSD b+48(FP), %s", s.v(1))
+	s.notSign(2)
+	s.label("loop")
+	s.op("VMULPD (SI), %s, %s", s.v(0), s.v(3))
+	s.op("VADDPD (DI), %s, %s", s.v(3), s.v(3))
+	s.op("VMOVUPD %s, (DI)", s.v(3))
+	s.op("VANDPD (BX), %s, %s", s.v(2), s.v(4))
+	s.op("VMULPD %s, %s, %s", s.v(1), s.v(4), s.v(4))
+	s.op("VADDPD (DX), %s, %s", s.v(4), s.v(4))
+	s.op("VMOVUPD %s, (DX)", s.v(4))
+	for _, r := range []string{"DI", "DX", "SI", "BX"} {
+		s.op("ADDQ $%d, %s", s.m.bytes, r)
+	}
+	s.op("SUBQ $%d, CX", s.lanes())
+	s.op("JNZ loop")
+	s.end()
+}
+
+// notSign sets all bits of a register's float64 but their signs.
+func (s stream) notSign(k int) {
+	s.op("VPCMPEQD Y%[1]d, Y%[1]d, Y%[1]d", k)
+	s.op("VPSRLQ $1, Y%[1]d, Y%[1]d", k)
+	if s.m == avx512 {
+		s.op("VBROADCASTSD X%d, %s", k, s.v(k))
+	}
+}
+
+// settled returns how many vectors there are before one in which a sum at SI has a
+// magnitude less than θ times that at BX, in elements.
+func (s stream) settled() {
+	s.until("settled", "theta", func() {
+		s.notSign(2)
+	}, func() {
+		s.op("VANDPD (SI), %s, %s", s.v(2), s.v(3))
+		s.op("VMULPD (BX), %s, %s", s.v(0), s.v(4))
+		if s.m == avx512 {
+			s.op("VCMPPD $0x11, Z4, Z3, K1") // less
+			s.op("KMOVB K1, DX")
+			return
+		}
+		s.op("VCMPPD $0x11, Y4, Y3, Y3")
+		s.op("VMOVMSKPD Y3, DX")
 	})
+}
+
+// alike returns how many vectors there are before one in which a sum at SI, less e times
+// the magnitude at BX and more by it, is not one float32. Where the magnitude is zero it
+// is one, whatever its sign.
+func (s stream) alike() {
+	s.until("alike", "e", func() {
+		s.op("VPXOR Y5, Y5, Y5")
+	}, func() {
+		s.op("VMOVUPD (BX), %s", s.v(1))
+		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(2))
+		s.op("VMOVUPD (SI), %s", s.v(3))
+		s.op("VADDPD %s, %s, %s", s.v(2), s.v(3), s.v(4))
+		s.op("VSUBPD %s, %s, %s", s.v(2), s.v(3), s.v(3))
+		s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(4), s.half(4))
+		s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(3), s.half(3))
+		if s.m == avx512 {
+			s.op("VPCMPUD $4, Y4, Y3, K1")   // not equal
+			s.op("VCMPPD $0x1e, Z5, Z1, K2") // greater
+			s.op("KANDB K1, K2, K1")
+			s.op("KMOVB K1, DX")
+			return
+		}
+		s.op("VPCMPEQD X4, X3, X3")
+		s.op("VMOVMSKPS X3, DI")
+		s.op("VCMPPD $0x1e, Y5, Y1, Y1")
+		s.op("VMOVMSKPD Y1, DX")
+		s.op("ANDNL DX, DI, DX")
+	})
+}
+
+// until writes a routine that goes on until the body finds something, and leaves bits in
+// DX: SI and BX are the two sources, AX the elements done.
+func (s stream) until(name, factor string, prepare, body func()) {
+	s.text(name+s.m.letter, "(sum, mag unsafe.Pointer, n int, "+factor+" float64) int", 40)
+	s.op("MOVQ sum+0(FP), SI")
+	s.op("MOVQ mag+8(FP), BX")
+	s.op("MOVQ n+16(FP), CX")
+	s.op("VBROADCASTSD %s+24(FP), %s", factor, s.v(0))
+	s.op("XORL AX, AX")
+	prepare()
+	s.label("loop")
+	body()
+	s.op("TESTL DX, DX")
+	s.op("JNZ done")
+	for _, r := range []string{"SI", "BX"} {
+		s.op("ADDQ $%d, %s", s.m.bytes, r)
+	}
+	s.op("ADDQ $%d, AX", s.lanes())
+	s.op("CMPQ AX, CX")
+	s.op("JNE loop")
+	s.label("done")
+	s.op("MOVQ AX, ret+32(FP)")
+	s.end()
 }
 
 // wide is how Go tells the narrowing of an AVX register from that of an SSE one.

@@ -1,0 +1,278 @@
+package fuse
+
+import (
+	"math"
+	"slices"
+
+	"repfuse/internal/micro"
+	"repfuse/internal/tensor"
+)
+
+// sheet is some rows of the fused kernel as they will be stored. An element of a single
+// term is rounded as soon as it is made, where all of a row has one straight from the
+// bytes of the stored kernel. Elements of several terms are summed beside their
+// magnitudes and rounded when all is there: see strands.
+type sheet struct {
+	*layout
+	w     *Worker // whose scratch memory it uses
+	first int     // the row of the kernel that it begins with
+	at    []place
+	typ   tensor.Type
+	out   []byte    // rows × width × taps
+	sum   []float64 // rows × width × slots, ordered as strands says
+	mag   []float64 // the same
+	fresh []bool    // rows that nothing was added to yet
+	list  []strand  // for strands
+
+	seen  found // among the sums
+	small int   // elements that are not zero and became subnormal or zero
+	over  *OverflowError
+}
+
+// newSheet is the sheet of rows a to a+n-1, stored in out.
+func (w *Worker) newSheet(out []byte, typ tensor.Type, a, n int) *sheet {
+	f := w.f
+	s := &sheet{layout: f.root, w: w, first: a, at: f.places(a, n), typ: typ, out: out, fresh: make([]bool, n)}
+	for o := range s.fresh {
+		s.fresh[o] = true
+	}
+	s.sum = w.floats.alloc(n * s.slots * s.width)
+	s.mag = w.floats.alloc(n * s.slots * s.width)
+	return s
+}
+
+// cells is how many elements a row has.
+func (s *sheet) cells() int { return s.taps() * s.width }
+
+// row is the stored elements of row o.
+func (s *sheet) row(o int) []byte {
+	size := s.cells() * s.typ.Size()
+	return s.out[o*size : (o+1)*size]
+}
+
+// asStored reports that all elements are sums, which then lie as the elements do.
+// Otherwise the sums of a tap lie side by side, apart from those of the others, so that
+// what is done to them runs at the speed of the cache.
+func (s *sheet) asStored() bool { return s.slots == s.taps() }
+
+// strand is sums that lie side by side, with their magnitudes: the elements first,
+// first+step, … of the sheet.
+type strand struct {
+	sum, mag    []float64
+	first, step int
+}
+
+// strands is the sums of row o: one strand for each tap that has them, or a single one
+// of all. It is good until the next call.
+func (s *sheet) strands(o int) []strand {
+	s.list = s.list[:0]
+	sum, mag := s.sums(o)
+	if s.asStored() {
+		s.list = append(s.list, strand{sum, mag, o * s.cells(), 1})
+		return s.list
+	}
+	for k, slot := range s.slot {
+		if from := slot * s.width; slot >= 0 {
+			s.list = append(s.list, strand{sum[from:][:s.width], mag[from:][:s.width], o*s.cells() + k, s.taps()})
+		}
+	}
+	return s.list
+}
+
+// sums is all sums of row o and their magnitudes.
+func (s *sheet) sums(o int) (sum, mag []float64) {
+	n := s.slots * s.width
+	return s.sum[o*n:][:n], s.mag[o*n:][:n]
+}
+
+// line is where the sums at tap k of row o begin, and how far they lie apart. There
+// are none where the slot of the tap is -1.
+func (s *sheet) line(o, k int) (sum, mag []float64, step int) {
+	sum, mag = s.sums(o)
+	if s.asStored() {
+		return sum[k:], mag[k:], s.taps()
+	}
+	from := s.slot[k] * s.width
+	return sum[from:][:s.width], mag[from:][:s.width], 1
+}
+
+// begin makes row o ready to be added to.
+func (s *sheet) begin(o int) {
+	if !s.fresh[o] {
+		return
+	}
+	s.fresh[o] = false
+	if !s.asStored() {
+		clear(s.row(o))
+	}
+	sum, mag := s.sums(o)
+	clear(sum)
+	clear(mag)
+}
+
+func (s *sheet) spread(t strip) {
+	s.begin(t.o)
+	from := t.base - s.at[t.o].base
+	if s.asStored() && len(t.table) == s.taps() { // then it is 0, 1, 2, …
+		sum, mag := s.sums(t.o)
+		from, n := from*s.taps(), len(t.w)
+		micro.AddScaled(sum[from:][:n], mag[from:][:n], t.w, t.m, t.a, t.b)
+		return
+	}
+	n := len(t.w) / len(t.table)
+	for k, to := range t.table {
+		if s.slot[to] < 0 {
+			s.single(t, from, k)
+			continue
+		}
+		sum, mag, step := s.line(t.o, to)
+		if step == 1 {
+			sum, mag = sum[from:][:n], mag[from:][:n]
+		} else {
+			sum, mag = sum[from*step:], mag[from*step:]
+		}
+		t.add(sum, mag, step, k)
+	}
+}
+
+// single stores tap k of a strip where no other term is added.
+func (s *sheet) single(t strip, from, k int) {
+	taps := len(t.table)
+	n := len(t.w) / taps
+	s.w.values = slices.Grow(s.w.values[:0], n)
+	v := s.w.values[:n]
+	for i := range v {
+		v[i] = t.a * t.w[i*taps+k]
+	}
+	to := strand{sum: v, first: t.o*s.cells() + from*s.taps() + t.table[k], step: s.taps()}
+	s.look(to, s.put(to))
+}
+
+func (s *sheet) whole(o, base int, n *conv, b []byte, a float64) bool {
+	if !s.fresh[o] || s.asStored() || s.taps() != n.taps() || base != s.at[o].base || n.width != s.width {
+		return false
+	}
+	s.fresh[o] = false
+	typ := n.weight.Type
+	if seen := recode(s.row(o), s.typ, b, typ, a); seen != (found{}) {
+		s.lookAt(o, b, typ, a, seen)
+	}
+	for _, t := range s.strands(o) {
+		pick(t.sum, t.mag, b[(t.first-o*s.cells())*typ.Size():], typ, s.taps(), a)
+	}
+	return true
+}
+
+// lookAt looks at the elements of a single term of row o, which is a multiple of a
+// stored one.
+func (s *sheet) lookAt(o int, b []byte, typ tensor.Type, a float64, seen found) {
+	s.w.values = slices.Grow(s.w.values[:0], s.cells())
+	v := s.w.values[:s.cells()]
+	decode(v, b, typ, a)
+	for k, slot := range s.slot {
+		for i := k; slot >= 0 && i < len(v); i += s.taps() {
+			v[i] = 1 // neither
+		}
+	}
+	s.look(strand{sum: v, first: o * s.cells(), step: 1}, seen)
+}
+
+// round stores all sums, and clears the rows that got none.
+func (s *sheet) round() {
+	for o := range s.fresh {
+		s.begin(o)
+		for _, t := range s.strands(o) {
+			seen := s.put(t)
+			s.seen = s.seen.or(seen)
+		}
+	}
+}
+
+// put stores a strand, and tells what there is among its elements.
+func (s *sheet) put(t strand) found {
+	size := s.typ.Size()
+	to := s.out[t.first*size:]
+	if t.step == 1 {
+		return encode(to[:len(t.sum)*size], t.sum, s.typ)
+	}
+	s.w.stored = slices.Grow(s.w.stored[:0], len(t.sum)*size)
+	b := s.w.stored[:len(t.sum)*size]
+	seen := encode(b, t.sum, s.typ)
+	scatter(to, b, size, t.step)
+	return seen
+}
+
+// look counts the small elements of a strand, and notes one that is infinite, if there
+// are any.
+func (s *sheet) look(t strand, seen found) {
+	if seen.small {
+		s.small += countSmall(t.sum, s.typ)
+	}
+	if !seen.infinite || s.over != nil {
+		return
+	}
+	size := s.typ.Size()
+	for i, v := range t.sum {
+		at := t.first + i*t.step
+		if scan(s.out[at*size:][:size], s.typ).infinite {
+			s.over = &OverflowError{Channel: s.channel(at), Value: v, Type: s.typ}
+			return
+		}
+	}
+}
+
+// lookAll is look for all sums, once they are settled.
+func (s *sheet) lookAll() {
+	if s.seen == (found{}) {
+		return
+	}
+	for o := range s.at {
+		for _, t := range s.strands(o) {
+			s.look(t, s.seen)
+		}
+	}
+}
+
+// channel is the output channel of an element.
+func (s *sheet) channel(at int) int {
+	o := at / s.cells()
+	if s.w.f.Form.Transposed {
+		return s.at[o].base + at%s.cells()/s.taps()
+	}
+	return s.first + o
+}
+
+// set stores one element anew.
+func (s *sheet) set(at int, v dd) {
+	size := s.typ.Size()
+	seen := encode(s.out[at*size:][:size], []float64{rounded(v, s.typ)}, s.typ)
+	s.seen = s.seen.or(seen)
+	if sum, _ := s.element(at); sum != nil {
+		*sum = v.hi
+	}
+}
+
+// element is the sum that an element is, and its magnitude; nil where it is none.
+func (s *sheet) element(at int) (sum, mag *float64) {
+	if s.asStored() {
+		return &s.sum[at], &s.mag[at]
+	}
+	k := at % s.taps()
+	if s.slot[k] < 0 {
+		return nil, nil
+	}
+	sums, mags, _ := s.line(at/s.cells(), k)
+	i := at % s.cells() / s.taps()
+	return &sums[i], &mags[i]
+}
+
+// magnitude is Σ|terms| of an element, or a bound on it.
+func (s *sheet) magnitude(at int) float64 {
+	if _, mag := s.element(at); mag != nil {
+		return *mag
+	}
+	var v [1]float64
+	size := s.typ.Size()
+	tensor.Decode(v[:], s.out[at*size:][:size], s.typ)
+	return math.Abs(v[0])
+}
