@@ -50,6 +50,9 @@ func (s *sheet) row(o int) []byte {
 	return s.out[o*size : (o+1)*size]
 }
 
+// l1Bytes is how much of a stored row is looked at twice before the rest of it is.
+const l1Bytes = 8 << 10
+
 // asStored reports that all elements are sums, which then lie as the elements do.
 // Otherwise the sums of a tap lie side by side, apart from those of the others, so that
 // what is done to them runs at the speed of the cache.
@@ -154,11 +157,19 @@ func (s *sheet) whole(o, base int, n *conv, b []byte, a float64) bool {
 	}
 	s.fresh[o] = false
 	typ := n.weight.Type
-	if seen := recode(s.row(o), s.typ, b, typ, a); seen != (found{}) {
-		s.lookAt(o, b, typ, a, seen)
+	out, list, seen := s.row(o), s.strands(o), found{}
+	channels := max(1, l1Bytes/(s.taps()*typ.Size()))
+	for c := 0; c < s.width; c += channels {
+		from, to := c*s.taps(), min(c+channels, s.width)*s.taps()
+		part := b[from*typ.Size() : to*typ.Size()]
+		seen = seen.or(recode(out[from*s.typ.Size():to*s.typ.Size()], s.typ, part, typ, a))
+		for _, t := range list {
+			end := min(c+channels, s.width)
+			pick(t.sum[c:end], t.mag[c:end], part[(t.first-o*s.cells())*typ.Size():], typ, s.taps(), a)
+		}
 	}
-	for _, t := range s.strands(o) {
-		pick(t.sum, t.mag, b[(t.first-o*s.cells())*typ.Size():], typ, s.taps(), a)
+	if seen != (found{}) {
+		s.lookAt(o, b, typ, a, seen)
 	}
 	return true
 }
@@ -198,7 +209,7 @@ func (s *sheet) put(t strand) found {
 	s.w.stored = slices.Grow(s.w.stored[:0], len(t.sum)*size)
 	b := s.w.stored[:len(t.sum)*size]
 	seen := encode(b, t.sum, s.typ)
-	scatter(to, b, size, t.step)
+	micro.Scatter(to, b, size, t.step)
 	return seen
 }
 

@@ -99,29 +99,6 @@ func pick(sum, mag []float64, src []byte, t tensor.Type, step int, a float64) {
 	}
 }
 
-// scatter puts elements of size bytes at one place in every step of dst.
-func scatter(dst, src []byte, size, step int) {
-	le, at := binary.LittleEndian, 0
-	step *= size
-	switch size {
-	case 2:
-		for i := 0; i < len(src); i += 2 {
-			le.PutUint16(dst[at:], le.Uint16(src[i:]))
-			at += step
-		}
-	case 4:
-		for i := 0; i < len(src); i += 4 {
-			le.PutUint32(dst[at:], le.Uint32(src[i:]))
-			at += step
-		}
-	default:
-		for i := 0; i < len(src); i += size {
-			copy(dst[at:at+size], src[i:i+size])
-			at += step
-		}
-	}
-}
-
 // found is what a look at stored elements tells.
 type found struct {
 	infinite bool // an infinity or a NaN is among them

@@ -22,12 +22,14 @@ func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stri
 	plain32(c, ldc, a, first, lda, x, stride, off, channels, n)
 }
 
-// scale, rescale, round, addScaled, settled, alike and twofold do nothing of a pass and leave it to plain Go.
+// scale, rescale, round, pick, addScaled, settled, alike and twofold do nothing of a pass and leave it to plain Go.
 func scale(element, []float64, []byte, float64) int { return 0 }
 
 func rescale(element, []byte, []byte, float64) (n int, some, all uint32) { return 0, 0, math.MaxUint32 }
 
 func round(element, []byte, []float64) (n int, some, all uint32) { return 0, 0, math.MaxUint32 }
+
+func pick(e element, sum, mag []float64, src []byte, step int, a float64) int { return 0 }
 
 func addScaled(sum, mag, w, m []float64, a, b float64) int { return 0 }
 

@@ -3,6 +3,7 @@ package micro
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 )
 
 // element is a type of stored element, little-endian.
@@ -163,10 +164,14 @@ func (e element) load(dst []float64, src []byte) {
 }
 
 func (e element) pick(sum, mag []float64, src []byte, step int, a float64) {
-	le, at := binary.LittleEndian, 0
+	if len(sum) == 0 {
+		return
+	}
+	mag, src = mag[:len(sum)], src[:((len(sum)-1)*step+1)*e.size()]
+	done := pick(e, sum, mag, src, step, a)
+	le, at := binary.LittleEndian, done*step*e.size()
 	step *= e.size()
-	mag = mag[:len(sum)]
-	for i := range sum {
+	for i := done; i < len(sum); i++ {
 		var bits uint32
 		switch e {
 		case f32:
@@ -179,6 +184,31 @@ func (e element) pick(sum, mag []float64, src []byte, step int, a float64) {
 		v := a * float64(math.Float32frombits(bits))
 		sum[i], mag[i] = v, math.Abs(v)
 		at += step
+	}
+}
+
+// Scatter puts elements of size bytes, 2, 4 or 8, at one place in every step of dst.
+func Scatter(dst, src []byte, size, step int) {
+	n := len(src) / size
+	if n == 0 {
+		return
+	}
+	step *= size
+	_ = dst[(n-1)*step+size-1]
+	to, from := unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0])
+	switch size {
+	case 2:
+		for i := range n {
+			*(*[2]byte)(unsafe.Add(to, i*step)) = *(*[2]byte)(unsafe.Add(from, i*2))
+		}
+	case 4:
+		for i := range n {
+			*(*[4]byte)(unsafe.Add(to, i*step)) = *(*[4]byte)(unsafe.Add(from, i*4))
+		}
+	case 8:
+		for i := range n {
+			*(*[8]byte)(unsafe.Add(to, i*step)) = *(*[8]byte)(unsafe.Add(from, i*8))
+		}
 	}
 }
 

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// scale, rescale, round, addScaled and twofold do as much of a pass as whole vectors
+// scale, rescale, round, pick, addScaled and twofold do as much of a pass as whole vectors
 // hold, and say how many elements that was; so do settled and alike, up to the vector
 // that they stop at.
 
@@ -91,6 +91,25 @@ func (e element) bits(seen *[8]uint64) (some, all uint32) {
 		any, every = any|any>>half, every&(every>>half)
 	}
 	return uint32(any) & e.ones(), uint32(every) & e.ones()
+}
+
+// pick is for float32 only: there are no instructions that gather shorter elements.
+func pick(e element, sum, mag []float64, src []byte, step int, a float64) int {
+	n := whole(len(sum))
+	if n == 0 || e != f32 {
+		return 0
+	}
+	var index [8]int32
+	for k := range index {
+		index[k] = int32(k * step)
+	}
+	s, g, from, stride := unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), unsafe.Pointer(&src[0]), lanes(8)*step*e.size()
+	if using == avx512 {
+		pickF32z(s, g, from, n, &index, stride, a)
+	} else {
+		pickF32y(s, g, from, n, &index, stride, a)
+	}
+	return n
 }
 
 func addScaled(sum, mag, w, m []float64, a, b float64) int {
@@ -206,6 +225,12 @@ func roundBF16z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
 
 //go:noescape
 func roundBF16y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
+
+//go:noescape
+func pickF32z(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)
+
+//go:noescape
+func pickF32y(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)
 
 //go:noescape
 func addScaledz(sum, mag, w, m unsafe.Pointer, n int, a, b float64)

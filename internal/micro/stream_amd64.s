@@ -267,6 +267,36 @@ loop:
 	VZEROUPPER
 	RET
 
+// func pickF32z(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)
+TEXT ·pickF32z(SB), NOSPLIT, $0-56
+	MOVQ sum+0(FP), DI
+	MOVQ mag+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ n+24(FP), CX
+	MOVQ index+32(FP), AX
+	MOVQ stride+40(FP), BX
+	VBROADCASTSD a+48(FP), Z0
+	VMOVDQU (AX), Y5
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+	VBROADCASTSD X2, Z2
+
+loop:
+	KXNORB K1, K1, K1
+	VGATHERDPS (SI)(Y5*4), K1, Y3
+	VCVTPS2PD Y3, Z3
+	VMULPD Z0, Z3, Z3
+	VMOVUPD Z3, (DI)
+	VANDPD Z2, Z3, Z4
+	VMOVUPD Z4, (DX)
+	ADDQ $64, DI
+	ADDQ $64, DX
+	ADDQ BX, SI
+	SUBQ $8, CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
 // func addScaledz(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
 TEXT ·addScaledz(SB), NOSPLIT, $0-56
 	MOVQ sum+0(FP), DI
@@ -667,6 +697,35 @@ loop:
 	JNZ loop
 	VMOVDQU Y12, (DX)
 	VMOVDQU Y13, 32(DX)
+	VZEROUPPER
+	RET
+
+// func pickF32y(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)
+TEXT ·pickF32y(SB), NOSPLIT, $0-56
+	MOVQ sum+0(FP), DI
+	MOVQ mag+8(FP), DX
+	MOVQ src+16(FP), SI
+	MOVQ n+24(FP), CX
+	MOVQ index+32(FP), AX
+	MOVQ stride+40(FP), BX
+	VBROADCASTSD a+48(FP), Y0
+	VMOVDQU (AX), X5
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+
+loop:
+	VPCMPEQD X6, X6, X6
+	VGATHERDPS X6, (SI)(X5*4), X3
+	VCVTPS2PD X3, Y3
+	VMULPD Y0, Y3, Y3
+	VMOVUPD Y3, (DI)
+	VANDPD Y2, Y3, Y4
+	VMOVUPD Y4, (DX)
+	ADDQ $32, DI
+	ADDQ $32, DX
+	ADDQ BX, SI
+	SUBQ $4, CX
+	JNZ loop
 	VZEROUPPER
 	RET
 

@@ -231,6 +231,30 @@ func TestSettledAlike(t *testing.T) {
 	})
 }
 
+// Scatter puts each element in its place and touches nothing else.
+func TestScatter(t *testing.T) {
+	for _, size := range []int{2, 4, 8} {
+		for n := range 20 {
+			for step := 1; step < 5; step++ {
+				src, dst := make([]byte, n*size), make([]byte, max(0, ((n-1)*step+1)*size)+1)
+				for i := range src {
+					src[i] = byte(1 + i)
+				}
+				Scatter(dst, src, size, step)
+				for i, b := range dst {
+					want := byte(0)
+					if e := i / size; e%step == 0 && e/step < n {
+						want = src[e/step*size+i%size]
+					}
+					if b != want {
+						t.Fatalf("%d elements of %d bytes, one in %d: byte %d is %d, want %d", n, size, step, i, b, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 // All 65536 float16, and all bfloat16 that are numbers, are read exactly.
 func TestScaleAll(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {

@@ -14,6 +14,7 @@ func streams(a *asm) {
 			s.rescale()
 		}
 		sums := stream{a, m, ""}
+		stream{a, m, "F32"}.pick()
 		sums.addScaled()
 		sums.settled()
 		sums.alike()
@@ -147,6 +148,38 @@ func (s stream) store() {
 func (s stream) seen() {
 	s.op("VMOVDQU Y12, (DX)")
 	s.op("VMOVDQU Y13, 32(DX)")
+}
+
+// pick sets the float64 at DI to multiples of elements at SI, which lie as the four-byte
+// index says, and those at DX to their magnitudes. Gathering takes about a cycle an
+// element.
+func (s stream) pick() {
+	s.text("pick"+s.element+s.m.letter, "(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)", 56)
+	for k, arg := range []string{"sum+0", "mag+8", "src+16", "n+24", "index+32", "stride+40"} {
+		s.op("MOVQ %s(FP), %s", arg, []string{"DI", "DX", "SI", "CX", "AX", "BX"}[k])
+	}
+	s.op("VBROADCASTSD a+48(FP), %s", s.v(0))
+	s.op("VMOVDQU (AX), %s", s.half(5))
+	s.notSign(2)
+	s.label("loop")
+	if s.m == avx512 {
+		s.op("KXNORB K1, K1, K1")
+		s.op("VGATHERDPS (SI)(%s*4), K1, %s", s.half(5), s.half(3))
+	} else {
+		s.op("VPCMPEQD X6, X6, X6")
+		s.op("VGATHERDPS X6, (SI)(%s*4), %s", s.half(5), s.half(3))
+	}
+	s.op("VCVTPS2PD %s, %s", s.half(3), s.v(3))
+	s.op("VMULPD %s, %s, %s", s.v(0), s.v(3), s.v(3))
+	s.op("VMOVUPD %s, (DI)", s.v(3))
+	s.op("VANDPD %s, %s, %s", s.v(2), s.v(3), s.v(4))
+	s.op("VMOVUPD %s, (DX)", s.v(4))
+	s.op("ADDQ $%d, DI", s.m.bytes)
+	s.op("ADDQ $%d, DX", s.m.bytes)
+	s.op("ADDQ BX, SI")
+	s.op("SUBQ $%d, CX", s.lanes())
+	s.op("JNZ loop")
+	s.end()
 }
 
 // addScaled adds multiples of float64 at SI to those at DI, and of the magnitudes of
