@@ -49,7 +49,7 @@ func gate(a []argument) ([]int, func() ([]float64, error), error) {
 func times(m, v []float64) []float64 {
 	out := make([]float64, len(m)/len(v))
 	for k, w := range m {
-		out[k/len(v)] += w * v[k%len(v)]
+		out[k/len(v)] += float64(w * v[k%len(v)])
 	}
 	return out
 }

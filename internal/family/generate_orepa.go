@@ -156,16 +156,16 @@ func (o *orepaKernel) plane(w []float64, v [][]float64, out, i int) {
 		w[o.kernel[0]/2*o.kernel[1]+o.kernel[1]/2] = row(4) * point[at]
 	}
 	for t := range o.taps {
-		sum := row(0)*origin[at*o.taps+t] + row(1)*avgConv[at]*avg[t] + row(2)*pfir[at]*prior[out*o.taps+t]
+		sum := float64(row(0)*origin[at*o.taps+t]) + float64(row(1)*avgConv[at]*avg[t]) + float64(row(2)*pfir[at]*prior[out*o.taps+t])
 		serial := 0.0
 		for m := range o.mid {
 			k := (group*o.mid+m)*o.width + i
-			serial += second[(out*o.mid+m)*o.taps+t] * (first[k] + id[k])
+			serial += float64(second[(out*o.mid+m)*o.taps+t] * (first[k] + id[k]))
 		}
 		separable := 0.0
 		for s := range o.expand {
-			separable += dw[((group*o.width+i)*o.expand+s)*o.taps+t] * pw[((a*o.groups+group)*o.width+i)*o.expand+s]
+			separable += float64(dw[((group*o.width+i)*o.expand+s)*o.taps+t] * pw[((a*o.groups+group)*o.width+i)*o.expand+s])
 		}
-		w[t] += sum + row(3)*serial + row(last)*separable
+		w[t] += sum + float64(row(3)*serial) + float64(row(last)*separable)
 	}
 }

@@ -66,8 +66,8 @@ func (w *Worker) unlike(list []int, s *sheet, t strand) []int {
 	ends := w.floats.alloc(2 * n)
 	defer func() { w.floats.used -= 2 * n }()
 	for i, m := range t.mag {
-		v := t.sum[i]
-		ends[i], ends[n+i] = v-e*m, v+e*m
+		v, d := t.sum[i], float64(e*m)
+		ends[i], ends[n+i] = v-d, v+d
 	}
 	w.lo, w.hi = slices.Grow(w.lo[:0], size*n), slices.Grow(w.hi[:0], size*n)
 	lo, hi := w.lo[:size*n], w.hi[:size*n]

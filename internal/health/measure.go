@@ -94,12 +94,12 @@ func (s *sums) take(k *Kernel, o int, row []float64, hist []int) {
 		if w > high {
 			high = w
 		}
-		square += w * w
+		square += float64(w * w)
 		hist[math.Float32bits(float32(math.Abs(w)))>>bucketShift]++
 		b := w - toBits(w, 8)
-		coarse += b * b
+		coarse += float64(b * b)
 		h := w - half(w)
-		fine += h * h
+		fine += float64(h * h)
 	}
 	k.Min, k.Max = min(k.Min, low), max(k.Max, high)
 	s.square, s.bfloat16, s.float16 = s.square+square, s.bfloat16+coarse, s.float16+fine
@@ -125,7 +125,7 @@ func beyond(row []float64, limit float64) int {
 
 // toBits rounds v to a significand of so many bits (Veltkamp's splitting).
 func toBits(v float64, bits int) float64 {
-	p := v * float64(uint64(1)<<(53-bits)+1)
+	p := float64(v * float64(uint64(1)<<(53-bits)+1))
 	return float64(p - float64(p-v))
 }
 
@@ -151,12 +151,12 @@ func eightBits(row []float64, largest float64) (squares float64, vanish int) {
 	const whole = 3 << 51 // added and taken away, it rounds to an integer
 	scale, inverse := largest/127, 127/largest
 	for _, w := range row {
-		q := w * inverse
+		q := float64(w * inverse)
 		level := float64(q+whole) - whole
 		if level == 0 && w != 0 {
 			vanish++
 		}
-		squares += (q - level) * (q - level)
+		squares += float64((q - level) * (q - level))
 	}
 	return squares * scale * scale, vanish
 }

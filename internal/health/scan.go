@@ -82,7 +82,7 @@ func TapPower(t tensor.Tensor, taps int) ([]float64, error) {
 	power := make([]float64, taps)
 	err := each(t, func(at int, v []float64) {
 		for i, w := range v {
-			power[(at+i)%taps] += w * w
+			power[(at+i)%taps] += float64(w * w)
 		}
 	})
 	for k := range power {

@@ -127,7 +127,7 @@ func (h *hand) convert(b []byte, from, to tensor.Type, first int) ([]byte, error
 	if to.Size() >= from.Size() {
 		return out, nil
 	}
-	limit := tensor.Max(to) + tensor.Ulp(tensor.Max(to), to)/2
+	limit := tensor.Max(to) + float64(tensor.Ulp(tensor.Max(to), to)/2)
 	for k, x := range v {
 		if math.Abs(x) >= limit && !math.IsInf(x, 0) {
 			return nil, fmt.Errorf("[%d] is %g, want at most %g as %s holds", first+k, x, tensor.Max(to), to)
