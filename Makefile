@@ -62,6 +62,11 @@ conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, 
 	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report ./cmd/repfuse
 	REPFUSE=./repfuse examples/pytorch/run.sh
 
+# All but what starts the command itself: qemu-user runs one process.
+.PHONY: arm64
+arm64: ## the quick tests as an arm64 processor runs them; needs qemu-user
+	GOARCH=arm64 go test -short -exec qemu-aarch64 $$(go list ./... | grep -v /cmd/)
+
 .PHONY: bench
 bench: build ## repfuse against cp, numpy and PyTorch; timed, never asserted
 	go run ./bench/run

@@ -260,7 +260,7 @@ func TestRollBack(t *testing.T) {
 // ended is the number of a process that is no more.
 func ended(t *testing.T) int {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^$")
+	cmd := exec.Command("true")
 	must(t, cmd.Run())
 	return cmd.Process.Pid
 }
