@@ -67,14 +67,21 @@ func (b *builder) conv(e op.Conv, form op.Form) (*conv, error) {
 	return c, nil
 }
 
+// chain puts averages first. They do the same to every channel, so it is all one where
+// they stand, and what stands before them need not know of their taps.
 func (b *builder) chain(e op.Seq, in int) (n node, out int, err error) {
-	parts := make([]node, len(e))
-	for k, p := range e {
-		if parts[k], in, err = b.node(p, in); err != nil {
+	var pools, parts []node
+	for _, p := range e {
+		if n, in, err = b.node(p, in); err != nil {
 			return nil, 0, err
 		}
+		if d, ok := n.(*diag); ok && d.area > 1 {
+			pools = append(pools, d)
+		} else {
+			parts = append(parts, n)
+		}
 	}
-	return &seq{parts: parts}, in, nil
+	return &seq{parts: append(pools, parts...)}, in, nil
 }
 
 // sum puts the kernel with the most taps first: what comes first need not be

@@ -109,30 +109,46 @@ func (w *Worker) pullDiag(n *diag, r *tile, dst target) {
 	for _, p := range r.at {
 		w.floats.used = mark
 		v, mag := w.floats.alloc(p.width), w.floats.alloc(p.width)
+		s := strip{p.row, p.base + n.offset, nil, 1, 1, v, mag}
+		if n.taps() > 1 {
+			s.w, s.m = w.floats.alloc(p.width*n.taps()), w.floats.alloc(p.width*n.taps())
+		}
 		for _, τ := range r.taken {
 			n.times(v, mag, r, p, τ)
-			for _, to := range n.table[τ*n.taps():][:n.taps()] {
-				dst.spread(strip{p.row, p.base + n.offset, []int{to}, 1, 1, v, mag})
+			if n.taps() > 1 {
+				repeat(s.w, v, n.taps())
+				repeat(s.m, mag, n.taps())
 			}
+			s.table = n.table[τ*n.taps():][:n.taps()]
+			dst.spread(s)
 		}
+	}
+}
+
+// repeat sets dst to the elements of v, each so many times.
+func repeat(dst, v []float64, times int) {
+	for _, x := range v {
+		for k := range dst[:times] {
+			dst[k] = x
+		}
+		dst = dst[times:]
 	}
 }
 
 // times sets v and mag to a row of r at a tap, times n.
 func (n *diag) times(v, mag []float64, r *tile, p place, τ int) {
 	from, size := r.coefs(p, τ)
-	copy(v, from)
-	if size != nil {
-		copy(mag, size)
-	} else {
-		for i, x := range v {
-			mag[i] = math.Abs(x)
-		}
+	if size == nil {
+		size = from
 	}
-	if n.factor != nil {
-		for i, f := range n.factor.value[p.base:][:p.width] {
-			v[i] *= f.hi
-			mag[i] *= math.Abs(f.hi)
+	mag, from, size = mag[:len(v)], from[:len(v)], size[:len(v)]
+	if n.factor == nil {
+		for i, x := range from {
+			v[i], mag[i] = x, math.Abs(size[i])
+		}
+	} else {
+		for i, f := range n.factor.value[p.base:][:len(v)] {
+			v[i], mag[i] = from[i]*f.hi, math.Abs(size[i]*f.hi)
 		}
 	}
 	if n.area > 1 {

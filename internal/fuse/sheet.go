@@ -140,12 +140,13 @@ func (s *sheet) spread(t strip) {
 
 // single stores tap k of a strip where no other term is added.
 func (s *sheet) single(t strip, from, k int) {
-	taps := len(t.table)
-	n := len(t.w) / taps
-	s.w.values = slices.Grow(s.w.values[:0], n)
-	v := s.w.values[:n]
-	for i := range v {
-		v[i] = t.a * t.w[i*taps+k]
+	taps, v := len(t.table), t.w
+	if taps > 1 || t.a != 1 {
+		s.w.values = slices.Grow(s.w.values[:0], len(t.w)/taps)
+		v = s.w.values[:len(t.w)/taps]
+		for i := range v {
+			v[i] = t.a * t.w[i*taps+k]
+		}
 	}
 	to := strand{sum: v, first: t.o*s.cells() + from*s.taps() + t.table[k], step: s.taps()}
 	s.look(to, s.put(to))
