@@ -38,7 +38,11 @@ func encode(dst []byte, src []float64, t tensor.Type) found {
 	case tensor.BF16:
 		some, all = micro.RoundBF16(dst, src)
 	default:
-		tensor.Encode(dst, src, t)
+		if v, ok := micro.Floats(dst); ok {
+			copy(v, src)
+		} else {
+			tensor.Encode(dst, src, t)
+		}
 		return scan(dst, t)
 	}
 	return masksOf(t).tell(dst, t, some, all)
@@ -67,6 +71,10 @@ func recode(dst []byte, to tensor.Type, src []byte, from tensor.Type, a float64)
 			some, all = micro.RescaleBF16(dst, src, a)
 		}
 		return masksOf(to).tell(dst, to, some, all)
+	}
+	if v, ok := micro.Floats(dst); ok && to == tensor.F64 {
+		decode(v, src, from, a)
+		return scan(dst, to)
 	}
 	var seen found
 	var part [512]float64
@@ -110,14 +118,6 @@ func (f found) or(g found) found { return found{f.infinite || g.infinite, f.smal
 // scan looks at the exponents of stored elements: all ones, or all zeros.
 func scan(b []byte, t tensor.Type) found {
 	var f found
-	if t == tensor.F64 {
-		for ; len(b) > 0; b = b[8:] {
-			e := binary.LittleEndian.Uint64(b) >> 52 & 0x7ff
-			f.infinite = f.infinite || e == 0x7ff
-			f.small = f.small || e == 0
-		}
-		return f
-	}
 	m := masksOf(t)
 	for ; len(b) >= stretch; b = b[stretch:] {
 		if part := (*[stretch]byte)(b); !m.ordinary(part) {
@@ -176,8 +176,10 @@ func masksOf(t tensor.Type) masks {
 		return masks{0x7c007c007c007c00, 0x0400040004000400, 0x4000400040004000, 0x2000200020002000, 0x8000800080008000}
 	case tensor.BF16:
 		return masks{0x7f807f807f807f80, 0x0080008000800080, 0x4000400040004000, 0x2000200020002000, 0x8000800080008000}
-	default:
+	case tensor.F32:
 		return masks{0x7f8000007f800000, 0x0080000000800000, 0x4000000040000000, 0x2000000020000000, 0x8000000080000000}
+	default:
+		return masks{0x7ff0000000000000, 0x0010000000000000, 0x4000000000000000, 0x2000000000000000, 0x8000000000000000}
 	}
 }
 

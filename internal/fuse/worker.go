@@ -4,8 +4,8 @@ import (
 	"errors"
 	"math"
 	"math/big"
-	"slices"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -28,7 +28,6 @@ type Worker struct {
 	values  []float64 // elements of a sheet, and as they are stored
 	stored  []byte
 	lo, hi  []byte // a row of bounds, stored; see unlike
-	wide    []byte // rows in float64, see Reals
 }
 
 // NewWorker makes a worker. It takes no memory before it is used.
@@ -188,13 +187,17 @@ func (w *Worker) Reals(hi, lo, bound []float64, a, b int) error {
 }
 
 func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
-	w.wide = slices.Grow(w.wide[:0], 8*len(hi))
-	out := w.wide[:8*len(hi)]
+	out, inPlace := micro.Bytes(hi)
+	if !inPlace {
+		out = make([]byte, 8*len(hi))
+	}
 	s, err := w.rows(out, tensor.F64, a, n)
 	if err != nil {
 		return err
 	}
-	tensor.Decode(hi, out, tensor.F64)
+	if !inPlace {
+		tensor.Decode(hi, out, tensor.F64)
+	}
 	clear(lo)
 	s.bounds(bound, hi)
 	s.lookAll()

@@ -212,6 +212,27 @@ func Scatter(dst, src []byte, size, step int) {
 	}
 }
 
+// Floats is b as the float64 that its little-endian elements are, in place; ok reports
+// whether that can be: the processor has to have their order, and b to begin at a
+// multiple of eight.
+func Floats(b []byte) (v []float64, ok bool) {
+	if !little || len(b) == 0 || uintptr(unsafe.Pointer(&b[0]))%8 != 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*float64)(unsafe.Pointer(&b[0])), len(b)/8), true
+}
+
+// Bytes is v as stored, in place; ok reports whether that can be.
+func Bytes(v []float64) (b []byte, ok bool) {
+	if !little || len(v) == 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 8*len(v)), true
+}
+
+// little reports whether the processor stores the low byte first.
+var little = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
 // store rounds src to elements of dst.
 func (e element) store(dst []byte, src []float64) {
 	le := binary.LittleEndian

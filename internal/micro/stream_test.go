@@ -274,3 +274,24 @@ func TestScaleAll(t *testing.T) {
 		}
 	})
 }
+
+// Floats and Bytes are the same memory, as package tensor reads it.
+func TestFloatsBytes(t *testing.T) {
+	v := []float64{1, -2.5, math.Inf(1)}
+	b, ok := Bytes(v)
+	if !ok {
+		t.Skip("the processor stores the high byte first")
+	}
+	got := make([]float64, 3)
+	tensor.Decode(got, b, tensor.F64)
+	again, ok := Floats(b)
+	if !ok || !slices.Equal(got, v) || &again[0] != &v[0] || len(again) != 3 {
+		t.Errorf("%v became %v and %v", v, got, again)
+	}
+	if _, ok := Floats(b[1:]); ok {
+		t.Error("an odd address is taken")
+	}
+	if _, ok := Floats(nil); ok {
+		t.Error("nothing is something")
+	}
+}
