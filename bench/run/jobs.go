@@ -23,6 +23,7 @@ func (o options) jobs(in, work string, rivals bool) []job {
 	fused := out("fused")
 	jobs := []job{
 		{name: "`cp -r`", argv: []string{"cp", "-r", in, out("cp")}, out: out("cp")},
+		{name: "bare copy", argv: []string{"/proc/self/exe", copyFlag, in, out("bare")}, out: out("bare")},
 		{name: "`repfuse fuse`", argv: []string{o.repfuse, "fuse", "--quiet", in, out("fuse")}, out: out("fuse")},
 		{name: "`repfuse --help`", argv: []string{o.repfuse, "--help"}},
 	}

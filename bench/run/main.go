@@ -25,6 +25,10 @@ func main() {
 		measureHere(os.Args[2:])
 		return
 	}
+	if len(os.Args) == 4 && os.Args[1] == copyFlag {
+		copyHere(os.Args[2], os.Args[3])
+		return
+	}
 	var o options
 	models := flag.String("models", "A0,B1,B3,mobileone-s0", "what to fuse, as bench/gen names it")
 	places := flag.String("out", "/dev/shm,bench/out", "where output goes, a table for each")
@@ -35,6 +39,12 @@ func main() {
 	flag.Parse()
 	o.models = strings.Split(*models, ",")
 	fmt.Println(machine())
+	if quiet(o.python, "-c", "import torch") == nil {
+		if err := o.kernels(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+	}
 	for _, place := range strings.Split(*places, ",") {
 		if err := o.table(place); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)

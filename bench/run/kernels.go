@@ -1,0 +1,150 @@
+//go:build linux
+
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"repfuse/internal/conv"
+	"repfuse/internal/micro"
+	"repfuse/internal/op"
+	"repfuse/internal/parallel"
+	"repfuse/internal/tensor"
+)
+
+// layer is a convolution of square kernels on square images, which lie beside each
+// other as one tall one. A width of 1 is a depthwise layer.
+type layer struct{ out, width, kernel, size, images int }
+
+// layers are those that blocks are made of.
+var layers = []layer{
+	{64, 64, 3, 56, 1}, {128, 128, 3, 28, 1}, {256, 256, 3, 14, 1}, {256, 256, 3, 14, 4}, {512, 512, 3, 7, 1}, {2560, 2560, 3, 7, 1},
+	{128, 128, 1, 28, 1}, {512, 512, 1, 14, 1}, {1024, 1024, 1, 14, 1},
+	{512, 1, 3, 14, 1}, {256, 1, 5, 28, 1}, {256, 1, 31, 28, 1},
+}
+
+// kernels prints a row for every layer: PyTorch's time, and repfuse's beside it. They
+// take turns, a tenth of a second each; the ratio is the median over the rounds.
+func (o options) kernels() error {
+	rival := exec.Command(o.python, "bench/rivals/conv.py")
+	rival.Env = append(os.Environ(), "OMP_NUM_THREADS="+cores())
+	rival.Stderr = os.Stderr
+	ask, err := rival.StdinPipe()
+	if err != nil {
+		return err
+	}
+	answers, err := rival.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := rival.Start(); err != nil {
+		return err
+	}
+	fmt.Printf("\nConvolutions, %s threads, %d rounds.\n\n", cores(), o.rounds)
+	fmt.Println("| layer | PyTorch float32, ms | repfuse float32, × that | repfuse float64, × that |")
+	fmt.Println("|---|---:|---:|---:|")
+	logs, dense, lines := 0.0, 0, bufio.NewReader(answers)
+	for _, l := range layers {
+		torch, single, double, err := l.compare(ask, lines, o.rounds)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("| %s | %.3f | %.2f | %.2f |\n", l, torch, single, double)
+		if l.width > 1 {
+			logs, dense = logs+math.Log(single), dense+1
+		}
+	}
+	fmt.Printf("\nDense layers in float32: geometric mean %.2f.\n", math.Exp(logs/float64(dense)))
+	ask.Close()
+	return rival.Wait()
+}
+
+func (l layer) String() string {
+	s := fmt.Sprintf("%d×%d, %d→%d, %d×%d", l.kernel, l.kernel, l.width, l.out, l.size, l.size)
+	if l.width == 1 {
+		s = fmt.Sprintf("%d×%d depthwise, %d, %d×%d", l.kernel, l.kernel, l.out, l.size, l.size)
+	}
+	if l.images > 1 {
+		s += fmt.Sprintf(", %d images", l.images)
+	}
+	return s
+}
+
+// compare gives PyTorch's milliseconds and the ratios of repfuse's to them.
+func (l layer) compare(ask io.Writer, answers *bufio.Reader, rounds int) (torch, single, double float64, err error) {
+	var times [3][]float64
+	for round := range rounds + 1 {
+		if _, err := fmt.Fprintln(ask, l.out, l.width, l.kernel, l.size, l.images); err != nil {
+			return 0, 0, 0, err
+		}
+		var rival float64
+		if _, err := fmt.Fscanln(answers, &rival); err != nil {
+			return 0, 0, 0, fmt.Errorf("bench/rivals/conv.py: %w", err)
+		}
+		ours := [2]float64{}
+		for k, float32 := range []bool{true, false} {
+			if ours[k], err = l.time(conv.Options{Float32: float32}); err != nil {
+				return 0, 0, 0, err
+			}
+		}
+		if round > 0 {
+			times = [3][]float64{append(times[0], rival), append(times[1], ours[0]/rival), append(times[2], ours[1]/rival)}
+		}
+	}
+	return median(times[0]), median(times[1]), median(times[2]), nil
+}
+
+// time is the median of the milliseconds that the layer takes.
+func (l layer) time(o conv.Options) (float64, error) {
+	shape := []int{l.out, l.width, l.kernel, l.kernel}
+	kernel := tensor.FromBytes(tensor.F32, shape, []byte(strings.Repeat("\x00\x00\x80\x3d", tensor.Elems(shape)))) // 1/16
+	channels := l.width
+	if l.width == 1 {
+		channels = l.out
+	}
+	// several images: one below the other, as verify runs them
+	image := conv.Random(channels, []int{l.images * l.size, l.size}, 1, 1)
+	r, err := conv.New(op.Conv{Weight: op.Param{Key: "weight", Tensor: kernel}}, image, o)
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	run := pass(r)
+	var all []float64
+	for end := time.Now().Add(100 * time.Millisecond); len(all) < 3 || time.Now().Before(end); {
+		start := time.Now()
+		if err := run(); err != nil {
+			return 0, err
+		}
+		all = append(all, time.Since(start).Seconds()*1e3)
+	}
+	return median(all), nil
+}
+
+// pass gives what computes all channels of r once, by all processors.
+func pass(r *conv.Runner) func() error {
+	jobs := runtime.GOMAXPROCS(0)
+	do := make([]func(int) error, jobs)
+	for k := range do {
+		w, dst := r.Worker(), make([]float64, micro.Rows*r.Elems())
+		do[k] = func(i int) error { return w.Rows(i*micro.Rows, min((i+1)*micro.Rows, r.Channels()), dst) }
+	}
+	return func() error {
+		workers := slices.Clone(do)
+		return parallel.Each(context.Background(), jobs, (r.Channels()+micro.Rows-1)/micro.Rows, func() func(int) error {
+			next := workers[0]
+			workers = workers[1:]
+			return next
+		})
+	}
+}
