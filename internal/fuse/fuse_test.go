@@ -245,7 +245,7 @@ func TestBlocks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		whole, parts := make([]byte, f.Rows()*f.RowBytes()), []byte{}
+		whole, parts := bytes.Repeat([]byte{0xa5}, f.Rows()*f.RowBytes()), []byte{}
 		w := f.NewWorker()
 		if err := w.Kernel(whole, 0, f.Rows()); err != nil {
 			t.Fatalf("seed %d: %s: %v", seed, e, err)
@@ -253,7 +253,7 @@ func TestBlocks(t *testing.T) {
 		f.tileRows = 1 + r.IntN(3)
 		for a := 0; a < f.Rows(); {
 			b := min(f.Rows(), a+1+r.IntN(4))
-			part := make([]byte, (b-a)*f.RowBytes())
+			part := bytes.Repeat([]byte{0x5a}, (b-a)*f.RowBytes())
 			if err := w.Kernel(part, a, b); err != nil {
 				t.Fatal(err)
 			}

@@ -9,9 +9,9 @@ import (
 )
 
 // sheet is some rows of the fused kernel as they will be stored. An element of a single
-// term is rounded as soon as it is made, where all of a row has one straight from the
-// bytes of the stored kernel. Elements of several terms are summed beside their
-// magnitudes and rounded when all is there: see strands.
+// term is rounded as soon as it is made, where a whole stored row makes it straight from
+// that row's bytes; a zero keeps the sign of its term. Elements of several terms are
+// summed beside their magnitudes and rounded when all is there: see strands.
 type sheet struct {
 	*layout
 	w     *Worker // whose scratch memory it uses
@@ -24,9 +24,10 @@ type sheet struct {
 	fresh []bool    // rows that nothing was added to yet
 	list  []strand  // for strands
 
-	seen  found // among the sums
-	small int   // elements that are not zero and became subnormal or zero
-	over  *OverflowError
+	seen   found // among the sums
+	small  int   // elements that are not zero and became subnormal or zero
+	over   *OverflowError
+	overAt int // the first element that is infinite, if over says that one is
 }
 
 // newSheet is the sheet of rows a to a+n-1, stored in out.
@@ -175,20 +176,6 @@ func (s *sheet) whole(o, base int, n *conv, b []byte, a float64) bool {
 	return true
 }
 
-// lookAt looks at the elements of a single term of row o, which is a multiple of a
-// stored one.
-func (s *sheet) lookAt(o int, b []byte, typ tensor.Type, a float64, seen found) {
-	s.w.values = slices.Grow(s.w.values[:0], s.cells())
-	v := s.w.values[:s.cells()]
-	decode(v, b, typ, a)
-	for k, slot := range s.slot {
-		for i := k; slot >= 0 && i < len(v); i += s.taps() {
-			v[i] = 1 // neither
-		}
-	}
-	s.look(strand{sum: v, first: o * s.cells(), step: 1}, seen)
-}
-
 // round stores all sums, and clears the rows that got none.
 func (s *sheet) round() {
 	for o := range s.fresh {
@@ -214,53 +201,15 @@ func (s *sheet) put(t strand) found {
 	return seen
 }
 
-// look counts the small elements of a strand, and notes one that is infinite, if there
-// are any.
-func (s *sheet) look(t strand, seen found) {
-	if seen.small {
-		s.small += countSmall(t.sum, s.typ)
-	}
-	if !seen.infinite || s.over != nil {
-		return
-	}
-	size := s.typ.Size()
-	for i, v := range t.sum {
-		at := t.first + i*t.step
-		if scan(s.out[at*size:][:size], s.typ).infinite {
-			s.over = &OverflowError{Channel: s.channel(at), Value: v, Type: s.typ}
-			return
-		}
-	}
-}
-
-// lookAll is look for all sums, once they are settled.
-func (s *sheet) lookAll() {
-	if s.seen == (found{}) {
-		return
-	}
-	for o := range s.at {
-		for _, t := range s.strands(o) {
-			s.look(t, s.seen)
-		}
-	}
-}
-
-// channel is the output channel of an element.
-func (s *sheet) channel(at int) int {
-	o := at / s.cells()
-	if s.w.f.Form.Transposed {
-		return s.at[o].base + at%s.cells()/s.taps()
-	}
-	return s.first + o
-}
-
 // set stores one element anew.
 func (s *sheet) set(at int, v dd) {
 	size := s.typ.Size()
 	seen := encode(s.out[at*size:][:size], []float64{rounded(v, s.typ)}, s.typ)
-	s.seen = s.seen.or(seen)
 	if sum, _ := s.element(at); sum != nil {
 		*sum = v.hi
+		s.seen = s.seen.or(seen)
+	} else if seen.infinite { // if it is small, that was counted when it was made
+		s.note(at, v.hi)
 	}
 }
 
@@ -278,7 +227,8 @@ func (s *sheet) element(at int) (sum, mag *float64) {
 	return &sums[i], &mags[i]
 }
 
-// magnitude is Σ|terms| of an element, or a bound on it.
+// magnitude is Σ|terms| of an element, or a bound on it; of a single term, the element
+// as it is stored.
 func (s *sheet) magnitude(at int) float64 {
 	if _, mag := s.element(at); mag != nil {
 		return *mag

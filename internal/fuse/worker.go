@@ -107,18 +107,6 @@ func (w *Worker) some(dst []byte, a, n int) error {
 	return s.overflow()
 }
 
-// overflow is why an element is infinite, nil if none is: one of a stored kernel was
-// no finite number, or it is too large.
-func (s *sheet) overflow() error {
-	if s.over == nil {
-		return nil
-	}
-	if err := s.w.f.finite(); err != nil {
-		return err
-	}
-	return s.over
-}
-
 // rounded is v as a float64 that storing rounds as it would v.
 func rounded(v dd, t tensor.Type) float64 {
 	if t == tensor.F64 {
@@ -127,7 +115,8 @@ func rounded(v dd, t tensor.Type) float64 {
 	return v.odd()
 }
 
-// rows is the n rows of the kernel from a on, stored in out as float64 gives them.
+// rows is the n rows of the kernel from a on, stored in out as float64 gives them. An
+// element of a stored kernel that is no finite number is an error.
 func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
 	w.floats.begin(w.f.numbers)
 	s := w.newSheet(out, typ, a, n)
@@ -139,6 +128,9 @@ func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
 		return nil, err
 	}
 	s.round()
+	if s.seen.infinite || s.over != nil {
+		return s, w.f.finite() // nothing that follows could say as much
+	}
 	return s, nil
 }
 
@@ -201,8 +193,8 @@ func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
 	clear(lo)
 	s.bounds(bound, hi)
 	s.lookAll()
-	if s.over != nil {
-		return s.overflow()
+	if err := s.overflow(); err != nil {
+		return err
 	}
 	return w.settle(s, func(at int, v dd, unit float64) {
 		hi[at], lo[at], bound[at] = v.hi, v.lo, s.bound(unit)*s.magnitude(at)

@@ -6,8 +6,9 @@
 // assembly form takes its place when the program starts; REPFUSE_CPU=generic, avx2
 // or avx512 chooses one by hand.
 //
-// The passes over stored elements (Scale, Round, Rescale) and AddScaled give the same
-// bits on every path: a product and the addition after it are rounded separately. So do the sums
-// of products in float64 (Taps64, Gemm64), rounding a product and its addition at
-// once, but on the few processors that cannot; for all there is a bound on the error.
+// The passes over stored elements (Scale, Round, Rescale, Pick) and over sums
+// (AddScaled, Settled, Alike) give the same bits on every path: a product and the
+// addition after it are rounded separately. So do the sums of products in float64
+// (Taps64, Gemm64), rounding a product and its addition at once, but on the few
+// processors that cannot; for all there is a bound on the error.
 package micro

@@ -2,9 +2,10 @@ package main
 
 import "fmt"
 
-// streams writes, for each type of stored element, the three passes: scale, from
-// stored elements to float64; round, back; and rescale, which is both at once and
-// leaves the float64 in registers. A turn of the loop is one vector of float64.
+// streams writes, for each type of stored element, the passes scale, from stored
+// elements to float64; round, back; and rescale, which is both at once and leaves the
+// float64 in registers; for float32 pick; and the passes over sums. A turn of a loop is
+// one vector of float64.
 func streams(a *asm) {
 	for _, m := range []machine{avx512, avx2} {
 		for _, e := range []string{"F32", "F16", "BF16"} {
@@ -37,7 +38,7 @@ func (s stream) size() int {
 
 func (s stream) lanes() int { return s.m.bytes / 8 }
 
-// v is a vector register, half one of half its length, quarter of a quarter.
+// v is a vector register, half one of half its length.
 func (s stream) v(k int) string { return fmt.Sprint(s.m.register, k) }
 func (s stream) half(k int) string {
 	return fmt.Sprint(map[string]string{"Z": "Y", "Y": "X"}[s.m.register], k)
@@ -261,7 +262,8 @@ func (s stream) alike() {
 		s.op("VMOVMSKPS X3, DI")
 		s.op("VCMPPD $0x1e, Y5, Y1, Y1")
 		s.op("VMOVMSKPD Y1, DX")
-		s.op("ANDNL DX, DI, DX")
+		s.op("XORL $15, DI")
+		s.op("ANDL DI, DX")
 	})
 }
 
