@@ -117,6 +117,7 @@ func TestSmallOnce(t *testing.T) {
 		{"the first of a long row of the same type", line(f16, []int{1, 6000, 1}, append([]float64{0x1p-20}, long[1:]...)...), f16, 1},
 		{"float64", line(f64, one, 1e-310), f64, 1},
 		{"what float64 takes for zero", op.Sum{line(f64, one, 1e20), line(f64, one, 1e-8), line(f64, one, -1e20)}, f16, 1},
+		{"what float64 takes for -2", op.Sum{line(f64, one, 1<<53), line(f64, one, 1), line(f64, one, 1), line(f64, one, 1e-8), line(f64, one, -1<<53-2)}, f16, 1},
 	} {
 		f, err := New(test.e, test.typ)
 		if err != nil {
