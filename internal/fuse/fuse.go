@@ -43,6 +43,10 @@ const (
 	carefulCells = 16 << 10
 )
 
+// narrow is the width below which a tap of a row is too little to be handled by itself,
+// as in depthwise kernels: there, all taps have sums, which lie as the elements do.
+var narrow = 8 // but in tests
+
 // Fused is an expression about to become one convolution. It holds the vectors of
 // the expression but none of its kernels. It may be used by several goroutines.
 type Fused struct {
@@ -106,7 +110,7 @@ func (f *Fused) layOut() error {
 		}
 	}
 	prepare(f.pulled, f.units, f.root)
-	f.root.finish()
+	f.root.finish(f.root.width < narrow)
 	budget := streamBytes
 	for _, c := range f.convs {
 		if c.dense {

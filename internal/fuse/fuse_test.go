@@ -3,6 +3,7 @@ package fuse
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
@@ -93,24 +94,37 @@ func compare(t *testing.T, e op.Expr, what string, got op.Param, want []*big.Flo
 	}
 }
 
-func TestRandomExpressions(t *testing.T) {
-	for seed := range uint64(1500) {
-		e := optest.Random(seed, optest.Options{Rank: -1})
-		typ := types[seed%4]
-		checkTruth(t, e, typ)
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
-		}
+// bothLayouts runs a test with narrow rows as they are done, and as wide ones are.
+func bothLayouts(t *testing.T, test func(t *testing.T)) {
+	usual := narrow
+	defer func() { narrow = usual }()
+	for _, narrow = range []int{usual, 0} {
+		t.Run(fmt.Sprint("narrow below ", narrow), test)
 	}
 }
 
-func TestTransposed(t *testing.T) {
-	for seed := range uint64(200) {
-		checkTruth(t, optest.Transposed(seed, optest.Options{Rank: int(seed % 4)}), types[seed%3])
-		if t.Failed() {
-			t.Fatalf("seed %d", seed)
+func TestRandomExpressions(t *testing.T) {
+	bothLayouts(t, func(t *testing.T) {
+		for seed := range uint64(1500) {
+			e := optest.Random(seed, optest.Options{Rank: -1})
+			typ := types[seed%4]
+			checkTruth(t, e, typ)
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
+			}
 		}
-	}
+	})
+}
+
+func TestTransposed(t *testing.T) {
+	bothLayouts(t, func(t *testing.T) {
+		for seed := range uint64(200) {
+			checkTruth(t, optest.Transposed(seed, optest.Options{Rank: int(seed % 4)}), types[seed%3])
+			if t.Failed() {
+				t.Fatalf("seed %d", seed)
+			}
+		}
+	})
 }
 
 func param(key string, t tensor.Type, shape []int, v ...float64) *op.Param {
@@ -166,16 +180,18 @@ func scales(b op.BatchNorm, n int) []float64 {
 }
 
 func TestCancellation(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for _, d := range []int{10, 20, 40, 52} {
-		for _, typ := range types {
-			e := cancelling(r, 8, d)
-			checkTruth(t, e, typ)
-			// and through a product of matrices
-			w := param("w", tensor.F32, []int{5, 8, 1, 1}, normal(r, 40)...)
-			checkTruth(t, op.Seq{op.Conv{Weight: *w}, randomBN(r, "bn", 5), param1x1(r, 8, 5), e}, typ)
+	bothLayouts(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 2))
+		for _, d := range []int{10, 20, 40, 52} {
+			for _, typ := range types {
+				e := cancelling(r, 8, d)
+				checkTruth(t, e, typ)
+				// and through a product of matrices
+				w := param("w", tensor.F32, []int{5, 8, 1, 1}, normal(r, 40)...)
+				checkTruth(t, op.Seq{op.Conv{Weight: *w}, randomBN(r, "bn", 5), param1x1(r, 8, 5), e}, typ)
+			}
 		}
-	}
+	})
 }
 
 func param1x1(r *rand.Rand, out, in int) op.Conv {
@@ -238,57 +254,61 @@ func summed(v ...float64) op.Expr {
 
 // TestBlocks: the bytes of a row are the same whatever block it is computed in.
 func TestBlocks(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for seed := range uint64(300) {
-		e := optest.Random(seed, optest.Options{Rank: int(seed % 3), Channels: 9, Mild: true})
-		f, err := New(e, types[seed%4])
-		if err != nil {
-			t.Fatal(err)
-		}
-		whole, parts := bytes.Repeat([]byte{0xa5}, f.Rows()*f.RowBytes()), []byte{}
-		w := f.NewWorker()
-		if err := w.Kernel(whole, 0, f.Rows()); err != nil {
-			t.Fatalf("seed %d: %s: %v", seed, e, err)
-		}
-		f.tileRows = 1 + r.IntN(3)
-		for a := 0; a < f.Rows(); {
-			b := min(f.Rows(), a+1+r.IntN(4))
-			part := bytes.Repeat([]byte{0x5a}, (b-a)*f.RowBytes())
-			if err := w.Kernel(part, a, b); err != nil {
+	bothLayouts(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(3, 4))
+		for seed := range uint64(300) {
+			e := optest.Random(seed, optest.Options{Rank: int(seed % 3), Channels: 9, Mild: true})
+			f, err := New(e, types[seed%4])
+			if err != nil {
 				t.Fatal(err)
 			}
-			parts, a = append(parts, part...), b
+			whole, parts := bytes.Repeat([]byte{0xa5}, f.Rows()*f.RowBytes()), []byte{}
+			w := f.NewWorker()
+			if err := w.Kernel(whole, 0, f.Rows()); err != nil {
+				t.Fatalf("seed %d: %s: %v", seed, e, err)
+			}
+			f.tileRows = 1 + r.IntN(3)
+			for a := 0; a < f.Rows(); {
+				b := min(f.Rows(), a+1+r.IntN(4))
+				part := bytes.Repeat([]byte{0x5a}, (b-a)*f.RowBytes())
+				if err := w.Kernel(part, a, b); err != nil {
+					t.Fatal(err)
+				}
+				parts, a = append(parts, part...), b
+			}
+			if !bytes.Equal(whole, parts) {
+				t.Fatalf("seed %d: %s: other bytes when computed %d rows at a time", seed, e, f.tileRows)
+			}
+			w.Close()
 		}
-		if !bytes.Equal(whole, parts) {
-			t.Fatalf("seed %d: %s: other bytes when computed %d rows at a time", seed, e, f.tileRows)
-		}
-		w.Close()
-	}
+	})
 }
 
 // TestReals: the values before rounding are within their bound of the real ones.
 func TestReals(t *testing.T) {
-	for seed := range uint64(400) {
-		e := optest.Random(seed, optest.Options{Rank: int(seed % 3)})
-		f, err := New(e, types[seed%4])
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := truth(t, e, f.Form.In, f.Form.Rank()).stored(f.Form)
-		hi, lo, bound := make([]float64, len(want)), make([]float64, len(want)), make([]float64, len(want))
-		w := f.NewWorker()
-		if err := w.Reals(hi, lo, bound, 0, f.Rows()); err != nil {
-			t.Fatalf("seed %d: %s: %v", seed, e, err)
-		}
-		w.Close()
-		for i, v := range want {
-			off := zero().Sub(v, num(hi[i]))
-			got, _ := off.Sub(off, num(lo[i])).Float64()
-			if math.Abs(got) > bound[i] {
-				t.Fatalf("seed %d: %s as %s: element %d is %g+%g, off by %g, want at most %g", seed, e, f.Type, i, hi[i], lo[i], got, bound[i])
+	bothLayouts(t, func(t *testing.T) {
+		for seed := range uint64(400) {
+			e := optest.Random(seed, optest.Options{Rank: int(seed % 3)})
+			f, err := New(e, types[seed%4])
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := truth(t, e, f.Form.In, f.Form.Rank()).stored(f.Form)
+			hi, lo, bound := make([]float64, len(want)), make([]float64, len(want)), make([]float64, len(want))
+			w := f.NewWorker()
+			if err := w.Reals(hi, lo, bound, 0, f.Rows()); err != nil {
+				t.Fatalf("seed %d: %s: %v", seed, e, err)
+			}
+			w.Close()
+			for i, v := range want {
+				off := zero().Sub(v, num(hi[i]))
+				got, _ := off.Sub(off, num(lo[i])).Float64()
+				if math.Abs(got) > bound[i] {
+					t.Fatalf("seed %d: %s as %s: element %d is %g+%g, off by %g, want at most %g", seed, e, f.Type, i, hi[i], lo[i], got, bound[i])
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestDifferentWindows: two rows touch the same channels of one part of a

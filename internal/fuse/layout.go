@@ -42,7 +42,7 @@ func unitRows(rows, rank int) *layout {
 	}
 	l := newLayout(point(rank), spans)
 	l.terms[0] = 1
-	l.finish()
+	l.finish(false)
 	return l
 }
 
@@ -54,8 +54,9 @@ func (l *layout) gets(t int, r *layout, τ, fanIn, adds, roundings int) {
 	l.kappa = max(l.kappa, r.kappa+roundings)
 }
 
-// finish lists the taps and numbers the slots once all contributions are known.
-func (l *layout) finish() {
+// finish lists the taps and numbers the slots once all contributions are known. Every
+// tap gets one if that is asked for.
+func (l *layout) finish(all bool) {
 	l.kappa += slices.Max(l.adds)
 	l.slot = make([]int, len(l.terms))
 	for t, n := range l.terms {
@@ -63,7 +64,7 @@ func (l *layout) finish() {
 		if n > 0 {
 			l.taken = append(l.taken, t)
 		}
-		if n > 1 {
+		if n > 1 || all {
 			l.slot[t] = l.slots
 			l.slots++
 		}
@@ -152,7 +153,7 @@ func prepareSeq(n *seq, r, dst *layout) {
 		}
 		mid := newLayout(reachOf(n.parts[k], r.box), spans)
 		prepare(n.parts[k], r, mid)
-		mid.finish()
+		mid.finish(false)
 		n.mids[k], r = mid, mid
 	}
 	prepare(n.parts[0], r, dst)

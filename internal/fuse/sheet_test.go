@@ -36,96 +36,102 @@ func TestWideRows(t *testing.T) {
 // TestOverflow: the first element that is too large is named, whatever way it was made;
 // an element of a stored kernel that is no number is named before all.
 func TestOverflow(t *testing.T) {
-	const f16, f32, f64 = tensor.F16, tensor.F32, tensor.F64
-	nan, one, big := math.NaN(), []int{1, 1, 1}, make([]float64, 6000)
-	big[0], big[5000] = 70000, 80000
-	transposed := line(f32, []int{1, 3, 1}, 1, 1, 70000)
-	transposed.Transposed = true
-	cancel := line(f32, []int{1, 2, 3}, nan, 1, 2, 1, -1, -2)
-	near := op.BatchNorm{Mean: param("m", f64, []int{1}, 0), Var: param("v", f64, []int{1}, 0.7630278851283417), Eps: 1e-5}
-	for _, test := range []struct {
-		name string
-		e    op.Expr
-		typ  tensor.Type
-		want string
-	}{
-		{"of a whole row", line(f32, []int{3, 1, 1}, 1, 1, 70000), f16, "kernel of channel 2: 70000 is beyond float16, want at most 65504"},
-		{"of a long row", line(f32, []int{1, 6000, 1}, big...), f16, "kernel of channel 0: 70000 is beyond float16, want at most 65504"},
-		{"of a strip", op.Seq{op.Scale{Factor: 2}, line(f32, []int{2, 1, 1}, 1, 40000)}, f16, "kernel of channel 1: 80000 is beyond float16, want at most 65504"},
-		{"of a sum", op.Sum{line(f32, []int{2, 1, 1}, 1, 40000), line(f32, []int{2, 1, 1}, 1, 40000)}, f16, "kernel of channel 1: 80000 is beyond float16, want at most 65504"},
-		{"of a sum before others", op.Sum{line(f32, []int{1, 1, 3}, 1, 40000, 90000), line(f32, one, 40000)}, f16, "kernel of channel 0: 80000 is beyond float16, want at most 65504"},
-		{"of a first term only", op.Sum{line(f32, []int{1, 1, 3}, 1, 70000, 1), line(f32, one, -10000)}, f16, ""},
-		{"transposed", transposed, f16, "kernel of channel 2: 70000 is beyond float16, want at most 65504"},
-		{"of an exact product", op.Seq{line(f64, one, 1.5703216220358469e308), near}, f64, "kernel of channel 0: NaN is beyond float64, want at most 1.7976931348623157e+308"},
-		{"not a number, in a whole row", line(f32, []int{1, 1, 2}, 1, nan), f16, "w[1] is NaN, want a finite number"},
-		{"not a number, in a strip", op.Seq{op.Scale{Factor: 2}, line(f32, []int{1, 1, 2}, 1, nan)}, f32, "w[1] is NaN, want a finite number"},
-		{"not a number, beside what cancels", op.Seq{line(f32, []int{2, 1, 1}, 1, 1), cancel}, f32, "w[0] is NaN, want a finite number"},
-		{"infinite, in a sum", op.Sum{line(f32, one, 1), line(f32, one, math.Inf(-1))}, f32, "w[0] is -Inf, want a finite number"},
-	} {
-		f, err := New(test.e, test.typ)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, rows := range []int{f.Rows(), 1} { // all at once, and each by itself
-			w := f.NewWorker()
-			var err error
-			for a := 0; a < f.Rows() && err == nil; a += rows {
-				err = w.Kernel(make([]byte, rows*f.RowBytes()), a, a+rows)
+	bothLayouts(t, func(t *testing.T) {
+		const f16, f32, f64 = tensor.F16, tensor.F32, tensor.F64
+		nan, one, big := math.NaN(), []int{1, 1, 1}, make([]float64, 6000)
+		big[0], big[5000] = 70000, 80000
+		transposed := line(f32, []int{1, 3, 1}, 1, 1, 70000)
+		transposed.Transposed = true
+		cancel := line(f32, []int{1, 2, 3}, nan, 1, 2, 1, -1, -2)
+		near := op.BatchNorm{Mean: param("m", f64, []int{1}, 0), Var: param("v", f64, []int{1}, 0.7630278851283417), Eps: 1e-5}
+		for _, test := range []struct {
+			name string
+			e    op.Expr
+			typ  tensor.Type
+			want string
+		}{
+			{"of a whole row", line(f32, []int{3, 1, 1}, 1, 1, 70000), f16, "kernel of channel 2: 70000 is beyond float16, want at most 65504"},
+			{"of a long row", line(f32, []int{1, 6000, 1}, big...), f16, "kernel of channel 0: 70000 is beyond float16, want at most 65504"},
+			{"of a strip", op.Seq{op.Scale{Factor: 2}, line(f32, []int{2, 1, 1}, 1, 40000)}, f16, "kernel of channel 1: 80000 is beyond float16, want at most 65504"},
+			{"of a sum", op.Sum{line(f32, []int{2, 1, 1}, 1, 40000), line(f32, []int{2, 1, 1}, 1, 40000)}, f16, "kernel of channel 1: 80000 is beyond float16, want at most 65504"},
+			{"of a sum before others", op.Sum{line(f32, []int{1, 1, 3}, 1, 40000, 90000), line(f32, one, 40000)}, f16, "kernel of channel 0: 80000 is beyond float16, want at most 65504"},
+			{"of a first term only", op.Sum{line(f32, []int{1, 1, 3}, 1, 70000, 1), line(f32, one, -10000)}, f16, ""},
+			{"transposed", transposed, f16, "kernel of channel 2: 70000 is beyond float16, want at most 65504"},
+			{"of an exact product", op.Seq{line(f64, one, 1.5703216220358469e308), near}, f64, "kernel of channel 0: NaN is beyond float64, want at most 1.7976931348623157e+308"},
+			{"not a number, in a whole row", line(f32, []int{1, 1, 2}, 1, nan), f16, "w[1] is NaN, want a finite number"},
+			{"not a number, in a strip", op.Seq{op.Scale{Factor: 2}, line(f32, []int{1, 1, 2}, 1, nan)}, f32, "w[1] is NaN, want a finite number"},
+			{"not a number, beside what cancels", op.Seq{line(f32, []int{2, 1, 1}, 1, 1), cancel}, f32, "w[0] is NaN, want a finite number"},
+			{"infinite, in a sum", op.Sum{line(f32, one, 1), line(f32, one, math.Inf(-1))}, f32, "w[0] is -Inf, want a finite number"},
+		} {
+			f, err := New(test.e, test.typ)
+			if err != nil {
+				t.Fatal(err)
 			}
-			if got := fmt.Sprint(err); got != test.want && (err != nil || test.want != "") {
-				t.Errorf("%s, %d rows at a time: error %v, want %q", test.name, rows, err, test.want)
+			for _, rows := range []int{f.Rows(), 1} { // all at once, and each by itself
+				w := f.NewWorker()
+				var err error
+				for a := 0; a < f.Rows() && err == nil; a += rows {
+					err = w.Kernel(make([]byte, rows*f.RowBytes()), a, a+rows)
+				}
+				if got := fmt.Sprint(err); got != test.want && (err != nil || test.want != "") {
+					t.Errorf("%s, %d rows at a time: error %v, want %q", test.name, rows, err, test.want)
+				}
 			}
 		}
-	}
+	})
 }
 
 // TestRealsOverflow: what float64 cannot hold is an error there, too.
 func TestRealsOverflow(t *testing.T) {
-	for _, e := range []op.Expr{
-		op.Sum{line(tensor.F64, []int{1, 1, 1}, 1.5e308), line(tensor.F64, []int{1, 1, 1}, 1.5e308)},
-		op.Seq{line(tensor.F64, []int{1, 1, 1}, 1.5e308), op.Scale{Factor: 2}},
-	} {
-		f, err := New(e, tensor.F32)
-		if err != nil {
-			t.Fatal(err)
+	bothLayouts(t, func(t *testing.T) {
+		for _, e := range []op.Expr{
+			op.Sum{line(tensor.F64, []int{1, 1, 1}, 1.5e308), line(tensor.F64, []int{1, 1, 1}, 1.5e308)},
+			op.Seq{line(tensor.F64, []int{1, 1, 1}, 1.5e308), op.Scale{Factor: 2}},
+		} {
+			f, err := New(e, tensor.F32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := make([]float64, 3)
+			var over *OverflowError
+			if err := f.NewWorker().Reals(v[:1], v[1:2], v[2:], 0, 1); !errors.As(err, &over) {
+				t.Errorf("%s: error %v, want an overflow", e, err)
+			}
 		}
-		v := make([]float64, 3)
-		var over *OverflowError
-		if err := f.NewWorker().Reals(v[:1], v[1:2], v[2:], 0, 1); !errors.As(err, &over) {
-			t.Errorf("%s: error %v, want an overflow", e, err)
-		}
-	}
+	})
 }
 
 // TestSmallOnce: every element that becomes subnormal or zero is counted once, whatever
 // way it was made, and a zero not at all.
 func TestSmallOnce(t *testing.T) {
-	const f16, f32, f64 = tensor.F16, tensor.F32, tensor.F64
-	one := []int{1, 1, 1}
-	long := slices.Repeat([]float64{1}, 6000)
-	long[0] = 1e-8
-	for _, test := range []struct {
-		name string
-		e    op.Expr
-		typ  tensor.Type
-		want int
-	}{
-		{"two singles of which one is zero, and a sum", op.Sum{line(f32, []int{1, 1, 3}, 1e-8, 1e-8, 0), line(f32, one, 1e-8)}, f16, 2},
-		{"a first term only", op.Sum{line(f32, []int{1, 1, 3}, 1, 1e-8, 1), line(f32, one, 1)}, f16, 0},
-		{"of a strip", op.Seq{op.Scale{Factor: 2}, line(f32, one, 1e-8)}, f16, 1},
-		{"the first of a long row", line(f32, []int{1, 6000, 1}, long...), f16, 1},
-		{"the first of a long row of the same type", line(f16, []int{1, 6000, 1}, append([]float64{0x1p-20}, long[1:]...)...), f16, 1},
-		{"float64", line(f64, one, 1e-310), f64, 1},
-		{"what float64 takes for zero", op.Sum{line(f64, one, 1e20), line(f64, one, 1e-8), line(f64, one, -1e20)}, f16, 1},
-		{"what float64 takes for -2", op.Sum{line(f64, one, 1<<53), line(f64, one, 1), line(f64, one, 1), line(f64, one, 1e-8), line(f64, one, -1<<53-2)}, f16, 1},
-	} {
-		f, err := New(test.e, test.typ)
-		if err != nil {
-			t.Fatal(err)
+	bothLayouts(t, func(t *testing.T) {
+		const f16, f32, f64 = tensor.F16, tensor.F32, tensor.F64
+		one := []int{1, 1, 1}
+		long := slices.Repeat([]float64{1}, 6000)
+		long[0] = 1e-8
+		for _, test := range []struct {
+			name string
+			e    op.Expr
+			typ  tensor.Type
+			want int
+		}{
+			{"two singles of which one is zero, and a sum", op.Sum{line(f32, []int{1, 1, 3}, 1e-8, 1e-8, 0), line(f32, one, 1e-8)}, f16, 2},
+			{"a first term only", op.Sum{line(f32, []int{1, 1, 3}, 1, 1e-8, 1), line(f32, one, 1)}, f16, 0},
+			{"of a strip", op.Seq{op.Scale{Factor: 2}, line(f32, one, 1e-8)}, f16, 1},
+			{"the first of a long row", line(f32, []int{1, 6000, 1}, long...), f16, 1},
+			{"the first of a long row of the same type", line(f16, []int{1, 6000, 1}, append([]float64{0x1p-20}, long[1:]...)...), f16, 1},
+			{"float64", line(f64, one, 1e-310), f64, 1},
+			{"what float64 takes for zero", op.Sum{line(f64, one, 1e20), line(f64, one, 1e-8), line(f64, one, -1e20)}, f16, 1},
+			{"what float64 takes for -2", op.Sum{line(f64, one, 1<<53), line(f64, one, 1), line(f64, one, 1), line(f64, one, 1e-8), line(f64, one, -1<<53-2)}, f16, 1},
+		} {
+			f, err := New(test.e, test.typ)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := f.NewWorker()
+			if err := w.Kernel(make([]byte, f.RowBytes()), 0, 1); err != nil || w.Small != test.want {
+				t.Errorf("%s: %d small elements, %v, want %d", test.name, w.Small, err, test.want)
+			}
 		}
-		w := f.NewWorker()
-		if err := w.Kernel(make([]byte, f.RowBytes()), 0, 1); err != nil || w.Small != test.want {
-			t.Errorf("%s: %d small elements, %v, want %d", test.name, w.Small, err, test.want)
-		}
-	}
+	})
 }

@@ -100,7 +100,15 @@ func (t *tile) spread(s strip) {
 	}
 }
 
-func (t *tile) whole(int, int, *conv, []byte, float64) bool { return false }
+// whole takes rows of a single tap, which lie in a tile as they are stored.
+func (t *tile) whole(o, base int, n *conv, b []byte, a float64) bool {
+	if !t.fresh[o] || t.taps() != 1 || n.taps() != 1 || t.slots > 0 || base != t.at[o].base || n.width != t.width {
+		return false
+	}
+	t.fresh[o] = false
+	decode(t.val[o*t.width:][:t.width], b, n.weight.Type, a)
+	return true
+}
 
 // add adds tap k of the strip to every step-th number of val, and its magnitudes to
 // those of mag, which may be nil.
