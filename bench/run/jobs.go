@@ -14,7 +14,7 @@ type job struct {
 	name string
 	argv []string
 	env  []string // beside the environment
-	out  string   // what it writes, wiped before it runs; "" if nothing
+	out  string   // what it writes, wiped behind it; "" if nothing
 }
 
 // jobs is the commands of one model. The first is what the others are compared with.

@@ -4,7 +4,7 @@
 // prints a table for each place that output goes to.
 //
 // Method. All commands of a table run in random order, round after round, the
-// output wiped before each. What is compared is the ratio to `cp -r` of the same
+// output wiped behind each. What is compared is the ratio to `cp -r` of the same
 // directory in the same round, and what is printed is the median of the rounds: the
 // machine may be noisy as long as it is noisy to all. The input is on disk and in
 // the page cache; before each command what earlier ones wrote is flushed, so that

@@ -46,14 +46,14 @@ func measureHere(argv []string) {
 	}
 }
 
-// measure runs a job in a process of its own, after wiping its output and flushing
-// what others wrote.
+// measure runs a job in a process of its own, after flushing what others wrote, and
+// wipes its output: the next finds as much memory as it did.
 func (j job) measure() (r result) {
-	if j.out != "" {
-		if err := os.RemoveAll(j.out); err != nil {
-			return result{Failed: err.Error()}
+	defer func() {
+		if err := os.RemoveAll(j.out); err != nil && r.Failed == "" {
+			r.Failed = err.Error()
 		}
-	}
+	}()
 	syscall.Sync()
 	c := exec.Command("/proc/self/exe", append([]string{measureFlag}, j.argv...)...)
 	c.Env = append(os.Environ(), j.env...)

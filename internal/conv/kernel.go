@@ -1,9 +1,7 @@
 package conv
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/op"
@@ -62,9 +60,7 @@ func (k *kernel[T]) decode(w *worker[T], dst []T, at int) {
 		decode(dst, src, k.of.Type)
 	case []float32:
 		if k.of.Type == tensor.F32 {
-			for i := range dst {
-				dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
-			}
+			micro.LoadF32(dst, src)
 			return
 		}
 		w.wide = grown(w.wide, len(dst))

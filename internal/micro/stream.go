@@ -230,6 +230,18 @@ func Bytes(v []float64) (b []byte, ok bool) {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 8*len(v)), true
 }
 
+// LoadF32 sets dst to the little-endian float32 elements src, one for each place.
+func LoadF32(dst []float32, src []byte) {
+	src = src[:4*len(dst)]
+	if little && len(dst) > 0 {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), len(src)), src)
+		return
+	}
+	for i := range dst {
+		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+	}
+}
+
 // little reports whether the processor stores the low byte first.
 var little = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 

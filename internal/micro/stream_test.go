@@ -275,6 +275,24 @@ func TestScaleAll(t *testing.T) {
 	})
 }
 
+// LoadF32 reads from any address, and as many elements as there are places.
+func TestLoadF32(t *testing.T) {
+	want := []float32{1, -2.5, float32(math.Inf(1)), 0x1p-140}
+	b := make([]byte, 1+4*len(want)+4)
+	tensor.Encode(b[1:1+4*len(want)], []float64{1, -2.5, math.Inf(1), 0x1p-140}, tensor.F32)
+	for _, native := range []bool{little, false} {
+		usual := little
+		little = native
+		for n := range len(want) + 1 {
+			got := make([]float32, n)
+			if LoadF32(got, b[1:]); !slices.Equal(got, want[:n]) {
+				t.Errorf("%v, want %v", got, want[:n])
+			}
+		}
+		little = usual
+	}
+}
+
 // Floats and Bytes are the same memory, as package tensor reads it.
 func TestFloatsBytes(t *testing.T) {
 	v := []float64{1, -2.5, math.Inf(1)}
