@@ -27,18 +27,18 @@ var fused = cpu.X86.HasFMA
 // tile is the arguments of the routines for one tile of a sum. Distances are in
 // bytes, but for those in the table off, which are in elements.
 type tile struct {
-	c, a, x, off     unsafe.Pointer
-	ldc, lda, stride int
-	taps, channels   int
+	c, a, x, off           unsafe.Pointer
+	ldc, lda, step, stride int
+	taps, channels         int
 }
 
-// taps64 is Taps64 after its checks.
-func taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
+// taps64 is Taps64 after its checks, where the elements of a row of A are step apart.
+func taps64(c []float64, ldc int, a []float64, first, lda, step int, x []float64, stride int, off []int, channels, n int) {
 	if using == generic {
-		plain64(c, ldc, a, first, lda, x, stride, off, channels, n)
+		plain64(c, ldc, a, first, lda, step, x, stride, off, channels, n)
 		return
 	}
-	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 8 * ldc, 8 * lda, 8 * stride, len(off), channels}
+	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 8 * ldc, 8 * lda, 8 * step, 8 * stride, len(off), channels}
 	for p, vectors := 0, 0; p < n; p += vectors * lanes(8) {
 		vectors = next((n - p) / lanes(8))
 		t.x = unsafe.Pointer(&x[p])
@@ -55,7 +55,7 @@ func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stri
 		plain32(c, ldc, a, first, lda, x, stride, off, channels, n)
 		return
 	}
-	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 4 * ldc, 4 * lda, 4 * stride, len(off), channels}
+	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 4 * ldc, 4 * lda, 4, 4 * stride, len(off), channels}
 	for p, vectors := 0, 0; p < n; p += vectors * lanes(4) {
 		vectors = next((n - p) / lanes(4))
 		t.x = unsafe.Pointer(&x[p])
@@ -65,6 +65,20 @@ func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stri
 		}
 	}
 }
+
+// winograd is Winograd64 after its checks; it reports whether it did anything.
+func winograd(dst, src []float64, ld, channels int) bool {
+	if using == generic {
+		return false
+	}
+	for o := 0; o < Rows; o += 4 {
+		winogradRows(unsafe.Pointer(&dst[o]), unsafe.Pointer(&src[o*ld]), 8*ld, channels)
+	}
+	return true
+}
+
+//go:noescape
+func winogradRows(dst, src unsafe.Pointer, ld, channels int)
 
 // lanes is the elements of size bytes in a vector.
 func lanes(size int) int {

@@ -14,15 +14,16 @@ func best() level { return generic }
 // fused says that the processor has an instruction for math.FMA.
 var fused = slices.Contains([]string{"arm64", "loong64", "ppc64", "ppc64le", "riscv64", "s390x"}, runtime.GOARCH)
 
-func taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
-	plain64(c, ldc, a, first, lda, x, stride, off, channels, n)
+func taps64(c []float64, ldc int, a []float64, first, lda, step int, x []float64, stride int, off []int, channels, n int) {
+	plain64(c, ldc, a, first, lda, step, x, stride, off, channels, n)
 }
 
 func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
 	plain32(c, ldc, a, first, lda, x, stride, off, channels, n)
 }
 
-// scale, rescale, round, pick, addScaled, settled, alike and twofold do nothing of a pass and leave it to plain Go.
+// scale, rescale, round, pick, addScaled, settled, alike, winograd and twofold do nothing of a
+// pass and leave it to plain Go.
 func scale(element, []float64, []byte, float64) int { return 0 }
 
 func rescale(element, []byte, []byte, float64) (n int, some, all uint32) { return 0, 0, math.MaxUint32 }
@@ -35,5 +36,7 @@ func addScaled(sum, mag, w, m []float64, a, b float64) int { return 0 }
 
 func settled(sum, mag []float64, theta float64) int { return 0 }
 func alike(sum, mag []float64, e float64) int       { return 0 }
+
+func winograd(dst, src []float64, ld, channels int) bool { return false }
 
 func twofold(*[2 * TwofoldLanes]float64, []float64, []float64, []float64) int { return 0 }

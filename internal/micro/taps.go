@@ -38,7 +38,7 @@ func Taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stri
 	if !reach(len(c), ldc, len(a), first, lda, len(x), stride, off, channels, n, Lanes64) {
 		return
 	}
-	taps64(c, ldc, a, first, lda, x, stride, off, channels, n)
+	taps64(c, ldc, a, first, lda, 1, x, stride, off, channels, n)
 }
 
 // Taps32 is Taps64 in float32: |error| ≤ (channels·T + 1)·2⁻²⁴·Σ|a·x| a call, and n
@@ -77,8 +77,9 @@ func reach(c, ldc, a, first, lda, x, stride int, off []int, channels, n, lanes i
 // element of X is loaded once for four products.
 const stretch = 64
 
-// taps is Taps32 and Taps64 in plain Go. add adds v[r]·x to each row r of sum.
-func taps[T float32 | float64](c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int,
+// taps is Taps32 and Taps64 in plain Go, where the elements of a row of A are step
+// apart. add adds v[r]·x to each row r of sum.
+func taps[T float32 | float64](c []T, ldc int, a []T, first, lda, step int, x []T, stride int, off []int, channels, n int,
 	add func(sum *[4][stretch]T, v [4]T, x []T)) {
 	var sum [4][stretch]T
 	for p := 0; p < n; p += stretch {
@@ -88,7 +89,7 @@ func taps[T float32 | float64](c []T, ldc int, a []T, first, lda int, x []T, str
 			at := first + o*lda
 			for i := range channels {
 				for t, d := range off {
-					k := at + i*len(off) + t
+					k := at + (i*len(off)+t)*step
 					add(&sum, [4]T{a[k], a[k+lda], a[k+2*lda], a[k+3*lda]}, x[i*stride+d+p:][:w])
 				}
 			}
@@ -104,16 +105,16 @@ func taps[T float32 | float64](c []T, ldc int, a []T, first, lda int, x []T, str
 
 // plain64 is taps in float64 with the roundings of the assembly, where the processor
 // can do that.
-func plain64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
+func plain64(c []float64, ldc int, a []float64, first, lda, step int, x []float64, stride int, off []int, channels, n int) {
 	if fused {
-		taps(c, ldc, a, first, lda, x, stride, off, channels, n, addFused)
+		taps(c, ldc, a, first, lda, step, x, stride, off, channels, n, addFused)
 		return
 	}
-	taps(c, ldc, a, first, lda, x, stride, off, channels, n, addPlain)
+	taps(c, ldc, a, first, lda, step, x, stride, off, channels, n, addPlain)
 }
 
 func plain32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
-	taps(c, ldc, a, first, lda, x, stride, off, channels, n, addPlain)
+	taps(c, ldc, a, first, lda, 1, x, stride, off, channels, n, addPlain)
 }
 
 // addPlain rounds a product and an addition, or both at once where the compiler

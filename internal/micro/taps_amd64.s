@@ -9,6 +9,7 @@ TEXT ·taps64z3(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -81,8 +82,8 @@ tap:
 	VFMADD231PD Z27, Z24, Z21
 	VFMADD231PD Z27, Z25, Z22
 	VFMADD231PD Z27, Z26, Z23
-	ADDQ $8, R8
-	ADDQ $8, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -155,6 +156,7 @@ TEXT ·taps64z2(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -210,8 +212,8 @@ tap:
 	VBROADCASTSD (R9)(R11*1), Z18
 	VFMADD231PD Z18, Z16, Z14
 	VFMADD231PD Z18, Z17, Z15
-	ADDQ $8, R8
-	ADDQ $8, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -268,6 +270,7 @@ TEXT ·taps64z1(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -298,8 +301,8 @@ tap:
 	VFMADD231PD.BCST (R9)(R10*1), Z8, Z5
 	VFMADD231PD.BCST (R9)(R10*2), Z8, Z6
 	VFMADD231PD.BCST (R9)(R11*1), Z8, Z7
-	ADDQ $8, R8
-	ADDQ $8, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -340,6 +343,7 @@ TEXT ·taps32z3(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -412,8 +416,8 @@ tap:
 	VFMADD231PS Z27, Z24, Z21
 	VFMADD231PS Z27, Z25, Z22
 	VFMADD231PS Z27, Z26, Z23
-	ADDQ $4, R8
-	ADDQ $4, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -486,6 +490,7 @@ TEXT ·taps32z2(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -541,8 +546,8 @@ tap:
 	VBROADCASTSS (R9)(R11*1), Z18
 	VFMADD231PS Z18, Z16, Z14
 	VFMADD231PS Z18, Z17, Z15
-	ADDQ $4, R8
-	ADDQ $4, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -599,6 +604,7 @@ TEXT ·taps32z1(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -629,8 +635,8 @@ tap:
 	VFMADD231PS.BCST (R9)(R10*1), Z8, Z5
 	VFMADD231PS.BCST (R9)(R10*2), Z8, Z6
 	VFMADD231PS.BCST (R9)(R11*1), Z8, Z7
-	ADDQ $4, R8
-	ADDQ $4, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -671,6 +677,7 @@ TEXT ·taps64y3(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -714,7 +721,7 @@ tap:
 	VFMADD231PD Y15, Y12, Y9
 	VFMADD231PD Y15, Y13, Y10
 	VFMADD231PD Y15, Y14, Y11
-	ADDQ $8, R8
+	ADDQ R15, R8
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -759,6 +766,7 @@ TEXT ·taps64y2(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -793,7 +801,7 @@ tap:
 	VBROADCASTSD (R8)(R11*1), Y10
 	VFMADD231PD Y10, Y8, Y6
 	VFMADD231PD Y10, Y9, Y7
-	ADDQ $8, R8
+	ADDQ R15, R8
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -830,6 +838,7 @@ TEXT ·taps64y1(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -868,8 +877,8 @@ tap:
 	VFMADD231PD Y9, Y8, Y6
 	VBROADCASTSD (R9)(R11*1), Y9
 	VFMADD231PD Y9, Y8, Y7
-	ADDQ $8, R8
-	ADDQ $8, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -910,6 +919,7 @@ TEXT ·taps32y3(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -953,7 +963,7 @@ tap:
 	VFMADD231PS Y15, Y12, Y9
 	VFMADD231PS Y15, Y13, Y10
 	VFMADD231PS Y15, Y14, Y11
-	ADDQ $4, R8
+	ADDQ R15, R8
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -998,6 +1008,7 @@ TEXT ·taps32y2(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -1032,7 +1043,7 @@ tap:
 	VBROADCASTSS (R8)(R11*1), Y10
 	VFMADD231PS Y10, Y8, Y6
 	VFMADD231PS Y10, Y9, Y7
-	ADDQ $4, R8
+	ADDQ R15, R8
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap
@@ -1069,6 +1080,7 @@ TEXT ·taps32y1(SB), NOSPLIT, $0-8
 	MOVQ tile_x(DI), SI
 	MOVQ tile_a(DI), R8
 	MOVQ tile_lda(DI), R10
+	MOVQ tile_step(DI), R15
 	MOVQ tile_off(DI), DX
 	MOVQ tile_taps(DI), R12
 	MOVQ tile_channels(DI), R13
@@ -1107,8 +1119,8 @@ tap:
 	VFMADD231PS Y9, Y8, Y6
 	VBROADCASTSS (R9)(R11*1), Y9
 	VFMADD231PS Y9, Y8, Y7
-	ADDQ $4, R8
-	ADDQ $4, R9
+	ADDQ R15, R8
+	ADDQ R15, R9
 	INCQ CX
 	CMPQ CX, R12
 	JLT tap

@@ -1,6 +1,6 @@
 // Command gen writes the assembly of package micro: taps_amd64.s, the sums of
-// products, stream_amd64.s, the passes over stored elements, and twofold_amd64.s, the
-// sums in twice the precision.
+// products, stream_amd64.s, the passes over stored elements, twofold_amd64.s, the sums
+// in twice the precision, and winograd_amd64.s, the transformation of 3×3 kernels.
 //
 // Tiles. A sum of products is bound by loads unless each element that is loaded
 // meets several others in registers. With r rows of C and v vectors of each, a
@@ -15,8 +15,8 @@
 // fewer than eight chains do not hide the latency of an addition.
 //
 // Registers of a tile: DI arguments; SI the channel of X, AX the tap in it; R8 and
-// R9 where rows 0 and 4 of A are, R10 and R11 one row and three; DX the table of
-// taps, CX the tap, R12 their number; R13 the channels left, BX the distance to the
+// R9 where rows 0 and 4 of A are, R10 and R11 one row and three, R15 the distance of
+// the elements of a row; DX the table of taps, CX the tap, R12 their number; R13 the channels left, BX the distance to the
 // next. Vectors 0 to r·v-1 are C, the next v are X, the last is A.
 package main
 
@@ -53,7 +53,7 @@ func (a *asm) end() {
 
 func main() {
 	log.SetFlags(0)
-	for name, write := range map[string]func(*asm){"taps_amd64.s": tiles, "stream_amd64.s": streams, "twofold_amd64.s": twofolds} {
+	for name, write := range map[string]func(*asm){"taps_amd64.s": tiles, "stream_amd64.s": streams, "twofold_amd64.s": twofolds, "winograd_amd64.s": winograd} {
 		a := &asm{}
 		a.WriteString(header)
 		write(a)

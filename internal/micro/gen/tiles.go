@@ -60,9 +60,9 @@ func (t tile) write() {
 	for row := range t.rows {
 		t.row(row)
 	}
-	t.op("ADDQ $%d, R8", t.r.bits/8)
+	t.op("ADDQ R15, R8")
 	if t.rows > 4 {
-		t.op("ADDQ $%d, R9", t.r.bits/8)
+		t.op("ADDQ R15, R9")
 	}
 	t.op("INCQ CX")
 	t.op("CMPQ CX, R12")
@@ -77,7 +77,7 @@ func (t tile) write() {
 func (t tile) begin() {
 	t.op("MOVQ t+0(FP), DI")
 	for _, field := range [][2]string{
-		{"x", "SI"}, {"a", "R8"}, {"lda", "R10"}, {"off", "DX"}, {"taps", "R12"}, {"channels", "R13"}, {"stride", "BX"},
+		{"x", "SI"}, {"a", "R8"}, {"lda", "R10"}, {"step", "R15"}, {"off", "DX"}, {"taps", "R12"}, {"channels", "R13"}, {"stride", "BX"},
 	} {
 		t.op("MOVQ tile_%s(DI), %s", field[0], field[1])
 	}
