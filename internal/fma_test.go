@@ -11,7 +11,10 @@ import (
 
 // makeBytes is the packages whose numbers are written down, and so must be the same on
 // every processor.
-const makeBytes = "tensor fuse family stream health"
+const makeBytes = "tensor fuse family stream health micro"
+
+// mayFuse is the file whose sums of products have a bound on their error instead.
+const mayFuse = "/micro/taps.go"
 
 // TestNoHiddenFMA: where bytes must agree, no product is rounded together with the
 // addition after it unless the code says so by math.FMA. Go leaves that to the
@@ -29,6 +32,9 @@ func TestNoHiddenFMA(t *testing.T) {
 		}
 		lines := map[string][]string{}
 		for _, m := range fusedAt.FindAllStringSubmatch(string(listing), -1) {
+			if strings.HasSuffix(m[1], mayFuse) {
+				continue
+			}
 			if lines[m[1]] == nil {
 				b, err := os.ReadFile(m[1])
 				if err != nil {

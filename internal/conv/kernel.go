@@ -57,31 +57,17 @@ func (k *kernel[T]) decode(w *worker[T], dst []T, at int) {
 	src := w.raw[at*size : (at+len(dst))*size]
 	switch dst := any(dst).(type) {
 	case []float64:
-		decode(dst, src, k.of.Type)
+		micro.Decode(dst, src, k.of.Type)
 	case []float32:
 		if k.of.Type == tensor.F32 {
 			micro.LoadF32(dst, src)
 			return
 		}
 		w.wide = grown(w.wide, len(dst))
-		decode(w.wide, src, k.of.Type)
+		micro.Decode(w.wide, src, k.of.Type)
 		for i, v := range w.wide {
 			dst[i] = float32(v)
 		}
-	}
-}
-
-// decode is tensor.Decode, by the fast pass where there is one: 1·x is x.
-func decode(dst []float64, src []byte, t tensor.Type) {
-	switch t {
-	case tensor.F32:
-		micro.ScaleF32(dst, src, 1)
-	case tensor.F16:
-		micro.ScaleF16(dst, src, 1)
-	case tensor.BF16:
-		micro.ScaleBF16(dst, src, 1)
-	default:
-		tensor.Decode(dst, src, t)
 	}
 }
 

@@ -40,3 +40,12 @@ func alike(sum, mag []float64, e float64) int       { return 0 }
 func winograd(dst, src []float64, ld, channels int) bool { return false }
 
 func twofold(*[2 * TwofoldLanes]float64, []float64, []float64, []float64) int { return 0 }
+
+// absolute, loss, steps and near likewise.
+func absolute(*[Chains]float64, []byte, int) int { return 0 }
+
+func loss(*Loss, []float64) int { return 0 }
+
+func steps(s *Steps, row []float64, inverse, whole float64) int { return 0 }
+
+func near(e *Errors, v, hi, lo, bound []float64, c *nearConstants) int { return 0 }

@@ -2,6 +2,7 @@ package micro
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -79,6 +80,20 @@ func BenchmarkSums(b *testing.B) {
 		"AddScaled": func() { AddScaled(v[:n], v[n:2*n], v[2*n:3*n], v[3*n:], 1, 1) },
 		"Settled":   func() { Settled(v[:n], v[n:2*n], 1) },
 		"Alike":     func() { Alike(v[:n], v[n:2*n], 1) },
+	} {
+		b.Run(name, func(b *testing.B) { eachLevelBench(b, n, run) })
+	}
+}
+
+func BenchmarkChains(b *testing.B) {
+	const n = 1024
+	v, raw := uniform[float64](rand.New(rand.NewPCG(1, 1)), 4*n), make([]byte, 4*n)
+	l, s, e := NewLoss(), Steps{}, Errors{}
+	for name, run := range map[string]func(){
+		"AbsoluteF32": func() { AbsoluteF32(raw) },
+		"Loss":        func() { l.Take(v[:n]) },
+		"Steps":       func() { s.Take(v[:n], 127) },
+		"Near":        func() { e.Near(v[:n], v[:n], v[n:2*n], v[2*n:3*n], Ulps{Least: 1}, 10, 10) },
 	} {
 		b.Run(name, func(b *testing.B) { eachLevelBench(b, n, run) })
 	}

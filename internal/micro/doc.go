@@ -8,7 +8,8 @@
 //
 // The passes over stored elements (Scale, Round, Rescale, Pick) and over sums
 // (AddScaled, Settled, Alike) give the same bits on every path: a product and the
-// addition after it are rounded separately. So do the sums of products in float64
-// (Taps64, Gemm64), rounding a product and its addition at once, but on the few
-// processors that cannot; for all there is a bound on the error.
+// addition after it are rounded separately. So do those that add up (AbsoluteF32, Loss,
+// Steps, Near): in Chains parts, however long a vector is. So do the sums of products
+// in float64 (Taps64, Gemm64), rounding a product and its addition at once, but on the
+// few processors that cannot; for all there is a bound on the error.
 package micro

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"math"
 	"unsafe"
+
+	"repfuse/internal/tensor"
 )
 
 // element is a type of stored element, little-endian.
@@ -35,6 +37,20 @@ func ScaleF16(dst []float64, src []byte, a float64) { scaleAll(f16, dst, src, a)
 
 // ScaleBF16 is ScaleF32 for bfloat16 elements.
 func ScaleBF16(dst []float64, src []byte, a float64) { scaleAll(bf16, dst, src, a) }
+
+// Decode is tensor.Decode, by the fast pass where there is one: 1·x is x.
+func Decode(dst []float64, src []byte, t tensor.Type) {
+	switch t {
+	case tensor.F32:
+		ScaleF32(dst, src, 1)
+	case tensor.F16:
+		ScaleF16(dst, src, 1)
+	case tensor.BF16:
+		ScaleBF16(dst, src, 1)
+	default:
+		tensor.Decode(dst, src, t)
+	}
+}
 
 // PickF32 sets sum[i] to a times element i·step of src, which holds little-endian
 // float32 elements, and mag[i] to its magnitude. Both are of one length.

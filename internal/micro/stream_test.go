@@ -275,6 +275,33 @@ func TestScaleAll(t *testing.T) {
 	})
 }
 
+// Decode is that of package tensor, to the sign of a zero; a NaN stays one.
+func TestDecode(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 9))
+		for _, typ := range []tensor.Type{tensor.F64, tensor.F32, tensor.F16, tensor.BF16} {
+			for n := range 100 {
+				src := make([]byte, n*typ.Size()+1)[1:]
+				for i := range src {
+					src[i] = byte(r.Uint32())
+				}
+				if n > 0 { // of zero, the sign bit only
+					clear(src[(n-1)*typ.Size():])
+					src[len(src)-1] = 0x80
+				}
+				got, want := make([]float64, n), make([]float64, n)
+				Decode(got, src, typ)
+				tensor.Decode(want, src, typ)
+				for k := range got {
+					if !same(got[k], want[k]) {
+						t.Fatalf("%s %d/%d: %v, want %v", typ, k, n, got[k], want[k])
+					}
+				}
+			}
+		}
+	})
+}
+
 // LoadF32 reads from any address, and as many elements as there are places.
 func TestLoadF32(t *testing.T) {
 	want := []float32{1, -2.5, float32(math.Inf(1)), 0x1p-140}

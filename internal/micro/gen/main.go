@@ -1,6 +1,7 @@
 // Command gen writes the assembly of package micro: taps_amd64.s, the sums of
-// products, stream_amd64.s, the passes over stored elements, twofold_amd64.s, the sums
-// in twice the precision, and winograd_amd64.s, the transformation of 3×3 kernels.
+// products, stream_amd64.s, the passes over stored elements, chains_amd64.s, those that
+// add up, twofold_amd64.s, the sums in twice the precision, and winograd_amd64.s, the
+// transformation of 3×3 kernels.
 //
 // Tiles. A sum of products is bound by loads unless each element that is loaded
 // meets several others in registers. With r rows of C and v vectors of each, a
@@ -53,7 +54,9 @@ func (a *asm) end() {
 
 func main() {
 	log.SetFlags(0)
-	for name, write := range map[string]func(*asm){"taps_amd64.s": tiles, "stream_amd64.s": streams, "twofold_amd64.s": twofolds, "winograd_amd64.s": winograd} {
+	for name, write := range map[string]func(*asm){
+		"taps_amd64.s": tiles, "stream_amd64.s": streams, "chains_amd64.s": chains, "twofold_amd64.s": twofolds, "winograd_amd64.s": winograd,
+	} {
 		a := &asm{}
 		a.WriteString(header)
 		write(a)
