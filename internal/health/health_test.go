@@ -42,39 +42,86 @@ func TestSubnormals(t *testing.T) {
 	wantClose(t, "bfloat16", got.SNR.BFloat16, stored(v, tensor.BF16))
 }
 
-// The figures are what storing the elements in fact does.
+// The figures are what storing the elements in fact does: of each type, of short rows
+// and of such as are read and decoded in several pieces.
 func TestMeasureAgainstStoring(t *testing.T) {
-	shape := []int{16, 20, 3, 3}
-	v := normal(tensor.Elems(shape), 1)
-	for k := range 60 {
-		v[k*40] *= math.Ldexp(1, -k/3) // some near zero, down to float16's subnormals
+	for _, typ := range []tensor.Type{tensor.F64, tensor.F32, tensor.F16, tensor.BF16} {
+		for _, shape := range [][]int{{16, 20, 3, 3}, {1000, 1, 3, 3}, {23, 3001}, {3, 40_001}} {
+			v := normal(tensor.Elems(shape), 1)
+			for k := range 60 {
+				v[k*40] *= math.Ldexp(1, -k/3) // some near zero, down to float16's subnormals
+			}
+			v[77], v[len(v)-1] = 0, 70_000 // above what float16 holds, in most types
+			measureAgainstStoring(t, typ, shape, v)
+			v[len(v)-1] = 1
+			measureAgainstStoring(t, typ, shape, v)
+		}
 	}
-	got := measure(t, tensor.F64, shape, v)
-	wantClose(t, "float16", got.SNR.Float16, stored(v, tensor.F16))
-	wantClose(t, "bfloat16", got.SNR.BFloat16, stored(v, tensor.BF16))
+}
+
+func measureAgainstStoring(t *testing.T, typ tensor.Type, shape []int, v []float64) {
+	t.Helper()
+	v, _ = tensor.Of(typ, shape, v).Floats()
+	if slices.ContainsFunc(v, func(x float64) bool { return math.IsInf(x, 0) }) {
+		return // stored as float16
+	}
+	got := measure(t, typ, shape, v)
+	wantStored(t, "float16", got.SNR.Float16, v, tensor.F16)
+	wantStored(t, "bfloat16", got.SNR.BFloat16, v, tensor.BF16)
 	wantClose(t, "int8", got.SNR.Int8Tensor, decibels(v, quantized(v)))
-	var byChannel []float64
-	row := len(v) / 16
-	for o := range 16 {
-		byChannel = append(byChannel, quantized(v[o*row:(o+1)*row])...)
+	var byChannel, peaks []float64
+	row := len(v) / shape[0]
+	for o := range shape[0] {
+		of := v[o*row : (o+1)*row]
+		byChannel = append(byChannel, quantized(of)...)
+		peaks = append(peaks, math.Max(slices.Max(of), -slices.Min(of)))
 	}
 	wantClose(t, "int8 by channel", got.SNR.Int8Channel, decibels(v, byChannel))
-	magnitudes := make([]float64, len(v))
+	if a, b := vanish(v, quantized(v)), vanish(v, byChannel); got.Vanish != a || got.VanishChannel != b {
+		t.Errorf("%s %v: %g and %g vanish, want %g and %g", typ, shape, got.Vanish, got.VanishChannel, a, b)
+	}
+	overflow, magnitudes := 0, make([]float64, len(v))
 	for k, x := range v {
 		magnitudes[k] = math.Abs(x)
+		if magnitudes[k] > 65504 {
+			overflow++
+		}
 	}
 	slices.Sort(magnitudes)
 	if want := magnitudes[len(v)/2]; math.Abs(got.Median-want) > want/200 {
-		t.Errorf("median %g, want %g to half a percent", got.Median, want)
+		t.Errorf("%s %v: median %g, want %g to half a percent", typ, shape, got.Median, want)
 	}
 	if want := magnitudes[len(v)-1] / got.Median; got.Peak != want {
-		t.Errorf("peak %g, want %g", got.Peak, want)
+		t.Errorf("%s %v: peak %g, want %g", typ, shape, got.Peak, want)
 	}
-	if got.Min != slices.Min(v) || got.Max != slices.Max(v) || got.Elements != len(v) {
-		t.Errorf("range %g to %g of %d", got.Min, got.Max, got.Elements)
+	if got.Min != slices.Min(v) || got.Max != slices.Max(v) || got.Elements != len(v) || got.Overflow != overflow {
+		t.Errorf("%s %v: range %g to %g of %d, %d beyond float16", typ, shape, got.Min, got.Max, got.Elements, got.Overflow)
 	}
-	if w := got.Warning(); w != "" {
-		t.Errorf("a normal kernel is warned of: %s", w)
+	if got.Channel != slices.Index(peaks, slices.Max(peaks)) {
+		t.Errorf("%s %v: channel %d is the largest", typ, shape, got.Channel)
+	}
+	if w := got.Warning(); typ == tensor.F64 && overflow == 0 && w != "" {
+		t.Errorf("%s %v: a normal kernel is warned of: %s", typ, shape, w)
+	}
+}
+
+// vanish is the share of the elements of v that q has zeros for.
+func vanish(v, q []float64) float64 {
+	n := 0
+	for k, x := range v {
+		if x != 0 && q[k] == 0 {
+			n++
+		}
+	}
+	return float64(n) / float64(len(v))
+}
+
+// wantStored wants the SNR of storing v in an element type, by doing it; where nothing
+// is lost by that, or much is cut off, another test says what is wanted.
+func wantStored(t *testing.T, what string, got float64, v []float64, typ tensor.Type) {
+	t.Helper()
+	if want := stored(v, typ); !math.IsInf(want, 0) {
+		wantClose(t, what, got, want)
 	}
 }
 

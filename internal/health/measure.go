@@ -1,19 +1,25 @@
 package health
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
 // reader is one goroutine's memory.
 type reader struct {
-	raw  []byte
-	row  []float64
-	hist []int
+	raw    []byte
+	part   [1 << 10]float64
+	single [4 << 10]byte // a part as float32
+	hist   [buckets]int
 }
+
+// readBytes is how much of a kernel is read at a time, but for its longest rows.
+const readBytes = 64 << 10
 
 // buckets divide the magnitudes by their float32 bits, 128 to an octave.
 const (
@@ -21,31 +27,45 @@ const (
 	buckets     = 1 << (31 - bucketShift)
 )
 
-// pass visits a kernel row by row.
-func (r *reader) pass(t tensor.Tensor, visit func(o int, row []float64)) error {
+// pass visits the stored rows of a kernel.
+func (r *reader) pass(t tensor.Tensor, visit func(o int, raw []byte)) error {
 	d, err := t.Open()
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	n := tensor.Elems(t.Shape[1:])
-	size := n * t.Type.Size()
-	r.raw, r.row = slices.Grow(r.raw[:0], size)[:size], slices.Grow(r.row[:0], n)[:n]
-	for o := range t.Shape[0] {
+	size := tensor.Elems(t.Shape[1:]) * t.Type.Size()
+	rows := max(1, readBytes/size)
+	for o := 0; o < t.Shape[0]; o += rows {
+		n := min(rows, t.Shape[0]-o)
+		r.raw = slices.Grow(r.raw[:0], n*size)[:n*size]
 		if err := tensor.ReadFull(d, r.raw, int64(o)*int64(size)); err != nil {
 			return err
 		}
-		tensor.Decode(r.row, r.raw, t.Type)
-		visit(o, r.row)
+		for i := range n {
+			visit(o+i, r.raw[i*size:][:size])
+		}
 	}
 	return nil
 }
 
-// sums is what a first pass adds up.
+// parts decodes a row, some elements at a time.
+func (r *reader) parts(raw []byte, t tensor.Type, do func(part []float64, raw []byte)) {
+	for len(raw) > 0 {
+		n := min(len(r.part), len(raw)/t.Size())
+		part, of := r.part[:n], raw[:n*t.Size()]
+		micro.Decode(part, of, t)
+		do(part, of)
+		raw = raw[len(of):]
+	}
+}
+
+// sums is what the rows come to.
 type sums struct {
-	square, float16, bfloat16, int8 float64
-	vanish                          int
-	peaks                           []float64 // the largest magnitude of each channel
+	square, float16, bfloat16 float64
+	peaks                     []float64 // the largest magnitude of each channel
+	// What eight bits lose, with one scale and with one for each channel.
+	tensor, channel eightBits
 }
 
 func (r *reader) measure(t tensor.Named) (Kernel, error) {
@@ -53,63 +73,62 @@ func (r *reader) measure(t tensor.Named) (Kernel, error) {
 	if !t.Type.IsFloat() || len(t.Shape) == 0 || k.Elements == 0 {
 		return k, fmt.Errorf("%s of shape %v, want a kernel of floating type", t.Type, t.Shape)
 	}
-	if r.hist == nil {
-		r.hist = make([]int, buckets+1)
-	}
-	clear(r.hist)
+	clear(r.hist[:])
 	s := sums{peaks: make([]float64, t.Shape[0])}
-	if err := r.pass(t.Tensor, func(o int, row []float64) { s.take(&k, o, row, r.hist) }); err != nil {
+	if err := r.pass(t.Tensor, func(o int, raw []byte) { r.take(&k, &s, o, raw, t.Type) }); err != nil {
 		return k, err
 	}
 	if math.IsNaN(s.square) || math.IsInf(s.square, 0) {
 		return k, fmt.Errorf("elements from %g to %g, want finite numbers whose squares are, too", k.Min, k.Max)
 	}
 	largest := slices.Max(s.peaks)
-	noise, vanish := 0.0, 0
-	err := r.pass(t.Tensor, func(_ int, row []float64) {
-		e, n := eightBits(row, largest)
-		noise, vanish = noise+e, vanish+n
-	})
+	err := r.pass(t.Tensor, func(o int, raw []byte) { r.quantize(&s, raw, t.Type, largest, s.peaks[o]) })
 	if err != nil {
 		return k, err
 	}
-	k.Vanish, k.VanishChannel = share(vanish, k.Elements), share(s.vanish, k.Elements)
+	k.Vanish, k.VanishChannel = share(s.tensor.vanish, k.Elements), share(s.channel.vanish, k.Elements)
 	k.Sigma = math.Sqrt(s.square / float64(k.Elements))
-	k.Median = median(r.hist, k.Elements)
+	k.Median = median(r.hist[:], k.Elements)
 	k.Peak = ratio(largest, k.Median)
 	k.Channel = slices.Index(s.peaks, largest)
 	slices.Sort(s.peaks)
 	k.Spread = ratio(largest, s.peaks[len(s.peaks)/2])
-	k.SNR = SNR{decibels(s.square, s.float16), decibels(s.square, s.bfloat16), decibels(s.square, noise), decibels(s.square, s.int8)}
+	k.SNR = SNR{decibels(s.square, s.float16), decibels(s.square, s.bfloat16), decibels(s.square, s.tensor.square), decibels(s.square, s.channel.square)}
 	return k, nil
 }
 
 // take adds a row. What is no number shows in the sum of squares.
-func (s *sums) take(k *Kernel, o int, row []float64, hist []int) {
-	low, high, square, coarse, fine := math.Inf(1), math.Inf(-1), 0.0, 0.0, 0.0
-	for _, w := range row {
-		if w < low {
-			low = w
+func (r *reader) take(k *Kernel, s *sums, o int, raw []byte, t tensor.Type) {
+	l := micro.NewLoss()
+	r.parts(raw, t, func(part []float64, raw []byte) {
+		l.Take(part)
+		if t != tensor.F32 {
+			raw = r.single[:4*len(part)]
+			micro.RoundF32(raw, part)
 		}
-		if w > high {
-			high = w
-		}
-		square += float64(w * w)
-		hist[math.Float32bits(float32(math.Abs(w)))>>bucketShift]++
-		b := w - toBits(w, 8)
-		coarse += float64(b * b)
-		h := w - half(w)
-		fine += float64(h * h)
-	}
+		count(&r.hist, raw)
+	})
+	low, high := slices.Min(l.Low[:]), slices.Max(l.High[:])
 	k.Min, k.Max = min(k.Min, low), max(k.Max, high)
-	s.square, s.bfloat16, s.float16 = s.square+square, s.bfloat16+coarse, s.float16+fine
-	peak := max(high, -low)
-	if peak > tensor.Max(tensor.F16) {
-		k.Overflow += beyond(row, tensor.Max(tensor.F16))
+	s.square += micro.Sum(&l.Square)
+	s.bfloat16 += micro.Sum(&l.BFloat16)
+	s.float16 += micro.Sum(&l.Float16)
+	s.peaks[o] = max(high, -low)
+	if limit := tensor.Max(tensor.F16); s.peaks[o] > limit {
+		r.parts(raw, t, func(part []float64, _ []byte) { k.Overflow += beyond(part, limit) })
 	}
-	s.peaks[o] = peak
-	e, n := eightBits(row, peak)
-	s.int8, s.vanish = s.int8+e, s.vanish+n
+}
+
+// count adds float32 elements to the buckets of their magnitudes.
+func count(hist *[buckets]int, singles []byte) {
+	for ; len(singles) >= 8; singles = singles[8:] {
+		two := binary.LittleEndian.Uint64(singles)
+		hist[two>>bucketShift%buckets]++
+		hist[two>>(32+bucketShift)%buckets]++
+	}
+	if len(singles) > 0 {
+		hist[binary.LittleEndian.Uint32(singles)>>bucketShift%buckets]++
+	}
 }
 
 // beyond counts the elements whose magnitude is above the limit.
@@ -123,42 +142,31 @@ func beyond(row []float64, limit float64) int {
 	return n
 }
 
-// toBits rounds v to a significand of so many bits (Veltkamp's splitting).
-func toBits(v float64, bits int) float64 {
-	p := float64(v * float64(uint64(1)<<(53-bits)+1))
-	return float64(p - float64(p-v))
+// eightBits is what rounding to 127 levels on either side of zero loses: the squared
+// error, and how many elements become zero.
+type eightBits struct {
+	square float64
+	vanish int
 }
 
-// half rounds to float16: 11 bits, or multiples of 2⁻²⁴ below 2⁻¹⁴. Beyond its largest
-// number it stays there.
-func half(v float64) float64 {
-	const shift = 3 << 27 // whose last bit is 2⁻²⁴
-	switch m := math.Abs(v); {
-	case m < 0x1p-14:
-		return float64(v+shift) - shift
-	case m >= 65504:
-		return math.Copysign(65504, v)
+// quantize adds a row to what eight bits lose. The last level is at largest for the
+// kernel, at peak for the row.
+func (r *reader) quantize(s *sums, raw []byte, t tensor.Type, largest, peak float64) {
+	if peak == 0 { // nothing but zeros
+		return
 	}
-	return toBits(v, 11)
+	var whole, own micro.Steps
+	r.parts(raw, t, func(part []float64, _ []byte) {
+		whole.Take(part, 127/largest)
+		own.Take(part, 127/peak)
+	})
+	s.tensor.add(&whole, largest/127)
+	s.channel.add(&own, peak/127)
 }
 
-// eightBits is the squared error of rounding a row to 127 levels on either side of
-// zero, the last of them at largest, and how many elements that rounds to zero.
-func eightBits(row []float64, largest float64) (squares float64, vanish int) {
-	if largest == 0 {
-		return 0, 0
-	}
-	const whole = 3 << 51 // added and taken away, it rounds to an integer
-	scale, inverse := largest/127, 127/largest
-	for _, w := range row {
-		q := float64(w * inverse)
-		level := float64(q+whole) - whole
-		if level == 0 && w != 0 {
-			vanish++
-		}
-		squares += float64((q - level) * (q - level))
-	}
-	return squares * scale * scale, vanish
+func (e *eightBits) add(s *micro.Steps, step float64) {
+	e.square += float64(micro.Sum(&s.Square) * step * step)
+	e.vanish += s.Vanish()
 }
 
 func share(n, of int) float64 { return float64(n) / float64(of) }

@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -110,7 +111,7 @@ func each(t tensor.Tensor, do func(at int, v []float64)) error {
 		if err := tensor.ReadFull(d, b, int64(at)*int64(size)); err != nil {
 			return err
 		}
-		tensor.Decode(v, b, t.Type)
+		micro.Decode(v, b, t.Type)
 		do(at, v)
 	}
 	return nil
