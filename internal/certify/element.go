@@ -4,27 +4,19 @@ import (
 	"bytes"
 	"math"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
 // ulps is the unit in the last place of an element type, as tensor.Ulp has it but
-// quickly: it is 2 to the exponent of v less shift, and at least least.
+// quickly.
 type ulps struct {
-	typ   tensor.Type
-	shift uint64
-	least float64
+	typ tensor.Type
+	micro.Ulps
 }
 
 func ulpsOf(t tensor.Type) ulps {
-	return ulps{t, uint64(-math.Ilogb(tensor.Ulp(1, t))), tensor.Ulp(0, t)}
-}
-
-func (u ulps) at(v float64) float64 {
-	e := math.Float64bits(v) >> 52 & 0x7ff
-	if e <= u.shift {
-		return u.least
-	}
-	return max(math.Float64frombits((e-u.shift)<<52), u.least)
+	return ulps{t, micro.Ulps{Shift: uint64(-math.Ilogb(tensor.Ulp(1, t))), Least: tensor.Ulp(0, t)}}
 }
 
 // near is how many ulps of the real value an exact element may be off: half of one
@@ -36,12 +28,12 @@ type value struct{ hi, lo, bound float64 }
 
 // off is |stored − v|, rounded up; what v itself is unsure of is not in it.
 func (v value) off(stored float64) float64 {
-	return math.Abs((stored-v.hi)-v.lo) * (1 + 0x1p-50)
+	return math.Abs((stored-v.hi)-v.lo) * micro.Slack
 }
 
 // exact reports whether a stored element is v rounded once.
 func (u ulps) exact(v value, stored float64) bool {
-	if v.off(stored)+v.bound <= near*u.at(v.hi) {
+	if v.off(stored)+v.bound <= near*u.At(v.hi) {
 		return true
 	}
 	return u.nearest(v, stored)
@@ -67,10 +59,10 @@ const deep = 0x1p-90
 func (u ulps) judge(v value, stored, terms, gamma float64) Element {
 	e := u.element(v, stored)
 	off := v.off(stored) + v.bound
-	if off <= near*u.at(v.hi)+deep*terms {
+	if off <= near*u.At(v.hi)+deep*terms {
 		return e
 	}
-	e.Terms, e.Rounding = finite(terms), near*u.at(max(math.Abs(stored), math.Abs(v.hi)))
+	e.Terms, e.Rounding = finite(terms), near*u.At(max(math.Abs(stored), math.Abs(v.hi)))
 	e.Arithmetic = finite(gamma * terms)
 	e.Allowed = finite(e.Rounding + e.Arithmetic)
 	e.Verdict = Different
@@ -83,7 +75,7 @@ func (u ulps) judge(v value, stored, terms, gamma float64) Element {
 // element describes an exact element.
 func (u ulps) element(v value, stored float64) Element {
 	d := v.off(stored)
-	return Element{Verdict: Exact, Stored: finite(stored), Real: v.hi, Difference: finite(d), Own: v.bound, Ulps: finite(d / u.at(v.hi))}
+	return Element{Verdict: Exact, Stored: finite(stored), Real: v.hi, Difference: finite(d), Own: v.bound, Ulps: finite(d / u.At(v.hi))}
 }
 
 // finite is v, or the number of its sign that is largest for what is none: such a

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"repfuse/internal/fuse"
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -68,7 +69,7 @@ func (w *kernelWorker) read(a, b int) error {
 	if err := tensor.ReadFull(w.data, w.raw, int64(a)*int64(n/(b-a)*size)); err != nil {
 		return fmt.Errorf("%s: %w", w.out.Weight, err)
 	}
-	tensor.Decode(w.stored, w.raw, w.weight.Type)
+	micro.Decode(w.stored, w.raw, w.weight.Type)
 	return w.real.Reals(w.hi, w.lo, w.bound, a, b)
 }
 
@@ -81,21 +82,21 @@ type sums struct{ off, own float64 }
 // are not exact at first sight, and keeps the place of the one that is most ulps off
 // among the others.
 func (w *kernelWorker) compare(from, to int, doubtful *[]int, worst *float64, at *int) sums {
-	var s sums
-	hi, lo, bound := w.hi[from:to], w.lo[from:to], w.bound[from:to]
-	for i, v := range w.stored[from:to] {
-		d := math.Abs((v - hi[i]) - lo[i])
-		s.off += d
-		s.own += bound[i]
-		ulp := w.u.at(hi[i])
-		if !((d+bound[i])*(1+0x1p-50) <= near*ulp) {
-			*doubtful = append(*doubtful, from+i)
-		} else if d > *worst*ulp {
-			*worst, *at = d/ulp, from+i
+	var e micro.Errors
+	for i := from; i < to; {
+		i += e.Near(w.stored[i:to], w.hi[i:to], w.lo[i:to], w.bound[i:to], w.u.Ulps, near, *worst)
+		for end := min(i+micro.Chains, to); i < end; i++ {
+			d := math.Abs((w.stored[i] - w.hi[i]) - w.lo[i])
+			e.Add(i-from, d, w.bound[i])
+			ulp := w.u.At(w.hi[i])
+			if !((d+w.bound[i])*micro.Slack <= near*ulp) {
+				*doubtful = append(*doubtful, i)
+			} else if d > *worst*ulp {
+				*worst, *at = d/ulp, i
+			}
 		}
 	}
-	s.off *= 1 + 0x1p-50
-	return s
+	return sums{micro.Sum(&e.Off) * micro.Slack, micro.Sum(&e.Own)}
 }
 
 // explain gives the doubtful elements of rows a to b-1 their verdicts.
