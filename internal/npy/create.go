@@ -75,7 +75,7 @@ type outFile struct {
 	written atomic.Int64 // bytes of elements
 
 	mu     sync.Mutex // of what follows
-	file   *os.File   // nil before the first write and after Done
+	file   *handle    // nil before the first write and after Done
 	offset int64      // of the elements
 	done   bool
 }
@@ -106,7 +106,7 @@ func within(s tensor.Spec, p []byte, off int64) error {
 }
 
 // open gives the file, which it makes, with its header, the first time.
-func (o *outFile) open(dir string) (*os.File, error) {
+func (o *outFile) open(dir string) (*handle, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.done {

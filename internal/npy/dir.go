@@ -53,33 +53,21 @@ func OpenDir(dir string, o Options) (*Set, error) {
 	}
 	defer top.Close()
 	set := &Set{}
-	names, err := set.walk(dir)
+	found, err := set.walk(dir)
 	if err != nil {
 		return nil, err
 	}
-	set.Tensors = make([]tensor.Named, len(names))
-	errs := make([]error, len(names))
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(names)) {
-		group.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
-				set.Tensors[i].Key = keyOf(names[i])
-				if set.Tensors[i].Tensor, errs[i] = lookAt(folder{root, top, dir}, names[i], o); errs[i] != nil {
-					errs[i] = fmt.Errorf("%s: %w", names[i], reason(errs[i]))
-				}
-			}
-		})
+	if err := sortByKey(found); err != nil {
+		return nil, err
 	}
-	group.Wait()
-	for _, err := range errs { // the first by name, whoever came first
-		if err != nil {
-			return nil, err
-		}
-	}
-	slices.SortFunc(set.Tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
-	slices.Sort(set.Others)
-	return set, nil
+	set.Tensors, err = folder{root, top, dir}.lookAt(found, o)
+	return set, err
+}
+
+// entry is a file that holds an array by its name.
+type entry struct {
+	name, key string
+	regular   bool
 }
 
 // keyOf is the key that a file's name, with slashes, stands for.
@@ -87,10 +75,9 @@ func keyOf(name string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(name, Ext), "/", ".")
 }
 
-// walk lists the arrays below dir, one for each key, and notes the other files. It
-// follows no links; names alone are looked at.
-func (s *Set) walk(dir string) (names []string, err error) {
-	files := map[string]string{}
+// walk lists the arrays below dir, and notes the other files, by name. It follows no
+// links; names alone are looked at.
+func (s *Set) walk(dir string) (found []entry, err error) {
 	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -99,21 +86,27 @@ func (s *Set) walk(dir string) (names []string, err error) {
 			if d.IsDir() {
 				return fs.SkipDir
 			}
-			return nil
 		case d.IsDir():
-			return nil
-		case !strings.HasSuffix(name, Ext):
+		case strings.HasSuffix(name, Ext):
+			found = append(found, entry{name, keyOf(name), d.Type().IsRegular()})
+		default:
 			s.Others = append(s.Others, name)
-			return nil
 		}
-		if other, ok := files[keyOf(name)]; ok {
-			return fmt.Errorf("%s and %s both have the key %s", other, name, keyOf(name))
-		}
-		files[keyOf(name)] = name
-		names = append(names, name)
 		return nil
 	})
-	return names, err
+	slices.Sort(s.Others)
+	return found, err
+}
+
+// sortByKey is an error where a key is there twice.
+func sortByKey(found []entry) error {
+	slices.SortStableFunc(found, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	for i := 1; i < len(found); i++ {
+		if a, b := found[i-1], found[i]; a.key == b.key {
+			return fmt.Errorf("%s and %s both have the key %s", a.name, b.name, a.key)
+		}
+	}
+	return nil
 }
 
 // folder is a directory, twice open: root keeps to what is in it, wherever links lead.
@@ -123,51 +116,88 @@ type folder struct {
 	path string
 }
 
-func (d folder) open(name string) (*os.File, error) {
-	if !strings.Contains(name, "/") {
-		if f, ok := openIn(d.top, name); ok {
-			return f, nil
+// lookAt reads the headers of files, on all processors.
+func (d folder) lookAt(found []entry, o Options) ([]tensor.Named, error) {
+	list := make([]tensor.Named, len(found))
+	errs := make([]error, len(found))
+	var next atomic.Int64
+	var group sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(found)) {
+		group.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(found); i = int(next.Add(1)) - 1 {
+				list[i].Key = found[i].key
+				list[i].Tensor, errs[i] = d.header(found[i], o)
+			}
+		})
+	}
+	group.Wait()
+	for i, err := range errs { // the first, whoever came first
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", found[i].name, reason(err))
 		}
 	}
-	return d.root.Open(name)
+	return list, nil
 }
 
-// lookAt reads the header of one file and closes it again.
-func lookAt(d folder, name string, o Options) (tensor.Tensor, error) {
-	info, err := d.root.Stat(name)
-	if err != nil {
-		return tensor.Tensor{}, err
-	}
-	if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return tensor.Tensor{}, fmt.Errorf("%s, want a regular file", info.Mode().Type())
-	}
-	f, err := d.open(name)
+// header reads the header of one file and closes it again.
+func (d folder) header(e entry, o Options) (tensor.Tensor, error) {
+	f, then, err := d.open(e)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	defer f.Close()
-	if info, err = f.Stat(); err != nil {
-		return tensor.Tensor{}, err
-	}
-	h, err := ReadHeader(f, info.Size(), o)
+	h, err := ReadHeader(f, then.bytes(), o)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	path := filepath.Join(d.path, filepath.FromSlash(name))
+	dir, name := d.path, e.name // and not all of d, which would stay
 	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
-		return openElements(path, info, h)
+		return openElements(filepath.Join(dir, filepath.FromSlash(name)), then, h)
 	}}, nil
 }
 
-// openElements opens the elements of a file whose header was read when it had info.
-func openElements(path string, info fs.FileInfo, h Header) (tensor.Data, error) {
+// open opens a regular file and nothing else: opening a pipe would wait for its writer.
+func (d folder) open(e entry) (*handle, identity, error) {
+	if e.regular {
+		if f, ok := openIn(d.top, e.name); ok {
+			if now, err := f.identity(); err == nil && now.regular() {
+				return f, now, nil
+			}
+			f.Close()
+		}
+	}
+	info, err := d.root.Stat(e.name)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, identity{}, fmt.Errorf("%s, want a regular file", info.Mode().Type())
+	}
+	opened, err := d.root.Open(e.name)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	f, err := take(opened)
+	if err != nil {
+		return nil, identity{}, err
+	}
+	now, err := f.identity()
+	if err != nil {
+		f.Close()
+	}
+	return f, now, err
+}
+
+// openElements opens the elements of a file that was what then says when its header was
+// read.
+func openElements(path string, then identity, h Header) (tensor.Data, error) {
 	f, err := openFile(path, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err
 	}
-	now, err := f.Stat()
+	now, err := f.identity()
 	if err == nil {
-		err = unchanged(path, info, now)
+		err = unchanged(path, then, now)
 	}
 	if err != nil {
 		f.Close()
@@ -177,11 +207,11 @@ func openElements(path string, info fs.FileInfo, h Header) (tensor.Data, error) 
 }
 
 // unchanged is an error where a file is not the one that was looked at.
-func unchanged(path string, then, now fs.FileInfo) error {
+func unchanged(path string, then, now identity) error {
 	switch {
-	case then.Size() != now.Size():
-		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", path, now.Size(), then.Size())
-	case !os.SameFile(then, now) || !then.ModTime().Equal(now.ModTime()):
+	case then.bytes() != now.bytes():
+		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", path, now.bytes(), then.bytes())
+	case !then.same(now):
 		return fmt.Errorf("%s has changed since its header was read", path)
 	}
 	return nil

@@ -80,7 +80,7 @@ func TestOuter(t *testing.T) {
 	outer, off, n := d.(interface {
 		Outer() (io.ReaderAt, int64, int64)
 	}).Outer()
-	if _, ok := outer.(*os.File); !ok || off != 128 || n != 2 {
+	if _, ok := outer.(*handle); !ok || off != 128 || n != 2 {
 		t.Errorf("%T at %d, %d bytes", outer, off, n)
 	}
 }

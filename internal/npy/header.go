@@ -11,6 +11,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"sync"
 
 	"repfuse/internal/tensor"
 )
@@ -45,20 +46,27 @@ type Options struct {
 // ReadHeader reads the header of a .npy file of size bytes, and holds it against
 // that size. It allocates no more than the header's own length.
 func ReadHeader(r io.ReaderAt, size int64, o Options) (Header, error) {
-	version, text, offset, err := readDict(r, size)
+	first := firstReads.Get().(*[firstRead]byte)
+	defer firstReads.Put(first)
+	version, text, offset, err := readDict(r, size, first)
 	if err != nil {
 		return Header{}, err
 	}
-	d, err := parseDict(text, version)
-	if err != nil {
-		return Header{}, fmt.Errorf("header: %w", err)
+	d, met := known.get(version, text)
+	if !met {
+		if d, err = parseDict(text, version); err != nil {
+			return Header{}, fmt.Errorf("header: %w", err)
+		}
 	}
 	h := Header{Shape: d.shape, Fortran: d.fortran, Offset: offset}
 	if h.Type, h.BigEndian, err = parseDescr(d.descr, o); err != nil {
 		return Header{}, err
 	}
-	if err := secondOpinion(text, d); err != nil {
-		return Header{}, err
+	if !met {
+		if err := secondOpinion(text, d); err != nil {
+			return Header{}, err
+		}
+		known.add(version, text, d)
 	}
 	return h, h.check(size)
 }
@@ -78,9 +86,14 @@ func (h Header) check(size int64) error {
 // prefixes is the length of magic, version and header length by version.
 var prefixes = [...]int{1: 10, 2: 12, 3: 12}
 
-// readDict gives the version, the text of the dict, and where the elements begin.
-func readDict(r io.ReaderAt, size int64) (version byte, text []byte, offset int64, err error) {
-	var first [256]byte // nearly every header is shorter: one read
+// firstRead is longer than nearly every header: one read.
+const firstRead = 256
+
+var firstReads = sync.Pool{New: func() any { return new([firstRead]byte) }}
+
+// readDict gives the version, the text of the dict, which may lie in first, and where the
+// elements begin.
+func readDict(r io.ReaderAt, size int64, first *[firstRead]byte) (version byte, text []byte, offset int64, err error) {
 	head := first[:min(size, int64(len(first)))]
 	if err := tensor.ReadFull(r, head, 0); err != nil {
 		return 0, nil, 0, err
@@ -107,9 +120,10 @@ func readDict(r io.ReaderAt, size int64) (version byte, text []byte, offset int6
 	if offset > size {
 		return 0, nil, 0, fmt.Errorf("header of %d bytes, want at most the %d that the file has left", n, size-int64(prefix))
 	}
-	text = make([]byte, n)
-	if got := copy(text, head[prefix:]); int64(got) < n {
-		err = tensor.ReadFull(r, text[got:], int64(len(head)))
+	if offset <= int64(len(head)) {
+		return version, head[prefix:offset], offset, nil
 	}
-	return version, text, offset, err
+	text = make([]byte, n)
+	got := copy(text, head[prefix:])
+	return version, text, offset, tensor.ReadFull(r, text[got:], int64(len(head)))
 }

@@ -188,6 +188,32 @@ func TestHeaderAllocation(t *testing.T) {
 	}
 }
 
+// A dict that was met before is judged anew by its version, the options and the file.
+func TestKnownDict(t *testing.T) {
+	const long = "{'descr': '<f4', 'fortran_order': False, 'shape': (3L,), }"
+	const untyped = "{'descr': '|V2', 'fortran_order': False, 'shape': (6,), }"
+	for range 2 {
+		for _, test := range []struct {
+			version  byte
+			text     string
+			elements int
+			o        Options
+			good     bool
+		}{
+			{1, long, 12, Options{}, true},
+			{3, long, 12, Options{}, false},
+			{1, long, 11, Options{}, false},
+			{1, untyped, 12, Options{BFloat16: true}, true},
+			{1, untyped, 12, Options{}, false},
+		} {
+			b := file(test.version, test.text, test.elements)
+			if h, err := ReadHeader(bytes.NewReader(b), int64(len(b)), test.o); (err == nil) != test.good {
+				t.Errorf("version %d of %s with %d bytes, %+v: %+v, %v", test.version, test.text, test.elements, test.o, h, err)
+			}
+		}
+	}
+}
+
 // npyio's reading is what decides nothing alone, but would a disagreement be seen?
 func TestSecondOpinion(t *testing.T) {
 	text := []byte("{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }\n")

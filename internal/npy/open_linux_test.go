@@ -1,0 +1,80 @@
+package npy
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// A file in whose place a pipe came is refused, not waited for.
+func TestBecamePipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.npy")
+	put(t, path, 1, 2)
+	set, err := OpenDir(filepath.Dir(path), Options{})
+	must(t, err)
+	must(t, os.Remove(path))
+	must(t, unix.Mkfifo(path, 0o666))
+	if _, err := set.Tensors[0].Open(); err == nil || !strings.Contains(err.Error(), "has 0 bytes, want the 130") {
+		t.Errorf("error %v, want one of its size", err)
+	}
+}
+
+// A pipe that came after the directory was listed is refused, and a link that came is
+// followed no further than the directory.
+func TestCameBetween(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "w")
+	put(t, filepath.Join(filepath.Dir(dir), "out.npy"), 1)
+	must(t, os.Mkdir(dir, 0o777))
+	must(t, unix.Mkfifo(filepath.Join(dir, "pipe.npy"), 0o666))
+	must(t, os.Symlink(filepath.Join("..", "out.npy"), filepath.Join(dir, "link.npy")))
+	must(t, os.Symlink("..", filepath.Join(dir, "up")))
+	root, err := os.OpenRoot(dir)
+	must(t, err)
+	defer root.Close()
+	top, err := root.Open(".")
+	must(t, err)
+	defer top.Close()
+	for _, name := range []string{"pipe.npy", "link.npy", "up/out.npy", "../out.npy"} {
+		if h, _, err := (folder{root, top, dir}).open(entry{name: name, regular: true}); err == nil {
+			h.Close()
+			t.Errorf("%s was opened", name)
+		}
+	}
+}
+
+// What package os does, a handle does: to the end and no further, with the path in errors.
+func TestHandle(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	h, err := openFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	must(t, err)
+	if n, err := h.WriteAt([]byte("hello"), 3); n != 5 || err != nil {
+		t.Errorf("wrote %d, %v", n, err)
+	}
+	for _, test := range []struct {
+		off, size int64
+		want      string
+		err       error
+	}{{0, 8, "\x00\x00\x00hello", nil}, {6, 4, "lo", io.EOF}, {8, 1, "", io.EOF}, {2, 0, "", nil}} {
+		b := make([]byte, test.size)
+		if n, err := h.ReadAt(b, test.off); string(b[:n]) != test.want || err != test.err {
+			t.Errorf("%d bytes at %d: %q, %v", test.size, test.off, b[:n], err)
+		}
+	}
+	must(t, h.Close())
+	for _, err := range []error{second(h.ReadAt(make([]byte, 1), 0)), second(h.WriteAt([]byte{1}, 0)), h.Close()} {
+		if p := (*fs.PathError)(nil); !errors.As(err, &p) || p.Path != path || !errors.Is(err, unix.EBADF) {
+			t.Errorf("closed: %v", err)
+		}
+	}
+	if _, err := openFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666); !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), path) {
+		t.Errorf("there already: %v", err)
+	}
+}
+
+func second(_ int, err error) error { return err }
