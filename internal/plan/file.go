@@ -218,8 +218,8 @@ func (r *recogniser) byHand(f *File) error {
 func (r *recogniser) dropAndRename(f *File) error {
 	for _, d := range f.Drop {
 		g, hit := family.CompileGlob(d.Glob), false
-		for key, fate := range r.keys.tensors {
-			if g.Match(key) && fate.Fate == "" {
+		for key := range r.keys.tensors {
+			if fate := r.keys.settle(key); g.Match(key) && fate.Fate == "" {
 				fate.Fate, fate.Why, hit = Dropped, d.Why, true
 			}
 		}

@@ -58,12 +58,13 @@ func (p *Plan) strip(tensors []tensor.Named, o Options) ([]string, error) {
 	}
 	p.Prefix = prefix
 	keys := make([]string, len(tensors))
+	p.Fates = make([]Fate, len(tensors))
 	for k, t := range tensors {
 		if !strings.HasPrefix(t.Key, prefix) {
 			return nil, fmt.Errorf("%s does not begin with the prefix %q", t.Key, prefix)
 		}
 		keys[k] = strings.TrimPrefix(t.Key, prefix)
-		p.Fates = append(p.Fates, Fate{Named: t, Block: -1, NewKey: keys[k]})
+		p.Fates[k] = Fate{Named: t, Block: -1, NewKey: keys[k]}
 	}
 	return keys, nil
 }
@@ -186,8 +187,8 @@ func (r *recogniser) visit(n *node) error {
 	if err := r.try(n); err != nil {
 		return err
 	}
-	for _, name := range n.order {
-		if c := n.children[name]; c.children != nil {
+	for _, c := range n.children {
+		if c.children != nil {
 			if err := r.visit(c); err != nil {
 				return err
 			}
@@ -280,8 +281,8 @@ func (r *recogniser) candidates(n *node) []*family.Family {
 			list = append(list, f)
 		}
 	}
-	for _, name := range n.order {
-		for _, f := range r.byFirst[name] {
+	for _, c := range n.children {
+		for _, f := range r.byFirst[c.name] {
 			consider(f)
 		}
 	}

@@ -35,8 +35,8 @@ func (r *recogniser) fitting(n *node, f *family.Family, at *[]string) {
 			*at = append(*at, shown(n.path))
 		}
 	}
-	for _, name := range n.order {
-		if c := n.children[name]; c.children != nil {
+	for _, c := range n.children {
+		if c.children != nil {
 			r.fitting(c, f, at)
 		}
 	}

@@ -17,7 +17,7 @@ import (
 func (r *recogniser) take(c candidate) error {
 	f := c.Family
 	for whole, why := range c.dropped {
-		fate := r.keys.tensors[whole]
+		fate := r.keys.settle(whole)
 		fate.Fate, fate.Why = Dropped, why
 	}
 	for _, ren := range f.Rename {
@@ -59,7 +59,7 @@ func output(m family.Made) Output {
 func (r *recogniser) enter(b Block, stale []string) {
 	stay := globs(stale)
 	for _, whole := range b.Used {
-		fate := r.keys.tensors[whole]
+		fate := r.keys.settle(whole)
 		fate.Fate, fate.Block = Fused, len(r.plan.Blocks)
 		key := relative(b.Path, whole)
 		if slices.ContainsFunc(stay, func(g family.Glob) bool { return g.Match(key) }) {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -11,52 +12,74 @@ import (
 type tree struct {
 	root    *node
 	tensors map[string]*Fate
+	// below is the keys under one module, by which many families are held against it.
+	below  []string
+	module string // of below
+	listed bool   // whether below is as things are
 }
 
-// node is a module: its path and what lies below it, sorted.
+// node is a module, a tensor, or both.
 type node struct {
-	path     string
-	name     string
-	children map[string]*node
-	order    []string
-	leaf     bool // a tensor, not a module (it may be both)
+	path, name string
+	children   []*node // by name
+	fate       *Fate   // of the tensor, nil where there is none
+	size       int     // how many tensors lie below
 }
 
 func newTree(fates []Fate, keys []string) *tree {
-	t := &tree{&node{}, make(map[string]*Fate, len(fates))}
-	for k := range fates {
+	t := &tree{root: &node{}, tensors: make(map[string]*Fate, len(fates))}
+	order := make([]int, len(keys))
+	for k := range keys {
 		t.tensors[keys[k]] = &fates[k]
-		t.root.insert(keys[k])
+		order[k] = k
 	}
-	t.root.sort()
+	slices.SortFunc(order, func(a, b int) int { return compareKeys(keys[a], keys[b]) })
+	for _, k := range order {
+		t.root.insert(keys[k], &fates[k])
+	}
 	return t
 }
 
-func (n *node) insert(key string) {
-	for at := n; ; {
-		name, rest, more := strings.Cut(key, ".")
-		next := at.children[name]
-		if next == nil {
-			next = &node{path: join(at.path, name), name: name}
-			if at.children == nil {
-				at.children = map[string]*node{}
-			}
-			at.children[name] = next
-			at.order = append(at.order, name)
+// compareKeys orders keys as a walk through the modules meets them: by their names one
+// after the other, which is not by their bytes.
+func compareKeys(a, b string) int {
+	for k := 0; k < min(len(a), len(b)); k++ {
+		switch {
+		case a[k] == b[k]:
+		case a[k] == '.':
+			return -1
+		case b[k] == '.':
+			return 1
+		default:
+			return cmp.Compare(a[k], b[k])
 		}
-		if !more {
-			next.leaf = true
-			return
-		}
-		at, key = next, rest
 	}
+	return cmp.Compare(len(a), len(b))
 }
 
-func (n *node) sort() {
-	slices.Sort(n.order)
-	for _, c := range n.children {
-		c.sort()
+// insert adds a tensor whose key is behind all that are there.
+func (n *node) insert(key string, fate *Fate) {
+	at := n
+	for from := 0; from <= len(key); {
+		to := len(key)
+		if dot := strings.IndexByte(key[from:], '.'); dot >= 0 {
+			to = from + dot
+		}
+		at.size++
+		at = at.last(key[:to], key[from:to])
+		from = to + 1
 	}
+	at.fate = fate
+}
+
+// last is the last child, which is made where it has another name.
+func (n *node) last(path, name string) *node {
+	if k := len(n.children) - 1; k >= 0 && n.children[k].name == name {
+		return n.children[k]
+	}
+	c := &node{path: path, name: name}
+	n.children = append(n.children, c)
+	return c
 }
 
 // Lookup finds a tensor that no block has taken yet.
@@ -68,40 +91,55 @@ func (t *tree) Lookup(key string) (tensor.Named, bool) {
 	return tensor.Named{Key: key, Tensor: f.Tensor}, true
 }
 
-// Below lists the keys under a module that no block has taken, relative to it.
+// settle gives the fate of a key, which is about to be decided.
+func (t *tree) settle(key string) *Fate {
+	t.listed = false
+	return t.tensors[key]
+}
+
+// Below lists the keys under a module that no block has taken, relative to it. The list
+// is not to be written to.
 func (t *tree) Below(module string) []string {
+	if t.listed && t.module == module {
+		return t.below
+	}
 	n := t.find(module)
 	if n == nil {
 		return nil
 	}
-	var keys []string
-	n.walk(func(path string) {
-		if _, ok := t.Lookup(path); ok {
-			keys = append(keys, strings.TrimPrefix(strings.TrimPrefix(path, module), "."))
+	cut := len(module)
+	if cut > 0 {
+		cut++ // the dot
+	}
+	keys := make([]string, 0, n.size)
+	n.walk(func(c *node) {
+		if c.fate.Fate == "" {
+			keys = append(keys, c.path[cut:])
 		}
 	})
+	t.below, t.module, t.listed = keys, module, true
 	return keys
 }
 
 func (t *tree) find(module string) *node {
 	n := t.root
-	if module == "" {
-		return n
-	}
-	for _, name := range strings.Split(module, ".") {
-		if n = n.children[name]; n == nil {
+	for rest, more := module, module != ""; more; {
+		var name string
+		name, rest, more = strings.Cut(rest, ".")
+		k, ok := slices.BinarySearchFunc(n.children, name, func(c *node, name string) int { return strings.Compare(c.name, name) })
+		if !ok {
 			return nil
 		}
+		n = n.children[k]
 	}
 	return n
 }
 
 // walk visits the tensors below n in order.
-func (n *node) walk(visit func(path string)) {
-	for _, name := range n.order {
-		c := n.children[name]
-		if c.leaf {
-			visit(c.path)
+func (n *node) walk(visit func(*node)) {
+	for _, c := range n.children {
+		if c.fate != nil {
+			visit(c)
 		}
 		c.walk(visit)
 	}
