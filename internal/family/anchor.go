@@ -1,7 +1,6 @@
 package family
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -64,7 +63,9 @@ func (p Pattern) fits(t tensor.Named) bool {
 	return p.Kernel == nil || (len(t.Shape) >= 2 && slices.Equal(t.Shape[2:], p.Kernel) != p.Other)
 }
 
-var generated = regexp.MustCompile(`^[a-z0-9_]+\(`)
-
-// Generated reports whether a tensor is what a generator makes, rather than stored.
-func Generated(p op.Param) bool { return generated.MatchString(p.Key) }
+// Generated reports whether a tensor is what a generator makes, rather than stored: its
+// key is a call.
+func Generated(p op.Param) bool {
+	name, _, ok := strings.Cut(p.Key, "(")
+	return ok && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}

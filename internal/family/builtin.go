@@ -14,8 +14,9 @@ import (
 //go:embed builtin/*.yaml
 var builtin embed.FS
 
-// Builtin is the families that come with repfuse, made anew at each call. They were
-// parsed when builtin_parsed.go was written, unless the YAML has changed since.
+// Builtin is the families that come with repfuse, in a set of their own at each call; they
+// are not to be written to. They were parsed when builtin_parsed.go was written, unless the
+// YAML has changed since.
 func Builtin() (*Set, error) {
 	s := &Set{}
 	if builtinSum == BuiltinSum() {
@@ -28,6 +29,16 @@ func Builtin() (*Set, error) {
 		}
 		return s.Add(list...)
 	})
+}
+
+// addParsed adds the families of builtin_parsed.go.
+func (s *Set) addParsed() error {
+	for k := range builtinFamilies {
+		if err := s.Add(&builtinFamilies[k]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // BuiltinSum is a checksum of the declarations as they were written.
@@ -56,45 +67,6 @@ func eachBuiltin(visit func(file string, text []byte) error) error {
 		}
 	}
 	return nil
-}
-
-// addParsed adds copies of the families of builtin_parsed.go.
-func (s *Set) addParsed() error {
-	for k := range builtinFamilies {
-		f := builtinFamilies[k]
-		var err error
-		EachOutput(&f, func(o *Output) {
-			if err == nil {
-				o.Expr, err = Parse(o.Text)
-			}
-		})
-		if err != nil {
-			return err
-		}
-		if err := s.Add(&f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// EachOutput visits copies, put into f, of its outputs and of those of its dialects.
-func EachOutput(f *Family, visit func(*Output)) {
-	f.Make = append([]Output(nil), f.Make...)
-	for k := range f.Make {
-		visit(&f.Make[k])
-	}
-	f.Dialects = append([]Dialect(nil), f.Dialects...)
-	for k := range f.Dialects {
-		d := &f.Dialects[k]
-		if d.Make == nil {
-			continue
-		}
-		d.Make = append([]Output{}, d.Make...)
-		for i := range d.Make {
-			visit(&d.Make[i])
-		}
-	}
 }
 
 // declaration finds the node of the YAML that a family was declared by.

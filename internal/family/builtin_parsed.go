@@ -7,8 +7,7 @@ package family
 // builtinSum is the checksum of what was parsed.
 const builtinSum = 0x7174225d
 
-// builtinFamilies is what came of it, but for the expressions, which are still text,
-// and for where it stands in the YAML.
+// builtinFamilies is what came of it, but for where it stands in the YAML.
 var builtinFamilies = []Family{
 	{
 		Name:   "repvgg",
@@ -23,7 +22,30 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "rbr_dense.conv.weight",
+				},
+				bias:   "rbr_dense.conv.bias",
+				deny:   true,
+				module: "rbr_dense.conv",
+			}, &bnNode{
+				module: "rbr_dense.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_1x1.conv.weight",
+				},
+				bias:   "rbr_1x1.conv.bias",
+				deny:   true,
+				module: "rbr_1x1.conv",
+			}, &bnNode{
+				module: "rbr_1x1.bn",
+			}}, &optionalNode{
+				expr: &bnNode{
+					module: "rbr_identity",
+				},
+			}},
 			Text: "conv(rbr_dense.conv, unbiased) > bn(rbr_dense.bn)\n+ conv(rbr_1x1.conv, unbiased) > bn(rbr_1x1.bn)\n+ bn(rbr_identity)?",
 		}},
 		Keep: []string{"se.**", "post_se.**"},
@@ -68,7 +90,16 @@ var builtinFamilies = []Family{
 			Key: "rbr_reparam.bn.*",
 		}}},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "rbr_reparam.conv.weight",
+				},
+				bias:   "rbr_reparam.conv.bias",
+				module: "rbr_reparam.conv",
+			}, &bnNode{
+				module: "rbr_reparam.bn",
+			}},
 			Text: "conv(rbr_reparam.conv) > bn(rbr_reparam.bn)",
 		}},
 		Keep:  []string{"se.**", "post_se.**"},
@@ -98,7 +129,47 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: seqNode{sumNode{altNode{seqNode{&convNode{
+				weight: source{
+					key: "rbr_dense.conv.weight",
+				},
+				bias:   "rbr_dense.conv.bias",
+				deny:   true,
+				module: "rbr_dense.conv",
+			}, &bnNode{
+				module: "rbr_dense.bn",
+			}}, &convNode{
+				weight: source{
+					key: "rbr_dense.weight",
+				},
+				bias:   "rbr_dense.bias",
+				deny:   true,
+				module: "rbr_dense",
+			}}, altNode{seqNode{&convNode{
+				weight: source{
+					key: "rbr_1x1.conv.weight",
+				},
+				bias:   "rbr_1x1.conv.bias",
+				deny:   true,
+				module: "rbr_1x1.conv",
+			}, &bnNode{
+				module: "rbr_1x1.bn",
+			}}, &convNode{
+				weight: source{
+					key: "rbr_1x1.weight",
+				},
+				bias:   "rbr_1x1.bias",
+				deny:   true,
+				module: "rbr_1x1",
+			}}, altNode{&bnNode{
+				module: "rbr_identity",
+			}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}}}, &bnNode{
+				module: "bn",
+			}},
 			Text: "(\n  (conv(rbr_dense.conv, unbiased) > bn(rbr_dense.bn) | conv(rbr_dense, unbiased))\n  + (conv(rbr_1x1.conv, unbiased) > bn(rbr_1x1.bn) | conv(rbr_1x1, unbiased))\n  + (bn(rbr_identity) | ask(identity: x))\n) > bn(bn)",
 		}},
 		Refuse: []Drop{{
@@ -135,7 +206,29 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "rbr_dense.conv.weight",
+				},
+				bias:   "rbr_dense.conv.bias",
+				deny:   true,
+				module: "rbr_dense.conv",
+			}, &bnNode{
+				module: "rbr_dense.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_1x1.conv.weight",
+				},
+				bias:   "rbr_1x1.conv.bias",
+				deny:   true,
+				module: "rbr_1x1.conv",
+			}, &bnNode{
+				module: "rbr_1x1.bn",
+			}}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}},
 			Text: "conv(rbr_dense.conv, unbiased) > bn(rbr_dense.bn)\n+ conv(rbr_1x1.conv, unbiased) > bn(rbr_1x1.bn)\n+ ask(identity: x)",
 		}},
 		Keep: []string{"se.**"},
@@ -162,7 +255,30 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv_kxk.conv.weight",
+				},
+				bias:   "conv_kxk.conv.bias",
+				deny:   true,
+				module: "conv_kxk.conv",
+			}, &bnNode{
+				module: "conv_kxk.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv_1x1.conv.weight",
+				},
+				bias:   "conv_1x1.conv.bias",
+				deny:   true,
+				module: "conv_1x1.conv",
+			}, &bnNode{
+				module: "conv_1x1.bn",
+			}}, &optionalNode{
+				expr: &bnNode{
+					module: "identity",
+				},
+			}},
 			Text: "conv(conv_kxk.conv, unbiased) > bn(conv_kxk.bn)\n+ conv(conv_1x1.conv, unbiased) > bn(conv_1x1.bn)\n+ bn(identity)?",
 		}},
 		Keep: []string{"attn.**"},
@@ -186,7 +302,30 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"branch_reparam.weight"},
 		Make: []Output{{
-			Key:  "branch_reparam",
+			Key: "branch_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "branch_3x3.conv.weight",
+				},
+				bias:   "branch_3x3.conv.bias",
+				deny:   true,
+				module: "branch_3x3.conv",
+			}, &bnNode{
+				module: "branch_3x3.norm",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "branch_1x1.conv.weight",
+				},
+				bias:   "branch_1x1.conv.bias",
+				deny:   true,
+				module: "branch_1x1.conv",
+			}, &bnNode{
+				module: "branch_1x1.norm",
+			}}, &optionalNode{
+				expr: &bnNode{
+					module: "branch_norm",
+				},
+			}},
 			Text: "conv(branch_3x3.conv, unbiased) > bn(branch_3x3.norm)\n+ conv(branch_1x1.conv, unbiased) > bn(branch_1x1.norm)\n+ bn(branch_norm)?",
 		}},
 		Keep:  []string{"se_layer.**"},
@@ -205,7 +344,35 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "rbr_conv.<n>.conv.weight",
+					},
+					bias:   "rbr_conv.<n>.conv.bias",
+					deny:   true,
+					module: "rbr_conv.<n>.conv",
+				}, &bnNode{
+					module: "rbr_conv.<n>.bn",
+				}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "rbr_scale.conv.weight",
+					},
+					bias:   "rbr_scale.conv.bias",
+					deny:   true,
+					module: "rbr_scale.conv",
+				}, &bnNode{
+					module: "rbr_scale.bn",
+				}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "rbr_skip",
+				},
+			}},
 			Text: "sum<n>(conv(rbr_conv.<n>.conv, unbiased) > bn(rbr_conv.<n>.bn))\n+ (conv(rbr_scale.conv, unbiased) > bn(rbr_scale.bn))?\n+ bn(rbr_skip)?",
 		}},
 		Keep:  []string{"se.**"},
@@ -231,7 +398,29 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{&optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "rbr_scale.conv.weight",
+					},
+					bias:   "rbr_scale.conv.bias",
+					deny:   true,
+					module: "rbr_scale.conv",
+				}, &bnNode{
+					module: "rbr_scale.bn",
+				}},
+			}, &bnNode{
+				module: "rbr_skip",
+			}, &convNode{
+				weight: source{
+					call: &call{
+						name: "blank",
+						args: []string{"rbr_skip.running_mean", "<kernel>"},
+						text: "blank(rbr_skip.running_mean, <kernel>)",
+					},
+				},
+			}},
 			Text: "(conv(rbr_scale.conv, unbiased) > bn(rbr_scale.bn))? + bn(rbr_skip)\n+ kernel(blank(rbr_skip.running_mean, <kernel>))",
 		}},
 		Keep: []string{"se.**"},
@@ -256,7 +445,35 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"branch_reparam.weight"},
 		Make: []Output{{
-			Key:  "branch_reparam",
+			Key: "branch_reparam",
+			Expr: sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "branch_conv_list.<n>.conv.weight",
+					},
+					bias:   "branch_conv_list.<n>.conv.bias",
+					deny:   true,
+					module: "branch_conv_list.<n>.conv",
+				}, &bnNode{
+					module: "branch_conv_list.<n>.norm",
+				}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "branch_scale.conv.weight",
+					},
+					bias:   "branch_scale.conv.bias",
+					deny:   true,
+					module: "branch_scale.conv",
+				}, &bnNode{
+					module: "branch_scale.norm",
+				}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "branch_norm",
+				},
+			}},
 			Text: "sum<n>(conv(branch_conv_list.<n>.conv, unbiased) > bn(branch_conv_list.<n>.norm))\n+ (conv(branch_scale.conv, unbiased) > bn(branch_scale.norm))?\n+ bn(branch_norm)?",
 		}},
 		Keep: []string{"se_layer.**"},
@@ -274,7 +491,35 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "conv_kxk.<n>.conv.weight",
+					},
+					bias:   "conv_kxk.<n>.conv.bias",
+					deny:   true,
+					module: "conv_kxk.<n>.conv",
+				}, &bnNode{
+					module: "conv_kxk.<n>.bn",
+				}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "conv_scale.conv.weight",
+					},
+					bias:   "conv_scale.conv.bias",
+					deny:   true,
+					module: "conv_scale.conv",
+				}, &bnNode{
+					module: "conv_scale.bn",
+				}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "identity",
+				},
+			}},
 			Text: "sum<n>(conv(conv_kxk.<n>.conv, unbiased) > bn(conv_kxk.<n>.bn))\n+ (conv(conv_scale.conv, unbiased) > bn(conv_scale.bn))?\n+ bn(identity)?",
 		}},
 		Keep: []string{"attn.**", "se.**"},
@@ -294,7 +539,45 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{xNode{}, seqNode{sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "mixer.rbr_conv.<n>.conv.weight",
+					},
+					bias:   "mixer.rbr_conv.<n>.conv.bias",
+					deny:   true,
+					module: "mixer.rbr_conv.<n>.conv",
+				}, &bnNode{
+					module: "mixer.rbr_conv.<n>.bn",
+				}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "mixer.rbr_scale.conv.weight",
+					},
+					bias:   "mixer.rbr_scale.conv.bias",
+					deny:   true,
+					module: "mixer.rbr_scale.conv",
+				}, &bnNode{
+					module: "mixer.rbr_scale.bn",
+				}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "mixer.rbr_skip",
+				},
+			}, seqNode{&bnNode{
+				module: "norm.rbr_skip",
+			}, &scaleNode{
+				factor: -1,
+			}}}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						key: "layer_scale",
+					},
+				},
+			}}},
 			Text: "x + (\n  sum<n>(conv(mixer.rbr_conv.<n>.conv, unbiased) > bn(mixer.rbr_conv.<n>.bn))\n  + (conv(mixer.rbr_scale.conv, unbiased) > bn(mixer.rbr_scale.bn))?\n  + bn(mixer.rbr_skip)?\n  + bn(norm.rbr_skip) > scale(-1)\n) > scale(layer_scale)?",
 		}},
 		Notes: []string{"The layer_scale of the block around it is another one, and stays."},
@@ -314,7 +597,45 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{xNode{}, seqNode{sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "mixer.conv_kxk.<n>.conv.weight",
+					},
+					bias:   "mixer.conv_kxk.<n>.conv.bias",
+					deny:   true,
+					module: "mixer.conv_kxk.<n>.conv",
+				}, &bnNode{
+					module: "mixer.conv_kxk.<n>.bn",
+				}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "mixer.conv_scale.conv.weight",
+					},
+					bias:   "mixer.conv_scale.conv.bias",
+					deny:   true,
+					module: "mixer.conv_scale.conv",
+				}, &bnNode{
+					module: "mixer.conv_scale.bn",
+				}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "mixer.identity",
+				},
+			}, seqNode{&bnNode{
+				module: "norm.identity",
+			}, &scaleNode{
+				factor: -1,
+			}}}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						key: "layer_scale.gamma",
+					},
+				},
+			}}},
 			Text: "x + (\n  sum<n>(conv(mixer.conv_kxk.<n>.conv, unbiased) > bn(mixer.conv_kxk.<n>.bn))\n  + (conv(mixer.conv_scale.conv, unbiased) > bn(mixer.conv_scale.bn))?\n  + bn(mixer.identity)?\n  + bn(norm.identity) > scale(-1)\n) > scale(layer_scale.gamma)?",
 		}},
 		file: "backbones.yaml",
@@ -331,7 +652,18 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: &askNode{
+				name: "identity",
+				expr: sumNode{&convNode{
+					weight: source{
+						key: "pe.weight",
+					},
+					bias:   "pe.bias",
+					need:   true,
+					module: "pe",
+				}, xNode{}},
+			},
 			Text: "ask(identity: conv(pe, biased) + x)",
 		}},
 		Ask: []Question{{
@@ -356,7 +688,18 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: &askNode{
+				name: "identity",
+				expr: sumNode{&convNode{
+					weight: source{
+						key: "pos_enc.weight",
+					},
+					bias:   "pos_enc.bias",
+					need:   true,
+					module: "pos_enc",
+				}, xNode{}},
+			},
 			Text: "ask(identity: conv(pos_enc, biased) + x)",
 		}},
 		Ask: []Question{{
@@ -379,7 +722,28 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"lkb_reparam.weight"},
 		Make: []Output{{
-			Key:  "lkb_reparam",
+			Key: "lkb_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "lkb_origin.conv.weight",
+				},
+				bias:   "lkb_origin.conv.bias",
+				deny:   true,
+				module: "lkb_origin.conv",
+			}, &bnNode{
+				module: "lkb_origin.bn",
+			}}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "small_conv.conv.weight",
+					},
+					bias:   "small_conv.conv.bias",
+					deny:   true,
+					module: "small_conv.conv",
+				}, &bnNode{
+					module: "small_conv.bn",
+				}},
+			}},
 			Text: "conv(lkb_origin.conv, unbiased) > bn(lkb_origin.bn)\n+ (conv(small_conv.conv, unbiased) > bn(small_conv.bn))?",
 		}},
 		Notes: []string{"deep_fuse_BN, which folds every other batch norm as well, is --family replknet-deep.", "FastViT computes a GELU behind the block and throws it away, so that the block is linear."},
@@ -412,7 +776,28 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "large_conv.conv.weight",
+				},
+				bias:   "large_conv.conv.bias",
+				deny:   true,
+				module: "large_conv.conv",
+			}, &bnNode{
+				module: "large_conv.bn",
+			}}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "small_conv.conv.weight",
+					},
+					bias:   "small_conv.conv.bias",
+					deny:   true,
+					module: "small_conv.conv",
+				}, &bnNode{
+					module: "small_conv.bn",
+				}},
+			}},
 			Text: "conv(large_conv.conv, unbiased) > bn(large_conv.bn)\n+ (conv(small_conv.conv, unbiased) > bn(small_conv.bn))?",
 		}},
 		Keep: []string{"se.**"},
@@ -431,7 +816,57 @@ var builtinFamilies = []Family{
 			Key: "LoRA2.**",
 		}}},
 		Make: []Output{{
-			Key:  "lkb_reparam",
+			Key: "lkb_reparam",
+			Expr: altNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "LoRA1.conv.weight",
+				},
+				bias:   "LoRA1.conv.bias",
+				deny:   true,
+				module: "LoRA1.conv",
+			}, &bnNode{
+				module: "LoRA1.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "LoRA2.conv.weight",
+				},
+				bias:   "LoRA2.conv.bias",
+				deny:   true,
+				module: "LoRA2.conv",
+			}, &bnNode{
+				module: "LoRA2.bn",
+			}}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "small_conv.conv.weight",
+					},
+					bias:   "small_conv.conv.bias",
+					deny:   true,
+					module: "small_conv.conv",
+				}, &bnNode{
+					module: "small_conv.bn",
+				}},
+			}}, sumNode{&convNode{
+				weight: source{
+					key: "LoRA1.conv.weight",
+				},
+				bias:   "LoRA1.conv.bias",
+				module: "LoRA1.conv",
+			}, &convNode{
+				weight: source{
+					key: "LoRA2.conv.weight",
+				},
+				bias:   "LoRA2.conv.bias",
+				module: "LoRA2.conv",
+			}, &optionalNode{
+				expr: &convNode{
+					weight: source{
+						key: "small_conv.conv.weight",
+					},
+					bias:   "small_conv.conv.bias",
+					module: "small_conv.conv",
+				},
+			}}},
 			Text: "conv(LoRA1.conv, unbiased) > bn(LoRA1.bn)\n+ conv(LoRA2.conv, unbiased) > bn(LoRA2.bn)\n+ (conv(small_conv.conv, unbiased) > bn(small_conv.bn))?\n| conv(LoRA1.conv) + conv(LoRA2.conv) + conv(small_conv.conv)?",
 		}},
 		Notes: []string{"The reference has no deploy form of it (merge_kernel raises AttributeError). The K×K kernel is zero but for a cross, and is written under RepLKNet's name."},
@@ -452,7 +887,30 @@ var builtinFamilies = []Family{
 			Key: "origin_bn.*",
 		}}},
 		Make: []Output{{
-			Key:  "lk_origin",
+			Key: "lk_origin",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "lk_origin.weight",
+				},
+				bias:   "lk_origin.bias",
+				deny:   true,
+				module: "lk_origin",
+			}, &bnNode{
+				module: "origin_bn",
+			}}, &sumOverNode{
+				vars: []string{"k", "r"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "dil_conv_k<k>_<r>.weight",
+					},
+					bias:     "dil_conv_k<k>_<r>.bias",
+					deny:     true,
+					dilation: []string{"<r>"},
+					module:   "dil_conv_k<k>_<r>",
+				}, &bnNode{
+					module: "dil_bn_k<k>_<r>",
+				}},
+			}},
 			Text: "conv(lk_origin, unbiased) > bn(origin_bn)\n+ sum<k,r>(conv(dil_conv_k<k>_<r>, unbiased, dilation <r>) > bn(dil_bn_k<k>_<r>))",
 		}},
 		Notes: []string{"The fused kernel keeps the name lk_origin.weight and changes its value; origin_bn tells the two apart."},
@@ -475,10 +933,55 @@ var builtinFamilies = []Family{
 			Key: "pwconv2.2.*",
 		}}},
 		Make: []Output{{
-			Key:  "dwconv.lk_origin",
+			Key: "dwconv.lk_origin",
+			Expr: seqNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "dwconv.lk_origin.weight",
+				},
+				bias:   "dwconv.lk_origin.bias",
+				deny:   true,
+				module: "dwconv.lk_origin",
+			}, &bnNode{
+				module: "dwconv.origin_bn",
+			}}, &sumOverNode{
+				vars: []string{"k", "r"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "dwconv.dil_conv_k<k>_<r>.weight",
+					},
+					bias:     "dwconv.dil_conv_k<k>_<r>.bias",
+					deny:     true,
+					dilation: []string{"<r>"},
+					module:   "dwconv.dil_conv_k<k>_<r>",
+				}, &bnNode{
+					module: "dwconv.dil_bn_k<k>_<r>",
+				}},
+			}}, &bnNode{
+				module: "norm",
+			}},
 			Text: "(\n  conv(dwconv.lk_origin, unbiased) > bn(dwconv.origin_bn)\n  + sum<k,r>(conv(dwconv.dil_conv_k<k>_<r>, unbiased, dilation <r>) > bn(dwconv.dil_bn_k<k>_<r>))\n) > bn(norm)",
 		}, {
-			Key:  "pwconv2.0",
+			Key: "pwconv2.0",
+			Expr: seqNode{&shiftNode{
+				by: source{
+					key: "act.1.beta",
+				},
+			}, &convNode{
+				weight: source{
+					key: "pwconv2.0.weight",
+				},
+				bias:   "pwconv2.0.bias",
+				deny:   true,
+				module: "pwconv2.0",
+			}, &bnNode{
+				module: "pwconv2.2",
+			}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						key: "gamma",
+					},
+				},
+			}},
 			Text: "shift(act.1.beta) > conv(pwconv2.0, unbiased) > bn(pwconv2.2) > scale(gamma)?",
 		}},
 		Keep:  []string{"act.1.gamma", "pwconv1.**", "se.**"},
@@ -500,10 +1003,40 @@ var builtinFamilies = []Family{
 			Key: "pwconv2.2.*",
 		}}},
 		Make: []Output{{
-			Key:  "dwconv",
+			Key: "dwconv",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "dwconv.weight",
+				},
+				bias:   "dwconv.bias",
+				deny:   true,
+				module: "dwconv",
+			}, &bnNode{
+				module: "norm",
+			}},
 			Text: "conv(dwconv, unbiased) > bn(norm)",
 		}, {
-			Key:  "pwconv2.0",
+			Key: "pwconv2.0",
+			Expr: seqNode{&shiftNode{
+				by: source{
+					key: "act.1.beta",
+				},
+			}, &convNode{
+				weight: source{
+					key: "pwconv2.0.weight",
+				},
+				bias:   "pwconv2.0.bias",
+				deny:   true,
+				module: "pwconv2.0",
+			}, &bnNode{
+				module: "pwconv2.2",
+			}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						key: "gamma",
+					},
+				},
+			}},
 			Text: "shift(act.1.beta) > conv(pwconv2.0, unbiased) > bn(pwconv2.2) > scale(gamma)?",
 		}},
 		Keep: []string{"act.1.gamma", "pwconv1.**", "se.**"},
@@ -525,7 +1058,35 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"fused_conv.weight"},
 		Make: []Output{{
-			Key:  "fused_conv",
+			Key: "fused_conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "square_conv.weight",
+				},
+				bias:   "square_conv.bias",
+				deny:   true,
+				module: "square_conv",
+			}, &bnNode{
+				module: "square_bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "ver_conv.weight",
+				},
+				bias:   "ver_conv.bias",
+				deny:   true,
+				module: "ver_conv",
+			}, &bnNode{
+				module: "ver_bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "hor_conv.weight",
+				},
+				bias:   "hor_conv.bias",
+				deny:   true,
+				module: "hor_conv",
+			}, &bnNode{
+				module: "hor_bn",
+			}}},
 			Text: "conv(square_conv, unbiased) > bn(square_bn)\n+ conv(ver_conv, unbiased) > bn(ver_bn)\n+ conv(hor_conv, unbiased) > bn(hor_bn)",
 		}},
 		Notes: []string{"With use_affine=False the reference cannot deploy the block (TypeError); repfuse can."},
@@ -547,7 +1108,66 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"dbb_reparam.weight"},
 		Make: []Output{{
-			Key:  "dbb_reparam",
+			Key: "dbb_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "dbb_origin.conv.weight",
+				},
+				bias:   "dbb_origin.conv.bias",
+				deny:   true,
+				module: "dbb_origin.conv",
+			}, &bnNode{
+				module: "dbb_origin.bn",
+			}}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "dbb_1x1.conv.weight",
+					},
+					bias:   "dbb_1x1.conv.bias",
+					deny:   true,
+					module: "dbb_1x1.conv",
+				}, &bnNode{
+					module: "dbb_1x1.bn",
+				}},
+			}, seqNode{altNode{sumNode{&convNode{
+				weight: source{
+					key: "dbb_1x1_kxk.idconv1.weight",
+				},
+				module: "dbb_1x1_kxk.idconv1",
+			}, xNode{}}, &convNode{
+				weight: source{
+					key: "dbb_1x1_kxk.conv1.weight",
+				},
+				bias:   "dbb_1x1_kxk.conv1.bias",
+				deny:   true,
+				module: "dbb_1x1_kxk.conv1",
+			}}, &bnNode{
+				module: "dbb_1x1_kxk.bn1.bn",
+			}, &convNode{
+				weight: source{
+					key: "dbb_1x1_kxk.conv2.weight",
+				},
+				bias:   "dbb_1x1_kxk.conv2.bias",
+				deny:   true,
+				module: "dbb_1x1_kxk.conv2",
+			}, &bnNode{
+				module: "dbb_1x1_kxk.bn2",
+			}}, seqNode{&optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "dbb_avg.conv.weight",
+					},
+					bias:   "dbb_avg.conv.bias",
+					deny:   true,
+					module: "dbb_avg.conv",
+				}, &bnNode{
+					module: "dbb_avg.bn.bn",
+				}},
+			}, &poolNode{
+				like: "dbb_origin.conv.weight",
+			}, &bnNode{
+				module: "dbb_avg.avgbn",
+			}}},
 			Text: "conv(dbb_origin.conv, unbiased) > bn(dbb_origin.bn)\n+ (conv(dbb_1x1.conv, unbiased) > bn(dbb_1x1.bn))?\n+ ((kernel(dbb_1x1_kxk.idconv1.weight) + x | conv(dbb_1x1_kxk.conv1, unbiased))\n   > bn(dbb_1x1_kxk.bn1.bn) > conv(dbb_1x1_kxk.conv2, unbiased) > bn(dbb_1x1_kxk.bn2))\n+ ((conv(dbb_avg.conv, unbiased) > bn(dbb_avg.bn.bn))?\n   > avgpool(dbb_origin.conv.weight) > bn(dbb_avg.avgbn))",
 		}},
 		Notes: []string{"idconv1.weight is stored without the identity that the block adds to it.", "The 1×1 branches are padded with what their batch norm makes of zero (BNAndPad), which is what makes them one convolution."},
@@ -571,7 +1191,18 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"orepa_reparam.weight"},
 		Make: []Output{{
-			Key:  "orepa_reparam",
+			Key: "orepa_reparam",
+			Expr: seqNode{&convNode{
+				weight: source{
+					call: &call{
+						name: "orepa",
+						args: []string{"0", "vector", "weight_orepa_origin", "weight_orepa_avg_conv", "weight_orepa_avg_avg", "weight_orepa_pfir_conv", "weight_orepa_prior", "weight_orepa_1x1_kxk_idconv1", "id_tensor", "weight_orepa_1x1_kxk_conv2", "weight_orepa_1x1", "weight_orepa_gconv_dw", "weight_orepa_gconv_pw"},
+						text: "orepa(0, vector, weight_orepa_origin, weight_orepa_avg_conv, weight_orepa_avg_avg, weight_orepa_pfir_conv, weight_orepa_prior, weight_orepa_1x1_kxk_idconv1, id_tensor, weight_orepa_1x1_kxk_conv2, weight_orepa_1x1, weight_orepa_gconv_dw, weight_orepa_gconv_pw)",
+					},
+				},
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "kernel(orepa(0, vector, weight_orepa_origin, weight_orepa_avg_conv, weight_orepa_avg_avg,\n  weight_orepa_pfir_conv, weight_orepa_prior, weight_orepa_1x1_kxk_idconv1, id_tensor,\n  weight_orepa_1x1_kxk_conv2, weight_orepa_1x1, weight_orepa_gconv_dw, weight_orepa_gconv_pw)) > bn(bn)",
 		}},
 		Notes: []string{"The rows of the pointwise kernel are read interleaved where there are groups, as the reference's view does."},
@@ -591,7 +1222,41 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"or1x1_reparam.weight"},
 		Make: []Output{{
-			Key:  "or1x1_reparam",
+			Key: "or1x1_reparam",
+			Expr: seqNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "weight_or1x1_origin",
+				},
+				module: "weight_or1x1_origin",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "row",
+						args: []string{"vector", "0"},
+						text: "row(vector, 0)",
+					},
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "weight_or1x1_l2i_conv1",
+				},
+				module: "weight_or1x1_l2i_conv1",
+			}, &convNode{
+				weight: source{
+					key: "weight_or1x1_l2i_conv2",
+				},
+				module: "weight_or1x1_l2i_conv2",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "row",
+						args: []string{"vector", "1"},
+						text: "row(vector, 1)",
+					},
+				},
+			}}}, &bnNode{
+				module: "bn",
+			}},
 			Text: "(kernel(weight_or1x1_origin) > scale(row(vector, 0))\n + kernel(weight_or1x1_l2i_conv1) > kernel(weight_or1x1_l2i_conv2) > scale(row(vector, 1))) > bn(bn)",
 		}},
 		file: "backbones.yaml",
@@ -614,7 +1279,21 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"or_large_reparam.weight"},
 		Make: []Output{{
-			Key:  "or_large_reparam",
+			Key: "or_large_reparam",
+			Expr: seqNode{&seqOverNode{
+				vars: []string{"n"},
+				expr: &convNode{
+					weight: source{
+						call: &call{
+							name: "orepa",
+							args: []string{"<n>", "weight<n>.vector", "weight<n>.weight_orepa_origin", "weight<n>.weight_orepa_avg_conv", "weight<n>.weight_orepa_avg_avg", "weight<n>.weight_orepa_pfir_conv", "weight<n>.weight_orepa_prior", "weight<n>.weight_orepa_1x1_kxk_idconv1", "weight<n>.id_tensor", "weight<n>.weight_orepa_1x1_kxk_conv2", "weight<n>.weight_orepa_1x1", "weight<n>.weight_orepa_gconv_dw", "weight<n>.weight_orepa_gconv_pw"},
+							text: "orepa(<n>, weight<n>.vector, weight<n>.weight_orepa_origin, weight<n>.weight_orepa_avg_conv, weight<n>.weight_orepa_avg_avg, weight<n>.weight_orepa_pfir_conv, weight<n>.weight_orepa_prior, weight<n>.weight_orepa_1x1_kxk_idconv1, weight<n>.id_tensor, weight<n>.weight_orepa_1x1_kxk_conv2, weight<n>.weight_orepa_1x1, weight<n>.weight_orepa_gconv_dw, weight<n>.weight_orepa_gconv_pw)",
+						},
+					},
+				},
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "seq<n>(kernel(orepa(<n>, weight<n>.vector, weight<n>.weight_orepa_origin, weight<n>.weight_orepa_avg_conv,\n  weight<n>.weight_orepa_avg_avg, weight<n>.weight_orepa_pfir_conv, weight<n>.weight_orepa_prior,\n  weight<n>.weight_orepa_1x1_kxk_idconv1, weight<n>.id_tensor, weight<n>.weight_orepa_1x1_kxk_conv2,\n  weight<n>.weight_orepa_1x1, weight<n>.weight_orepa_gconv_dw, weight<n>.weight_orepa_gconv_pw))) > bn(bn)",
 		}},
 		file: "backbones.yaml",
@@ -633,7 +1312,21 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"or_large_reparam.weight"},
 		Make: []Output{{
-			Key:  "or_large_reparam",
+			Key: "or_large_reparam",
+			Expr: seqNode{&seqOverNode{
+				vars: []string{"n"},
+				expr: &convNode{
+					weight: source{
+						call: &call{
+							name: "turned",
+							args: []string{"weight<n>", "<n>"},
+							text: "turned(weight<n>, <n>)",
+						},
+					},
+				},
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "seq<n>(kernel(turned(weight<n>, <n>))) > bn(bn)",
 		}},
 		Notes: []string{"The kernels are chained by cross-correlation, each that follows the first turned by 180°."},
@@ -653,7 +1346,31 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					call: &call{
+						name: "orepa_repvgg",
+						args: []string{"0", "rbr_dense.vector", "rbr_dense.weight_rbr_origin", "rbr_dense.weight_rbr_avg_conv", "rbr_dense.weight_rbr_avg_avg", "rbr_dense.weight_rbr_pfir_conv", "rbr_dense.weight_rbr_prior", "rbr_dense.weight_rbr_1x1_kxk_idconv1", "rbr_dense.id_tensor", "rbr_dense.weight_rbr_1x1_kxk_conv2", "rbr_dense.weight_rbr_gconv_dw", "rbr_dense.weight_rbr_gconv_pw"},
+						text: "orepa_repvgg(0, rbr_dense.vector, rbr_dense.weight_rbr_origin, rbr_dense.weight_rbr_avg_conv, rbr_dense.weight_rbr_avg_avg, rbr_dense.weight_rbr_pfir_conv, rbr_dense.weight_rbr_prior, rbr_dense.weight_rbr_1x1_kxk_idconv1, rbr_dense.id_tensor, rbr_dense.weight_rbr_1x1_kxk_conv2, rbr_dense.weight_rbr_gconv_dw, rbr_dense.weight_rbr_gconv_pw)",
+					},
+				},
+			}, &bnNode{
+				module: "rbr_dense.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_1x1.conv.weight",
+				},
+				bias:   "rbr_1x1.conv.bias",
+				deny:   true,
+				module: "rbr_1x1.conv",
+			}, &bnNode{
+				module: "rbr_1x1.bn",
+			}}, &optionalNode{
+				expr: &bnNode{
+					module: "rbr_identity",
+				},
+			}},
 			Text: "kernel(orepa_repvgg(0, rbr_dense.vector, rbr_dense.weight_rbr_origin, rbr_dense.weight_rbr_avg_conv, rbr_dense.weight_rbr_avg_avg,\n  rbr_dense.weight_rbr_pfir_conv, rbr_dense.weight_rbr_prior, rbr_dense.weight_rbr_1x1_kxk_idconv1, rbr_dense.id_tensor,\n  rbr_dense.weight_rbr_1x1_kxk_conv2, rbr_dense.weight_rbr_gconv_dw, rbr_dense.weight_rbr_gconv_pw)) > bn(rbr_dense.bn)\n+ conv(rbr_1x1.conv, unbiased) > bn(rbr_1x1.bn)\n+ bn(rbr_identity)?",
 		}},
 		Keep:  []string{"se.**"},
@@ -684,7 +1401,34 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"cheap_operation.weight"},
 		Make: []Output{{
-			Key:  "cheap_operation?",
+			Key: "cheap_operation?",
+			Expr: altNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "cheap_operation.0.weight",
+				},
+				bias:   "cheap_operation.0.bias",
+				deny:   true,
+				module: "cheap_operation.0",
+			}, &bnNode{
+				module: "cheap_operation.1",
+			}}, &bnNode{
+				module: "fusion_bn.0",
+			}, &askNode{
+				name: "second",
+				expr: xNode{},
+			}}, &askNode{
+				name: "identity",
+				expr: sumNode{seqNode{&convNode{
+					weight: source{
+						key: "cheap_operation.0.weight",
+					},
+					bias:   "cheap_operation.0.bias",
+					deny:   true,
+					module: "cheap_operation.0",
+				}, &bnNode{
+					module: "cheap_operation.1",
+				}}, xNode{}},
+			}},
 			Text: "conv(cheap_operation.0, unbiased) > bn(cheap_operation.1) + bn(fusion_bn.0) + ask(second: x)\n| ask(identity: conv(cheap_operation.0, unbiased) > bn(cheap_operation.1) + x)",
 		}},
 		Keep: []string{"primary_conv.**"},
@@ -715,10 +1459,74 @@ var builtinFamilies = []Family{
 			Key: "cheap_rpr_conv.**",
 		}}},
 		Make: []Output{{
-			Key:  "primary_conv.0",
+			Key: "primary_conv.0",
+			Expr: sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "primary_rpr_conv.<n>.conv.weight",
+					},
+					bias:   "primary_rpr_conv.<n>.conv.bias",
+					deny:   true,
+					module: "primary_rpr_conv.<n>.conv",
+				}, altNode{&bnNode{
+					module: "primary_rpr_conv.<n>.bn",
+				}, &bnNode{
+					module: "primary_rpr_conv.<n>.bn1",
+				}}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "primary_rpr_scale.conv.weight",
+					},
+					bias:   "primary_rpr_scale.conv.bias",
+					deny:   true,
+					module: "primary_rpr_scale.conv",
+				}, altNode{&bnNode{
+					module: "primary_rpr_scale.bn",
+				}, &bnNode{
+					module: "primary_rpr_scale.bn1",
+				}}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "primary_rpr_skip",
+				},
+			}},
 			Text: "sum<n>(conv(primary_rpr_conv.<n>.conv, unbiased) > (bn(primary_rpr_conv.<n>.bn) | bn(primary_rpr_conv.<n>.bn1)))\n+ (conv(primary_rpr_scale.conv, unbiased) > (bn(primary_rpr_scale.bn) | bn(primary_rpr_scale.bn1)))?\n+ bn(primary_rpr_skip)?",
 		}, {
-			Key:  "cheap_operation.0",
+			Key: "cheap_operation.0",
+			Expr: sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "cheap_rpr_conv.<n>.conv.weight",
+					},
+					bias:   "cheap_rpr_conv.<n>.conv.bias",
+					deny:   true,
+					module: "cheap_rpr_conv.<n>.conv",
+				}, altNode{&bnNode{
+					module: "cheap_rpr_conv.<n>.bn",
+				}, &bnNode{
+					module: "cheap_rpr_conv.<n>.bn1",
+				}}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "cheap_rpr_scale.conv.weight",
+					},
+					bias:   "cheap_rpr_scale.conv.bias",
+					deny:   true,
+					module: "cheap_rpr_scale.conv",
+				}, altNode{&bnNode{
+					module: "cheap_rpr_scale.bn",
+				}, &bnNode{
+					module: "cheap_rpr_scale.bn1",
+				}}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "cheap_rpr_skip",
+				},
+			}},
 			Text: "sum<n>(conv(cheap_rpr_conv.<n>.conv, unbiased) > (bn(cheap_rpr_conv.<n>.bn) | bn(cheap_rpr_conv.<n>.bn1)))\n+ (conv(cheap_rpr_scale.conv, unbiased) > (bn(cheap_rpr_scale.bn) | bn(cheap_rpr_scale.bn1)))?\n+ bn(cheap_rpr_skip)?",
 		}},
 		Keep:  []string{"short_conv.**"},
@@ -748,7 +1556,26 @@ var builtinFamilies = []Family{
 			Key: "conv1.bias",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: seqNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv.c.weight",
+				},
+				bias:   "conv.c.bias",
+				deny:   true,
+				module: "conv.c",
+			}, &bnNode{
+				module: "conv.bn",
+			}}, &convNode{
+				weight: source{
+					key: "conv1.weight",
+				},
+				bias:   "conv1.bias",
+				need:   true,
+				module: "conv1",
+			}, xNode{}}, &bnNode{
+				module: "bn",
+			}},
 			Text: "(conv(conv.c, unbiased) > bn(conv.bn) + conv(conv1, biased) + x) > bn(bn)",
 		}},
 		Alike: []string{"conv.c.weight", "conv1.weight"},
@@ -776,7 +1603,26 @@ var builtinFamilies = []Family{
 			Key: "conv1.c.weight",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv.c.weight",
+				},
+				bias:   "conv.c.bias",
+				deny:   true,
+				module: "conv.c",
+			}, &bnNode{
+				module: "conv.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv1.c.weight",
+				},
+				bias:   "conv1.c.bias",
+				deny:   true,
+				module: "conv1.c",
+			}, &bnNode{
+				module: "conv1.bn",
+			}}, xNode{}},
 			Text: "conv(conv.c, unbiased) > bn(conv.bn) + conv(conv1.c, unbiased) > bn(conv1.bn) + x",
 		}},
 		Alike: []string{"conv.c.weight", "conv1.c.weight"},
@@ -794,7 +1640,17 @@ var builtinFamilies = []Family{
 			Key: "c.weight",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "c.weight",
+				},
+				bias:   "c.bias",
+				deny:   true,
+				module: "c",
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "conv(c, unbiased) > bn(bn)",
 		}},
 		file: "backbones.yaml",
@@ -812,7 +1668,17 @@ var builtinFamilies = []Family{
 			Shape: []int{-1, 1, -1, -1},
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "m.c.weight",
+				},
+				bias:   "m.c.bias",
+				deny:   true,
+				module: "m.c",
+			}, &bnNode{
+				module: "m.bn",
+			}}, xNode{}},
 			Text: "conv(m.c, unbiased) > bn(m.bn) + x",
 		}},
 		Notes: []string{"LeViT, EfficientViT and LSNet have the same keys and add the input in the network; there conv2d-bn is right."},
@@ -840,7 +1706,32 @@ var builtinFamilies = []Family{
 			Key: "linear.weight",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: altNode{seqNode{&bnNode{
+				module: "bn",
+			}, &convNode{
+				weight: source{
+					key: "l.weight",
+				},
+				bias:   "l.bias",
+				module: "l",
+			}}, seqNode{&bnNode{
+				module: "bn",
+			}, &convNode{
+				weight: source{
+					key: "linear.weight",
+				},
+				bias:   "linear.bias",
+				module: "linear",
+			}}, seqNode{&bnNode{
+				module: "norm",
+			}, &convNode{
+				weight: source{
+					key: "linear.weight",
+				},
+				bias:   "linear.bias",
+				module: "linear",
+			}}},
 			Text: "bn(bn) > conv(l) | bn(bn) > conv(linear) | bn(norm) > conv(linear)",
 		}},
 		file: "backbones.yaml",
@@ -859,7 +1750,16 @@ var builtinFamilies = []Family{
 			Key: "norm.running_mean",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "conv.weight",
+				},
+				bias:   "conv.bias",
+				module: "conv",
+			}, &bnNode{
+				module: "norm",
+			}},
 			Text: "conv(conv) > bn(norm)",
 		}},
 		file: "backbones.yaml",
@@ -893,7 +1793,66 @@ var builtinFamilies = []Family{
 			Key: "head.**",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: altNode{seqNode{sumNode{seqNode{&bnNode{
+				module: "classifier.bn",
+			}, &convNode{
+				weight: source{
+					key: "classifier.l.weight",
+				},
+				bias:   "classifier.l.bias",
+				need:   true,
+				module: "classifier.l",
+			}}, seqNode{&bnNode{
+				module: "classifier_dist.bn",
+			}, &convNode{
+				weight: source{
+					key: "classifier_dist.l.weight",
+				},
+				bias:   "classifier_dist.l.bias",
+				need:   true,
+				module: "classifier_dist.l",
+			}}}, &scaleNode{
+				factor: 0.5,
+			}}, seqNode{sumNode{seqNode{&bnNode{
+				module: "head.bn",
+			}, &convNode{
+				weight: source{
+					key: "head.l.weight",
+				},
+				bias:   "head.l.bias",
+				need:   true,
+				module: "head.l",
+			}}, seqNode{&bnNode{
+				module: "head_dist.bn",
+			}, &convNode{
+				weight: source{
+					key: "head_dist.l.weight",
+				},
+				bias:   "head_dist.l.bias",
+				need:   true,
+				module: "head_dist.l",
+			}}}, &scaleNode{
+				factor: 0.5,
+			}}, seqNode{&bnNode{
+				module: "classifier.bn",
+			}, &convNode{
+				weight: source{
+					key: "classifier.l.weight",
+				},
+				bias:   "classifier.l.bias",
+				need:   true,
+				module: "classifier.l",
+			}}, seqNode{&bnNode{
+				module: "head.bn",
+			}, &convNode{
+				weight: source{
+					key: "head.l.weight",
+				},
+				bias:   "head.l.bias",
+				need:   true,
+				module: "head.l",
+			}}},
 			Text: "(bn(classifier.bn) > conv(classifier.l, biased) + bn(classifier_dist.bn) > conv(classifier_dist.l, biased)) > scale(0.5)\n| (bn(head.bn) > conv(head.l, biased) + bn(head_dist.bn) > conv(head_dist.l, biased)) > scale(0.5)\n| bn(classifier.bn) > conv(classifier.l, biased)\n| bn(head.bn) > conv(head.l, biased)",
 		}},
 		file: "backbones.yaml",
@@ -916,7 +1875,37 @@ var builtinFamilies = []Family{
 			Key: "head_dist.linear.weight",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: altNode{seqNode{sumNode{seqNode{&bnNode{
+				module: "head.norm",
+			}, &convNode{
+				weight: source{
+					key: "head.linear.weight",
+				},
+				bias:   "head.linear.bias",
+				need:   true,
+				module: "head.linear",
+			}}, seqNode{&bnNode{
+				module: "head_dist.norm",
+			}, &convNode{
+				weight: source{
+					key: "head_dist.linear.weight",
+				},
+				bias:   "head_dist.linear.bias",
+				need:   true,
+				module: "head_dist.linear",
+			}}}, &scaleNode{
+				factor: 0.5,
+			}}, seqNode{&bnNode{
+				module: "head.norm",
+			}, &convNode{
+				weight: source{
+					key: "head.linear.weight",
+				},
+				bias:   "head.linear.bias",
+				need:   true,
+				module: "head.linear",
+			}}},
 			Text: "(bn(head.norm) > conv(head.linear, biased) + bn(head_dist.norm) > conv(head_dist.linear, biased)) > scale(0.5)\n| bn(head.norm) > conv(head.linear, biased)",
 		}},
 		file: "backbones.yaml",
@@ -1032,7 +2021,113 @@ var builtinFamilies = []Family{
 			Key: "conv_2_2.weight",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: altNode{sumNode{&convNode{
+				weight: source{
+					key: "conv_3_3.weight",
+				},
+				bias:   "conv_3_3.bias",
+				need:   true,
+				module: "conv_3_3",
+			}, &convNode{
+				weight: source{
+					key: "conv_2_2.weight",
+				},
+				bias:     "conv_2_2.bias",
+				need:     true,
+				dilation: []string{"2"},
+				module:   "conv_2_2",
+			}, &convNode{
+				weight: source{
+					key: "conv_3_w.weight",
+				},
+				bias:   "conv_3_w.bias",
+				need:   true,
+				module: "conv_3_w",
+			}, &convNode{
+				weight: source{
+					key: "conv_3_h.weight",
+				},
+				bias:   "conv_3_h.bias",
+				need:   true,
+				module: "conv_3_h",
+			}}, sumNode{&convNode{
+				weight: source{
+					key: "conv_3_3.weight",
+				},
+				bias:   "conv_3_3.bias",
+				need:   true,
+				module: "conv_3_3",
+			}, &convNode{
+				weight: source{
+					key: "conv_2_2.weight",
+				},
+				bias:     "conv_2_2.bias",
+				need:     true,
+				dilation: []string{"2"},
+				module:   "conv_2_2",
+			}, seqNode{&convNode{
+				weight: source{
+					key: "conv_3_w.weight",
+				},
+				bias:   "conv_3_w.bias",
+				deny:   true,
+				module: "conv_3_w",
+			}, &convNode{
+				weight: source{
+					key: "conv_3_h.weight",
+				},
+				bias:   "conv_3_h.bias",
+				deny:   true,
+				module: "conv_3_h",
+			}}}, sumNode{&convNode{
+				weight: source{
+					key: "conv_3_3.weight",
+				},
+				bias:   "conv_3_3.bias",
+				deny:   true,
+				module: "conv_3_3",
+			}, &convNode{
+				weight: source{
+					key: "conv_2_2.weight",
+				},
+				bias:     "conv_2_2.bias",
+				deny:     true,
+				dilation: []string{"2"},
+				module:   "conv_2_2",
+			}, &askNode{
+				name: "parallel",
+				expr: sumNode{&convNode{
+					weight: source{
+						key: "conv_3_w.weight",
+					},
+					bias:   "conv_3_w.bias",
+					deny:   true,
+					module: "conv_3_w",
+				}, &convNode{
+					weight: source{
+						key: "conv_3_h.weight",
+					},
+					bias:   "conv_3_h.bias",
+					deny:   true,
+					module: "conv_3_h",
+				}},
+				no: seqNode{&convNode{
+					weight: source{
+						key: "conv_3_w.weight",
+					},
+					bias:   "conv_3_w.bias",
+					deny:   true,
+					module: "conv_3_w",
+				}, &convNode{
+					weight: source{
+						key: "conv_3_h.weight",
+					},
+					bias:   "conv_3_h.bias",
+					deny:   true,
+					module: "conv_3_h",
+				}},
+			}}},
 			Text: "conv(conv_3_3, biased) + conv(conv_2_2, biased, dilation 2) + conv(conv_3_w, biased) + conv(conv_3_h, biased)\n| conv(conv_3_3, biased) + conv(conv_2_2, biased, dilation 2) + (conv(conv_3_w, unbiased) > conv(conv_3_h, unbiased))\n| conv(conv_3_3, unbiased) + conv(conv_2_2, unbiased, dilation 2)\n  + ask(parallel: conv(conv_3_w, unbiased) + conv(conv_3_h, unbiased), conv(conv_3_w, unbiased) > conv(conv_3_h, unbiased))",
 		}},
 		Ask: []Question{{
@@ -1058,7 +2153,78 @@ var builtinFamilies = []Family{
 			Key: "conv_7_7.weight",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: sumNode{altNode{sumNode{&convNode{
+				weight: source{
+					key: "conv_7_7.weight",
+				},
+				bias:   "conv_7_7.bias",
+				need:   true,
+				module: "conv_7_7",
+			}, &convNode{
+				weight: source{
+					key: "conv_5_3.weight",
+				},
+				bias:   "conv_5_3.bias",
+				need:   true,
+				module: "conv_5_3",
+			}, &convNode{
+				weight: source{
+					key: "conv_3_5.weight",
+				},
+				bias:   "conv_3_5.bias",
+				need:   true,
+				module: "conv_3_5",
+			}}, sumNode{&convNode{
+				weight: source{
+					key: "conv_7_7.weight",
+				},
+				bias:   "conv_7_7.bias",
+				deny:   true,
+				module: "conv_7_7",
+			}, &convNode{
+				weight: source{
+					key: "conv_5_3.weight",
+				},
+				bias:   "conv_5_3.bias",
+				deny:   true,
+				module: "conv_5_3",
+			}, &convNode{
+				weight: source{
+					key: "conv_3_5.weight",
+				},
+				bias:   "conv_3_5.bias",
+				deny:   true,
+				module: "conv_3_5",
+			}}}, seqNode{&convNode{
+				weight: source{
+					key: "conv_7_w.weight",
+				},
+				bias:   "conv_7_w.bias",
+				deny:   true,
+				module: "conv_7_w",
+			}, &convNode{
+				weight: source{
+					key: "conv_7_h.weight",
+				},
+				bias:   "conv_7_h.bias",
+				deny:   true,
+				module: "conv_7_h",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv_5_w.weight",
+				},
+				bias:   "conv_5_w.bias",
+				deny:   true,
+				module: "conv_5_w",
+			}, &convNode{
+				weight: source{
+					key: "conv_5_h.weight",
+				},
+				bias:   "conv_5_h.bias",
+				deny:   true,
+				module: "conv_5_h",
+			}}},
 			Text: "(conv(conv_7_7, biased) + conv(conv_5_3, biased) + conv(conv_3_5, biased)\n | conv(conv_7_7, unbiased) + conv(conv_5_3, unbiased) + conv(conv_3_5, unbiased))\n+ (conv(conv_7_w, unbiased) > conv(conv_7_h, unbiased))\n+ (conv(conv_5_w, unbiased) > conv(conv_5_h, unbiased))",
 		}},
 		file: "backbones.yaml",
@@ -1097,10 +2263,37 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"act.bias"},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "conv1.0.weight",
+				},
+				bias:   "conv1.0.bias",
+				need:   true,
+				module: "conv1.0",
+			}, &bnNode{
+				module: "conv1.1",
+			}, &convNode{
+				weight: source{
+					key: "conv2.0.weight",
+				},
+				bias:   "conv2.0.bias",
+				need:   true,
+				module: "conv2.0",
+			}, &bnNode{
+				module: "conv2.1",
+			}},
 			Text: "conv(conv1.0, biased) > bn(conv1.1) > conv(conv2.0, biased) > bn(conv2.1)",
 		}, {
-			Key:  "act",
+			Key: "act",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "act.weight",
+				},
+				module: "act",
+			}, &bnNode{
+				module: "act.bn",
+			}},
 			Text: "kernel(act.weight) > bn(act.bn)",
 		}},
 		Notes: []string{"The activation between the two 1×1 is the identity only at the end of deep training (act_learn = 1), which no key holds; a checkpoint from before is not one convolution."},
@@ -1120,13 +2313,53 @@ var builtinFamilies = []Family{
 			Key: "stem2.0.weight",
 		}}},
 		Make: []Output{{
-			Key:  "stem.0",
+			Key: "stem.0",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "stem1.0.weight",
+				},
+				bias:   "stem1.0.bias",
+				module: "stem1.0",
+			}, &bnNode{
+				module: "stem1.1",
+			}, &convNode{
+				weight: source{
+					key: "stem2.0.weight",
+				},
+				bias:   "stem2.0.bias",
+				module: "stem2.0",
+			}, &bnNode{
+				module: "stem2.1",
+			}},
 			Text: "conv(stem1.0) > bn(stem1.1) > conv(stem2.0) > bn(stem2.1)",
 		}, {
-			Key:  "stem.1",
+			Key: "stem.1",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "stem2.2.weight",
+				},
+				module: "stem2.2",
+			}, &bnNode{
+				module: "stem2.2.bn",
+			}},
 			Text: "kernel(stem2.2.weight) > bn(stem2.2.bn)",
 		}, {
-			Key:  "cls.2",
+			Key: "cls.2",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "cls1.2.weight",
+				},
+				bias:   "cls1.2.bias",
+				module: "cls1.2",
+			}, &bnNode{
+				module: "cls1.3",
+			}, &convNode{
+				weight: source{
+					key: "cls2.0.weight",
+				},
+				bias:   "cls2.0.bias",
+				module: "cls2.0",
+			}},
 			Text: "conv(cls1.2) > bn(cls1.3) > conv(cls2.0)",
 		}},
 		file: "backbones.yaml",
@@ -1142,7 +2375,34 @@ var builtinFamilies = []Family{
 			Key: "fc3_bn.*",
 		}}},
 		Make: []Output{{
-			Key:  "fc3",
+			Key: "fc3",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "fc3.weight",
+				},
+				bias:   "fc3.bias",
+				deny:   true,
+				module: "fc3",
+			}, &bnNode{
+				module: "fc3_bn",
+				repeat: "fc3.weight",
+			}}, &optionalNode{
+				expr: &sumOverNode{
+					vars: []string{"k"},
+					expr: seqNode{&convNode{
+						weight: source{
+							call: &call{
+								name: "unrolled",
+								args: []string{"repconv<k>.conv.weight", "fc3.weight", "<h>"},
+								text: "unrolled(repconv<k>.conv.weight, fc3.weight, <h>)",
+							},
+						},
+					}, &bnNode{
+						module: "repconv<k>.bn",
+						repeat: "fc3.weight",
+					}},
+				},
+			}},
 			Text: "conv(fc3, unbiased) > bn(fc3_bn, repeat fc3.weight)\n+ sum<k>(kernel(unrolled(repconv<k>.conv.weight, fc3.weight, <h>)) > bn(repconv<k>.bn, repeat fc3.weight))?",
 		}},
 		Keep: []string{"gp.**"},
@@ -1168,7 +2428,17 @@ var builtinFamilies = []Family{
 			Key: "norm.*",
 		}}},
 		Make: []Output{{
-			Key:  "mlp.fc1",
+			Key: "mlp.fc1",
+			Expr: seqNode{&bnNode{
+				module: "norm",
+			}, &convNode{
+				weight: source{
+					key: "mlp.fc1.weight",
+				},
+				bias:   "mlp.fc1.bias",
+				need:   true,
+				module: "mlp.fc1",
+			}},
 			Text: "bn(norm) > conv(mlp.fc1, biased)",
 		}},
 		Keep: []string{"patch_embed.**", "mhca.**", "mlp.fc2.**"},
@@ -1191,16 +2461,61 @@ var builtinFamilies = []Family{
 			Key: "norm2.*",
 		}}},
 		Make: []Output{{
-			Key:  "e_mhsa.q",
+			Key: "e_mhsa.q",
+			Expr: seqNode{&bnNode{
+				module: "norm1",
+			}, &convNode{
+				weight: source{
+					key: "e_mhsa.q.weight",
+				},
+				bias:   "e_mhsa.q.bias",
+				module: "e_mhsa.q",
+			}},
 			Text: "bn(norm1) > conv(e_mhsa.q)",
 		}, {
-			Key:  "e_mhsa.k",
+			Key: "e_mhsa.k",
+			Expr: seqNode{&bnNode{
+				module: "norm1",
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "e_mhsa.norm",
+				},
+			}, &convNode{
+				weight: source{
+					key: "e_mhsa.k.weight",
+				},
+				bias:   "e_mhsa.k.bias",
+				module: "e_mhsa.k",
+			}},
 			Text: "bn(norm1) > bn(e_mhsa.norm)? > conv(e_mhsa.k)",
 		}, {
-			Key:  "e_mhsa.v",
+			Key: "e_mhsa.v",
+			Expr: seqNode{&bnNode{
+				module: "norm1",
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "e_mhsa.norm",
+				},
+			}, &convNode{
+				weight: source{
+					key: "e_mhsa.v.weight",
+				},
+				bias:   "e_mhsa.v.bias",
+				module: "e_mhsa.v",
+			}},
 			Text: "bn(norm1) > bn(e_mhsa.norm)? > conv(e_mhsa.v)",
 		}, {
-			Key:  "mlp.fc1",
+			Key: "mlp.fc1",
+			Expr: seqNode{&bnNode{
+				module: "norm2",
+			}, &convNode{
+				weight: source{
+					key: "mlp.fc1.weight",
+				},
+				bias:   "mlp.fc1.bias",
+				need:   true,
+				module: "mlp.fc1",
+			}},
 			Text: "bn(norm2) > conv(mlp.fc1, biased)",
 		}},
 		Keep:  []string{"patch_embed.**", "e_mhsa.proj.**", "projection.**", "mhca.**", "mlp.fc2.**"},
@@ -1221,7 +2536,27 @@ var builtinFamilies = []Family{
 			Key: "bn.running_mean",
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: seqNode{&askNode{
+				name: "transposed",
+				expr: &convNode{
+					weight: source{
+						key: "conv.weight",
+					},
+					bias:       "conv.bias",
+					transposed: true,
+					module:     "conv",
+				},
+				no: &convNode{
+					weight: source{
+						key: "conv.weight",
+					},
+					bias:   "conv.bias",
+					module: "conv",
+				},
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "ask(transposed: convt(conv), conv(conv)) > bn(bn)",
 		}},
 		Keep: []string{"**"},
@@ -1247,7 +2582,16 @@ var builtinFamilies = []Family{
 			Key: "bn<n>.running_mean",
 		}}},
 		Make: []Output{{
-			Key:  "conv<n>",
+			Key: "conv<n>",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "conv<n>.weight",
+				},
+				bias:   "conv<n>.bias",
+				module: "conv<n>",
+			}, &bnNode{
+				module: "bn<n>",
+			}},
 			Text: "conv(conv<n>) > bn(bn<n>)",
 		}},
 		Keep: []string{"**"},
@@ -1266,7 +2610,16 @@ var builtinFamilies = []Family{
 			Key: "1.running_mean",
 		}}},
 		Make: []Output{{
-			Key:  "0",
+			Key: "0",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "0.weight",
+				},
+				bias:   "0.bias",
+				module: "0",
+			}, &bnNode{
+				module: "1",
+			}},
 			Text: "conv(0) > bn(1)",
 		}},
 		Keep: []string{"**"},
@@ -1285,7 +2638,16 @@ var builtinFamilies = []Family{
 			Key: "bn.running_mean",
 		}}},
 		Make: []Output{{
-			Key:  "linear",
+			Key: "linear",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "linear.weight",
+				},
+				bias:   "linear.bias",
+				module: "linear",
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "conv(linear) > bn(bn)",
 		}},
 		Keep: []string{"**"},
@@ -1325,7 +2687,30 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "rbr_dense.conv.weight",
+				},
+				bias:   "rbr_dense.conv.bias",
+				module: "rbr_dense.conv",
+			}, &bnNode{
+				module: "rbr_dense.bn",
+			}}, &convNode{
+				weight: source{
+					key: "rbr_1x1.weight",
+				},
+				bias:   "rbr_1x1.bias",
+				module: "rbr_1x1",
+			}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}, &askNode{
+				name: "avgpool",
+				expr: &poolNode{
+					like: "rbr_dense.conv.weight",
+				},
+			}},
 			Text: "conv(rbr_dense.conv) > bn(rbr_dense.bn)\n+ conv(rbr_1x1)\n+ ask(identity: x)\n+ ask(avgpool: avgpool(rbr_dense.conv.weight))",
 		}},
 		Need: []string{"bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"},
@@ -1345,7 +2730,32 @@ var builtinFamilies = []Family{
 			Name:  "full",
 			Title: "QARepVGG of YOLOv6, with the batch norm behind it",
 			Make: []Output{{
-				Key:  "rbr_reparam",
+				Key: "rbr_reparam",
+				Expr: seqNode{sumNode{seqNode{&convNode{
+					weight: source{
+						key: "rbr_dense.conv.weight",
+					},
+					bias:   "rbr_dense.conv.bias",
+					module: "rbr_dense.conv",
+				}, &bnNode{
+					module: "rbr_dense.bn",
+				}}, &convNode{
+					weight: source{
+						key: "rbr_1x1.weight",
+					},
+					bias:   "rbr_1x1.bias",
+					module: "rbr_1x1",
+				}, &askNode{
+					name: "identity",
+					expr: xNode{},
+				}, &askNode{
+					name: "avgpool",
+					expr: &poolNode{
+						like: "rbr_dense.conv.weight",
+					},
+				}}, &bnNode{
+					module: "bn",
+				}},
 				Text: "( conv(rbr_dense.conv) > bn(rbr_dense.bn)\n  + conv(rbr_1x1)\n  + ask(identity: x)\n  + ask(avgpool: avgpool(rbr_dense.conv.weight))\n) > bn(bn)",
 			}},
 			Keep: []string{},
@@ -1372,7 +2782,36 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: seqNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv.weight",
+				},
+				bias:   "conv.bias",
+				module: "conv",
+			}, &scaleNode{
+				by: source{
+					key: "scale_conv.weight",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv_1x1.weight",
+				},
+				bias:   "conv_1x1.bias",
+				module: "conv_1x1",
+			}, &scaleNode{
+				by: source{
+					key: "scale_1x1.weight",
+				},
+			}}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						key: "scale_identity.weight",
+					},
+				},
+			}}, &bnNode{
+				module: "bn",
+			}},
 			Text: "( conv(conv) > scale(scale_conv.weight)\n  + conv(conv_1x1) > scale(scale_1x1.weight)\n  + scale(scale_identity.weight)?\n) > bn(bn)",
 		}},
 		Keep:  []string{"se.**"},
@@ -1393,7 +2832,16 @@ var builtinFamilies = []Family{
 			Key: "block.bn.running_mean",
 		}}},
 		Make: []Output{{
-			Key:  "block.conv",
+			Key: "block.conv",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "block.conv.weight",
+				},
+				bias:   "block.conv.bias",
+				module: "block.conv",
+			}, &bnNode{
+				module: "block.bn",
+			}},
 			Text: "conv(block.conv) > bn(block.bn)",
 		}},
 		file: "detection.yaml",
@@ -1423,7 +2871,16 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "conv.weight",
+				},
+				bias:   "conv.bias",
+				module: "conv",
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "conv(conv) > bn(bn)",
 		}},
 		Keep: []string{"act.weight"},
@@ -1450,7 +2907,36 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "rbr_dense.conv.weight",
+				},
+				bias:   "rbr_dense.conv.bias",
+				module: "rbr_dense.conv",
+			}, &bnNode{
+				module: "rbr_dense.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_1x1.conv.weight",
+				},
+				bias:   "rbr_1x1.conv.bias",
+				module: "rbr_1x1.conv",
+			}, &bnNode{
+				module: "rbr_1x1.bn",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "truthy",
+						args: []string{"alpha"},
+						text: "truthy(alpha)",
+					},
+				},
+			}}, &optionalNode{
+				expr: &bnNode{
+					module: "rbr_identity",
+				},
+			}},
 			Text: "conv(rbr_dense.conv) > bn(rbr_dense.bn)\n+ conv(rbr_1x1.conv) > bn(rbr_1x1.bn) > scale(truthy(alpha))\n+ bn(rbr_identity)?",
 		}},
 		Keep:  []string{"se.**"},
@@ -1512,7 +2998,28 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "rbr_dense.0.weight",
+				},
+				bias:   "rbr_dense.0.bias",
+				module: "rbr_dense.0",
+			}, &bnNode{
+				module: "rbr_dense.1",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_1x1.0.weight",
+				},
+				bias:   "rbr_1x1.0.bias",
+				module: "rbr_1x1.0",
+			}, &bnNode{
+				module: "rbr_1x1.1",
+			}}, &optionalNode{
+				expr: &bnNode{
+					module: "rbr_identity",
+				},
+			}},
 			Text: "conv(rbr_dense.0) > bn(rbr_dense.1)\n+ conv(rbr_1x1.0) > bn(rbr_1x1.1)\n+ bn(rbr_identity)?",
 		}},
 		Dialects: []Dialect{{
@@ -1544,7 +3051,23 @@ var builtinFamilies = []Family{
 			Key: "im.<n>.implicit",
 		}}},
 		Make: []Output{{
-			Key:  "m.<n>",
+			Key: "m.<n>",
+			Expr: seqNode{&shiftNode{
+				by: source{
+					key: "ia.<n>.implicit",
+				},
+			}, &convNode{
+				weight: source{
+					key: "m.<n>.weight",
+				},
+				bias:   "m.<n>.bias",
+				need:   true,
+				module: "m.<n>",
+			}, &scaleNode{
+				by: source{
+					key: "im.<n>.implicit",
+				},
+			}},
 			Text: "shift(ia.<n>.implicit) > conv(m.<n>, biased) > scale(im.<n>.implicit)",
 		}},
 		Keep:  []string{"anchors", "anchor_grid", "stride", "m2.**", "m_kpt.**"},
@@ -1725,7 +3248,31 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: &askNode{
+				name: "parallel",
+				expr: sumNode{seqNode{&convNode{
+					weight: source{
+						key: "conv1.conv.weight",
+					},
+					bias:   "conv1.conv.bias",
+					module: "conv1.conv",
+				}, &bnNode{
+					module: "conv1.bn",
+				}}, seqNode{&convNode{
+					weight: source{
+						key: "conv2.conv.weight",
+					},
+					bias:   "conv2.conv.bias",
+					module: "conv2.conv",
+				}, &bnNode{
+					module: "conv2.bn",
+				}}, &optionalNode{
+					expr: &bnNode{
+						module: "bn",
+					},
+				}},
+			},
 			Text: "ask(parallel: conv(conv1.conv) > bn(conv1.bn)\n+ conv(conv2.conv) > bn(conv2.bn)\n+ bn(bn)?)",
 		}},
 		Alike: []string{"conv1.conv.weight", "conv2.conv.weight"},
@@ -1768,7 +3315,32 @@ var builtinFamilies = []Family{
 			Key: "conv2.bn.running_var",
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv1.conv.weight",
+				},
+				bias:   "conv1.conv.bias",
+				module: "conv1.conv",
+			}, &bnNode{
+				module: "conv1.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv2.conv.weight",
+				},
+				bias:   "conv2.conv.bias",
+				module: "conv2.conv",
+			}, &bnNode{
+				module: "conv2.bn",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "truthy",
+						args: []string{"alpha"},
+						text: "truthy(alpha)",
+					},
+				},
+			}}},
 			Text: "conv(conv1.conv) > bn(conv1.bn)\n+ conv(conv2.conv) > bn(conv2.bn) > scale(truthy(alpha))",
 		}},
 		Alike: []string{"conv1.conv.weight", "conv2.conv.weight"},
@@ -1821,7 +3393,27 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: &askNode{
+				name: "parallel",
+				expr: sumNode{seqNode{&convNode{
+					weight: source{
+						key: "conv1.conv.weight",
+					},
+					bias:   "conv1.conv.bias",
+					module: "conv1.conv",
+				}, &bnNode{
+					module: "conv1.norm",
+				}}, seqNode{&convNode{
+					weight: source{
+						key: "conv2.conv.weight",
+					},
+					bias:   "conv2.conv.bias",
+					module: "conv2.conv",
+				}, &bnNode{
+					module: "conv2.norm",
+				}}},
+			},
 			Text: "ask(parallel: conv(conv1.conv) > bn(conv1.norm)\n+ conv(conv2.conv) > bn(conv2.norm))",
 		}},
 		Alike: []string{"conv1.conv.weight", "conv2.conv.weight"},
@@ -1857,7 +3449,16 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"conv_bn_fused.weight"},
 		Make: []Output{{
-			Key:  "conv_bn_fused",
+			Key: "conv_bn_fused",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "conv.weight",
+				},
+				bias:   "conv.bias",
+				module: "conv",
+			}, &bnNode{
+				module: "norm",
+			}},
 			Text: "conv(conv) > bn(norm)",
 		}},
 		Notes: []string{"The reference forgets the convolution's bias where it has one; here it is kept.", "RT-DETR and D-FINE have other layers with the same keys that they do not fuse."},
@@ -1915,7 +3516,22 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: seqNode{sumNode{&convNode{
+				weight: source{
+					key: "conv.weight",
+				},
+				bias:   "conv.bias",
+				module: "conv",
+			}, &convNode{
+				weight: source{
+					key: "cv2.weight",
+				},
+				bias:   "cv2.bias",
+				module: "cv2",
+			}}, &bnNode{
+				module: "bn",
+			}},
 			Text: "(conv(conv) + conv(cv2)) > bn(bn)",
 		}},
 		Alike: []string{"conv.weight", "cv2.weight"},
@@ -1955,7 +3571,24 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv.conv.weight",
+				},
+				bias:   "conv.conv.bias",
+				module: "conv.conv",
+			}, &bnNode{
+				module: "conv.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv1.conv.weight",
+				},
+				bias:   "conv1.conv.bias",
+				module: "conv1.conv",
+			}, &bnNode{
+				module: "conv1.bn",
+			}}},
 			Text: "conv(conv.conv) > bn(conv.bn)\n+ conv(conv1.conv) > bn(conv1.bn)",
 		}},
 		Alike: []string{"conv.conv.weight", "conv1.conv.weight"},
@@ -1979,7 +3612,17 @@ var builtinFamilies = []Family{
 			Key: "bn.running_var",
 		}}},
 		Make: []Output{{
-			Key:  "conv_transpose",
+			Key: "conv_transpose",
+			Expr: seqNode{&convNode{
+				weight: source{
+					key: "conv_transpose.weight",
+				},
+				bias:       "conv_transpose.bias",
+				transposed: true,
+				module:     "conv_transpose",
+			}, &bnNode{
+				module: "bn",
+			}},
 			Text: "convt(conv_transpose) > bn(bn)",
 		}},
 		Notes: []string{"Releases before July 2026 scale the wrong axis of the kernel (fuse_deconv_and_bn); here it is the output channels."},
@@ -2030,7 +3673,34 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv1.conv.weight",
+				},
+				bias:   "conv1.conv.bias",
+				module: "conv1.conv",
+			}, &bnNode{
+				module: "conv1.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv2.conv.weight",
+				},
+				bias:   "conv2.conv.bias",
+				module: "conv2.conv",
+			}, &bnNode{
+				module: "conv2.bn",
+			}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						call: &call{
+							name: "truthy",
+							args: []string{"alpha"},
+							text: "truthy(alpha)",
+						},
+					},
+				},
+			}}},
 			Text: "conv(conv1.conv) > bn(conv1.bn)\n+ conv(conv2.conv) > bn(conv2.bn) > scale(truthy(alpha))?",
 		}},
 		Alike: []string{"conv1.conv.weight", "conv2.conv.weight"},
@@ -2064,7 +3734,34 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "branch_3x3.conv.weight",
+				},
+				bias:   "branch_3x3.conv.bias",
+				module: "branch_3x3.conv",
+			}, &bnNode{
+				module: "branch_3x3.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "branch_1x1.conv.weight",
+				},
+				bias:   "branch_1x1.conv.bias",
+				module: "branch_1x1.conv",
+			}, &bnNode{
+				module: "branch_1x1.bn",
+			}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						key: "alpha",
+					},
+				},
+			}}, &optionalNode{
+				expr: &bnNode{
+					module: "no_conv_branch",
+				},
+			}},
 			Text: "conv(branch_3x3.conv) > bn(branch_3x3.bn)\n+ conv(branch_1x1.conv) > bn(branch_1x1.bn) > scale(alpha)?\n+ bn(no_conv_branch)?",
 		}},
 		Keep: []string{"se.**"},
@@ -2110,7 +3807,31 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "branch_3x3.conv.weight",
+				},
+				bias:   "branch_3x3.conv.bias",
+				module: "branch_3x3.conv",
+			}, &bnNode{
+				module: "branch_3x3.bn",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "branch_1x1.weight",
+				},
+				bias:   "branch_1x1.bias",
+				module: "branch_1x1",
+			}, &optionalNode{
+				expr: &scaleNode{
+					by: source{
+						key: "alpha",
+					},
+				},
+			}}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}},
 			Text: "conv(branch_3x3.conv) > bn(branch_3x3.bn)\n+ conv(branch_1x1) > scale(alpha)?\n+ ask(identity: x)",
 		}},
 		Keep: []string{"post_bn.weight", "post_bn.bias", "post_bn.running_mean", "post_bn.running_var", "post_bn.num_batches_tracked", "se.**"},
@@ -2134,7 +3855,35 @@ var builtinFamilies = []Family{
 			Name:  "full",
 			Title: "QARepVGG of super-gradients (YOLO-NAS), with the batch norm behind it",
 			Make: []Output{{
-				Key:  "rbr_reparam",
+				Key: "rbr_reparam",
+				Expr: seqNode{sumNode{seqNode{&convNode{
+					weight: source{
+						key: "branch_3x3.conv.weight",
+					},
+					bias:   "branch_3x3.conv.bias",
+					module: "branch_3x3.conv",
+				}, &bnNode{
+					module: "branch_3x3.bn",
+				}}, seqNode{&convNode{
+					weight: source{
+						key: "branch_1x1.weight",
+					},
+					bias:   "branch_1x1.bias",
+					module: "branch_1x1",
+				}, &optionalNode{
+					expr: &scaleNode{
+						by: source{
+							key: "alpha",
+						},
+					},
+				}}, &askNode{
+					name: "identity",
+					expr: xNode{},
+				}}, &optionalNode{
+					expr: &bnNode{
+						module: "post_bn",
+					},
+				}},
 				Text: "( conv(branch_3x3.conv) > bn(branch_3x3.bn)\n  + conv(branch_1x1) > scale(alpha)?\n  + ask(identity: x)\n) > bn(post_bn)?",
 			}},
 			Keep: []string{"se.**"},
@@ -2166,7 +3915,33 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "conv_kxk.<n>.conv.weight",
+					},
+					bias:   "conv_kxk.<n>.conv.bias",
+					module: "conv_kxk.<n>.conv",
+				}, &bnNode{
+					module: "conv_kxk.<n>.bn",
+				}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "conv_1x1.conv.weight",
+					},
+					bias:   "conv_1x1.conv.bias",
+					module: "conv_1x1.conv",
+				}, &bnNode{
+					module: "conv_1x1.bn",
+				}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "identity",
+				},
+			}},
 			Text: "sum<n>(conv(conv_kxk.<n>.conv) > bn(conv_kxk.<n>.bn))\n+ (conv(conv_1x1.conv) > bn(conv_1x1.bn))?\n+ bn(identity)?",
 		}},
 		Need:  []string{"lab.scale", "lab.bias"},
@@ -2195,7 +3970,33 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: sumNode{&sumOverNode{
+				vars: []string{"n"},
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "conv_kxk.<n>.conv.weight",
+					},
+					bias:   "conv_kxk.<n>.conv.bias",
+					module: "conv_kxk.<n>.conv",
+				}, &bnNode{
+					module: "conv_kxk.<n>.bn",
+				}},
+			}, &optionalNode{
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "conv_1x1.conv.weight",
+					},
+					bias:   "conv_1x1.conv.bias",
+					module: "conv_1x1.conv",
+				}, &bnNode{
+					module: "conv_1x1.bn",
+				}},
+			}, &optionalNode{
+				expr: &bnNode{
+					module: "identity",
+				},
+			}},
 			Text: "sum<n>(conv(conv_kxk.<n>.conv) > bn(conv_kxk.<n>.bn))\n+ (conv(conv_1x1.conv) > bn(conv_1x1.bn))?\n+ bn(identity)?",
 		}},
 		Need:  []string{"lab.scale", "lab.bias"},
@@ -2229,7 +4030,24 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"reparam_conv.weight"},
 		Make: []Output{{
-			Key:  "reparam_conv",
+			Key: "reparam_conv",
+			Expr: seqNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv.conv.weight",
+				},
+				bias:   "conv.conv.bias",
+				module: "conv.conv",
+			}, &bnNode{
+				module: "conv.bn",
+			}}, &convNode{
+				weight: source{
+					key: "conv1.weight",
+				},
+				bias:   "conv1.bias",
+				module: "conv1",
+			}, xNode{}}, &bnNode{
+				module: "bn",
+			}},
 			Text: "( conv(conv.conv) > bn(conv.bn)\n  + conv(conv1)\n  + x\n) > bn(bn)",
 		}},
 		Alike: []string{"conv.conv.weight", "conv1.weight"},
@@ -2261,7 +4079,93 @@ var builtinFamilies = []Family{
 			Absent: true,
 		}}},
 		Make: []Output{{
-			Key:  "conv3x3",
+			Key: "conv3x3",
+			Expr: sumNode{&convNode{
+				weight: source{
+					key: "conv3x3.weight",
+				},
+				bias:   "conv3x3.bias",
+				need:   true,
+				groups: 1,
+				module: "conv3x3",
+			}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1_3x3.k0",
+				},
+				bias:   "conv1x1_3x3.b0",
+				need:   true,
+				module: "conv1x1_3x3.k0",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1_3x3.k1",
+				},
+				bias:   "conv1x1_3x3.b1",
+				need:   true,
+				module: "conv1x1_3x3.k1",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1_sbx.k0",
+				},
+				bias:   "conv1x1_sbx.b0",
+				need:   true,
+				module: "conv1x1_sbx.k0",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1_sbx.mask",
+				},
+				module: "conv1x1_sbx.mask",
+			}, &scaleNode{
+				by: source{
+					key: "conv1x1_sbx.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "conv1x1_sbx.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1_sby.k0",
+				},
+				bias:   "conv1x1_sby.b0",
+				need:   true,
+				module: "conv1x1_sby.k0",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1_sby.mask",
+				},
+				module: "conv1x1_sby.mask",
+			}, &scaleNode{
+				by: source{
+					key: "conv1x1_sby.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "conv1x1_sby.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1_lpl.k0",
+				},
+				bias:   "conv1x1_lpl.b0",
+				need:   true,
+				module: "conv1x1_lpl.k0",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1_lpl.mask",
+				},
+				module: "conv1x1_lpl.mask",
+			}, &scaleNode{
+				by: source{
+					key: "conv1x1_lpl.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "conv1x1_lpl.bias",
+				},
+			}}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}},
 			Text: "conv(conv3x3, biased, groups 1)\n+ kernel(conv1x1_3x3.k0, conv1x1_3x3.b0) > kernel(conv1x1_3x3.k1, conv1x1_3x3.b1)\n+ kernel(conv1x1_sbx.k0, conv1x1_sbx.b0) > kernel(conv1x1_sbx.mask) > scale(conv1x1_sbx.scale) > shift(conv1x1_sbx.bias)\n+ kernel(conv1x1_sby.k0, conv1x1_sby.b0) > kernel(conv1x1_sby.mask) > scale(conv1x1_sby.scale) > shift(conv1x1_sby.bias)\n+ kernel(conv1x1_lpl.k0, conv1x1_lpl.b0) > kernel(conv1x1_lpl.mask) > scale(conv1x1_lpl.scale) > shift(conv1x1_lpl.bias)\n+ ask(identity: x)",
 		}},
 		Keep: []string{"act.weight"},
@@ -2306,7 +4210,103 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rep_conv.weight"},
 		Make: []Output{{
-			Key:  "rep_conv",
+			Key: "rep_conv",
+			Expr: sumNode{&convNode{
+				weight: source{
+					key: "rep_conv.weight",
+				},
+				bias:   "rep_conv.bias",
+				need:   true,
+				groups: 1,
+				module: "rep_conv",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1.weight",
+				},
+				bias:   "conv1x1.bias",
+				need:   true,
+				module: "conv1x1",
+			}, &askNode{
+				name: "with_13",
+				expr: seqNode{&convNode{
+					weight: source{
+						key: "conv1x1_3x3.k0",
+					},
+					bias:   "conv1x1_3x3.b0",
+					need:   true,
+					module: "conv1x1_3x3.k0",
+				}, &convNode{
+					weight: source{
+						key: "conv1x1_3x3.k1",
+					},
+					bias:   "conv1x1_3x3.b1",
+					need:   true,
+					module: "conv1x1_3x3.k1",
+				}},
+			}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1_sbx.k0",
+				},
+				bias:   "conv1x1_sbx.b0",
+				need:   true,
+				module: "conv1x1_sbx.k0",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1_sbx.mask",
+				},
+				module: "conv1x1_sbx.mask",
+			}, &scaleNode{
+				by: source{
+					key: "conv1x1_sbx.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "conv1x1_sbx.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1_sby.k0",
+				},
+				bias:   "conv1x1_sby.b0",
+				need:   true,
+				module: "conv1x1_sby.k0",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1_sby.mask",
+				},
+				module: "conv1x1_sby.mask",
+			}, &scaleNode{
+				by: source{
+					key: "conv1x1_sby.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "conv1x1_sby.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1_lpl.k0",
+				},
+				bias:   "conv1x1_lpl.b0",
+				need:   true,
+				module: "conv1x1_lpl.k0",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1_lpl.mask",
+				},
+				module: "conv1x1_lpl.mask",
+			}, &scaleNode{
+				by: source{
+					key: "conv1x1_lpl.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "conv1x1_lpl.bias",
+				},
+			}}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}},
 			Text: "conv(rep_conv, biased, groups 1)\n+ conv(conv1x1, biased)\n+ ask(with_13: kernel(conv1x1_3x3.k0, conv1x1_3x3.b0) > kernel(conv1x1_3x3.k1, conv1x1_3x3.b1))\n+ kernel(conv1x1_sbx.k0, conv1x1_sbx.b0) > kernel(conv1x1_sbx.mask) > scale(conv1x1_sbx.scale) > shift(conv1x1_sbx.bias)\n+ kernel(conv1x1_sby.k0, conv1x1_sby.b0) > kernel(conv1x1_sby.mask) > scale(conv1x1_sby.scale) > shift(conv1x1_sby.bias)\n+ kernel(conv1x1_lpl.k0, conv1x1_lpl.b0) > kernel(conv1x1_lpl.mask) > scale(conv1x1_lpl.scale) > shift(conv1x1_lpl.bias)\n+ ask(identity: x)",
 		}},
 		Need: []string{"conv1x1_3x3.k0", "conv1x1_3x3.b0", "conv1x1_3x3.k1", "conv1x1_3x3.b1"},
@@ -2355,7 +4355,130 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rep_conv.weight"},
 		Make: []Output{{
-			Key:  "rep_conv",
+			Key: "rep_conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "expand_conv.weight",
+				},
+				bias:   "expand_conv.bias",
+				deny:   true,
+				module: "expand_conv",
+			}, sumNode{&convNode{
+				weight: source{
+					key: "fea_conv.rep_conv.weight",
+				},
+				bias:   "fea_conv.rep_conv.bias",
+				need:   true,
+				module: "fea_conv.rep_conv",
+			}, &convNode{
+				weight: source{
+					key: "fea_conv.conv1x1.weight",
+				},
+				bias:   "fea_conv.conv1x1.bias",
+				need:   true,
+				module: "fea_conv.conv1x1",
+			}, seqNode{&convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_3x3.k0",
+				},
+				bias:   "fea_conv.conv1x1_3x3.b0",
+				need:   true,
+				module: "fea_conv.conv1x1_3x3.k0",
+			}, &convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_3x3.k1",
+				},
+				bias:   "fea_conv.conv1x1_3x3.b1",
+				need:   true,
+				module: "fea_conv.conv1x1_3x3.k1",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_sbx.k0",
+				},
+				bias:   "fea_conv.conv1x1_sbx.b0",
+				need:   true,
+				module: "fea_conv.conv1x1_sbx.k0",
+			}, &convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_sbx.mask",
+				},
+				module: "fea_conv.conv1x1_sbx.mask",
+			}, &scaleNode{
+				by: source{
+					key: "fea_conv.conv1x1_sbx.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "fea_conv.conv1x1_sbx.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_sby.k0",
+				},
+				bias:   "fea_conv.conv1x1_sby.b0",
+				need:   true,
+				module: "fea_conv.conv1x1_sby.k0",
+			}, &convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_sby.mask",
+				},
+				module: "fea_conv.conv1x1_sby.mask",
+			}, &scaleNode{
+				by: source{
+					key: "fea_conv.conv1x1_sby.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "fea_conv.conv1x1_sby.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_lpl.k0",
+				},
+				bias:   "fea_conv.conv1x1_lpl.b0",
+				need:   true,
+				module: "fea_conv.conv1x1_lpl.k0",
+			}, &convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_lpl.mask",
+				},
+				module: "fea_conv.conv1x1_lpl.mask",
+			}, &scaleNode{
+				by: source{
+					key: "fea_conv.conv1x1_lpl.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "fea_conv.conv1x1_lpl.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_subBlur.k0",
+				},
+				bias:   "fea_conv.conv1x1_subBlur.b0",
+				need:   true,
+				module: "fea_conv.conv1x1_subBlur.k0",
+			}, &convNode{
+				weight: source{
+					key: "fea_conv.conv1x1_subBlur.mask",
+				},
+				module: "fea_conv.conv1x1_subBlur.mask",
+			}, &scaleNode{
+				by: source{
+					key: "fea_conv.conv1x1_subBlur.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "fea_conv.conv1x1_subBlur.bias",
+				},
+			}}, xNode{}}, &convNode{
+				weight: source{
+					key: "reduce_conv.weight",
+				},
+				bias:   "reduce_conv.bias",
+				need:   true,
+				module: "reduce_conv",
+			}}, xNode{}},
 			Text: "conv(expand_conv, unbiased)\n> ( conv(fea_conv.rep_conv, biased)\n    + conv(fea_conv.conv1x1, biased)\n    + kernel(fea_conv.conv1x1_3x3.k0, fea_conv.conv1x1_3x3.b0) > kernel(fea_conv.conv1x1_3x3.k1, fea_conv.conv1x1_3x3.b1)\n    + kernel(fea_conv.conv1x1_sbx.k0, fea_conv.conv1x1_sbx.b0) > kernel(fea_conv.conv1x1_sbx.mask) > scale(fea_conv.conv1x1_sbx.scale) > shift(fea_conv.conv1x1_sbx.bias)\n    + kernel(fea_conv.conv1x1_sby.k0, fea_conv.conv1x1_sby.b0) > kernel(fea_conv.conv1x1_sby.mask) > scale(fea_conv.conv1x1_sby.scale) > shift(fea_conv.conv1x1_sby.bias)\n    + kernel(fea_conv.conv1x1_lpl.k0, fea_conv.conv1x1_lpl.b0) > kernel(fea_conv.conv1x1_lpl.mask) > scale(fea_conv.conv1x1_lpl.scale) > shift(fea_conv.conv1x1_lpl.bias)\n    + kernel(fea_conv.conv1x1_subBlur.k0, fea_conv.conv1x1_subBlur.b0) > kernel(fea_conv.conv1x1_subBlur.mask) > scale(fea_conv.conv1x1_subBlur.scale) > shift(fea_conv.conv1x1_subBlur.bias)\n    + x )\n> conv(reduce_conv, biased)\n+ x",
 		}},
 		Keep: []string{"act.weight"},
@@ -2388,7 +4511,64 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"eval_conv.weight"},
 		Make: []Output{{
-			Key:  "eval_conv",
+			Key: "eval_conv",
+			Expr: altNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv.0.weight",
+				},
+				bias:   "conv.0.bias",
+				need:   true,
+				module: "conv.0",
+			}, &convNode{
+				weight: source{
+					key: "conv.1.weight",
+				},
+				bias:   "conv.1.bias",
+				need:   true,
+				module: "conv.1",
+			}, &convNode{
+				weight: source{
+					key: "conv.2.weight",
+				},
+				bias:   "conv.2.bias",
+				need:   true,
+				module: "conv.2",
+			}}, &convNode{
+				weight: source{
+					key: "sk.weight",
+				},
+				bias:   "sk.bias",
+				need:   true,
+				module: "sk",
+			}}, sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv.0.weight",
+				},
+				bias:   "conv.0.bias",
+				deny:   true,
+				module: "conv.0",
+			}, &convNode{
+				weight: source{
+					key: "conv.1.weight",
+				},
+				bias:   "conv.1.bias",
+				deny:   true,
+				module: "conv.1",
+			}, &convNode{
+				weight: source{
+					key: "conv.2.weight",
+				},
+				bias:   "conv.2.bias",
+				deny:   true,
+				module: "conv.2",
+			}}, &convNode{
+				weight: source{
+					key: "sk.weight",
+				},
+				bias:   "sk.bias",
+				deny:   true,
+				module: "sk",
+			}}},
 			Text: "conv(conv.0, biased) > conv(conv.1, biased) > conv(conv.2, biased) + conv(sk, biased)\n| conv(conv.0, unbiased) > conv(conv.1, unbiased) > conv(conv.2, unbiased) + conv(sk, unbiased)",
 		}},
 		Drop: []Drop{{
@@ -2419,7 +4599,29 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rep_conv.weight"},
 		Make: []Output{{
-			Key:  "rep_conv",
+			Key: "rep_conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "expand_conv.weight",
+				},
+				bias:   "expand_conv.bias",
+				need:   true,
+				module: "expand_conv",
+			}, sumNode{&convNode{
+				weight: source{
+					key: "fea_conv.weight",
+				},
+				bias:   "fea_conv.bias",
+				need:   true,
+				module: "fea_conv",
+			}, xNode{}}, &convNode{
+				weight: source{
+					key: "reduce_conv.weight",
+				},
+				bias:   "reduce_conv.bias",
+				need:   true,
+				module: "reduce_conv",
+			}}, xNode{}},
 			Text: "conv(expand_conv, biased) > (conv(fea_conv, biased) + x) > conv(reduce_conv, biased)\n+ x",
 		}},
 		Notes: []string{"Both additions are always there. What the first 1x1 gives is padded with its own bias.", "The reference's scripts write the inner identity into the checkpoint that they read; run twice they give something else."},
@@ -2447,10 +4649,32 @@ var builtinFamilies = []Family{
 			Key: "excitate.bias",
 		}}},
 		Make: []Output{{
-			Key:  "squeeze",
+			Key: "squeeze",
+			Expr: seqNode{&bnNode{
+				module: "bn1",
+			}, &convNode{
+				weight: source{
+					key: "squeeze.weight",
+				},
+				bias:   "squeeze.bias",
+				need:   true,
+				module: "squeeze",
+			}},
 			Text: "bn(bn1) > conv(squeeze, biased)",
 		}, {
-			Key:  "excitate",
+			Key: "excitate",
+			Expr: seqNode{&bnNode{
+				module: "bn2",
+			}, &convNode{
+				weight: source{
+					key: "excitate.weight",
+				},
+				bias:   "excitate.bias",
+				need:   true,
+				module: "excitate",
+			}, &bnNode{
+				module: "bn3",
+			}},
 			Text: "bn(bn2) > conv(excitate, biased) > bn(bn3)",
 		}},
 		Keep:  []string{"convs.**"},
@@ -2476,7 +4700,37 @@ var builtinFamilies = []Family{
 			Key: "se.se.1.weight",
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "expand_conv.weight",
+				},
+				bias:   "expand_conv.bias",
+				need:   true,
+				module: "expand_conv",
+			}, sumNode{seqNode{&convNode{
+				weight: source{
+					key: "fea_conv.weight",
+				},
+				bias:   "fea_conv.bias",
+				need:   true,
+				module: "fea_conv",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "gate",
+						args: []string{"se.tensor", "se.se.1.weight", "se.se.3.weight"},
+						text: "gate(se.tensor, se.se.1.weight, se.se.3.weight)",
+					},
+				},
+			}}, xNode{}}, &convNode{
+				weight: source{
+					key: "reduce_conv.weight",
+				},
+				bias:   "reduce_conv.bias",
+				need:   true,
+				module: "reduce_conv",
+			}}, xNode{}},
 			Text: "conv(expand_conv, biased)\n> (conv(fea_conv, biased) > scale(gate(se.tensor, se.se.1.weight, se.se.3.weight)) + x)\n> conv(reduce_conv, biased)\n+ x",
 		}},
 		Notes: []string{"The squeeze-and-excitation looks at a parameter, not at the image, so that it is a constant scale.", "The reference can also set small weights to zero (prune); that is not the same function and is not done."},
@@ -2503,13 +4757,127 @@ var builtinFamilies = []Family{
 			Key: "body.2.se.tensor",
 		}}},
 		Make: []Output{{
-			Key:  "body.0",
+			Key: "body.0",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "body.0.expand_conv.weight",
+				},
+				bias:   "body.0.expand_conv.bias",
+				need:   true,
+				module: "body.0.expand_conv",
+			}, sumNode{seqNode{&convNode{
+				weight: source{
+					key: "body.0.fea_conv.weight",
+				},
+				bias:   "body.0.fea_conv.bias",
+				need:   true,
+				module: "body.0.fea_conv",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "gate",
+						args: []string{"body.0.se.tensor", "body.0.se.se.1.weight", "body.0.se.se.3.weight"},
+						text: "gate(body.0.se.tensor, body.0.se.se.1.weight, body.0.se.se.3.weight)",
+					},
+				},
+			}}, xNode{}}, &convNode{
+				weight: source{
+					key: "body.0.reduce_conv.weight",
+				},
+				bias:   "body.0.reduce_conv.bias",
+				need:   true,
+				module: "body.0.reduce_conv",
+			}}, xNode{}},
 			Text: "conv(body.0.expand_conv, biased)\n> (conv(body.0.fea_conv, biased) > scale(gate(body.0.se.tensor, body.0.se.se.1.weight, body.0.se.se.3.weight)) + x)\n> conv(body.0.reduce_conv, biased)\n+ x",
 		}, {
-			Key:  "body.2",
+			Key: "body.2",
+			Expr: seqNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "body.2.expand_conv.weight",
+				},
+				bias:   "body.2.expand_conv.bias",
+				need:   true,
+				module: "body.2.expand_conv",
+			}, sumNode{seqNode{&convNode{
+				weight: source{
+					key: "body.2.fea_conv.weight",
+				},
+				bias:   "body.2.fea_conv.bias",
+				need:   true,
+				module: "body.2.fea_conv",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "gate",
+						args: []string{"body.2.se.tensor", "body.2.se.se.1.weight", "body.2.se.se.3.weight"},
+						text: "gate(body.2.se.tensor, body.2.se.se.1.weight, body.2.se.se.3.weight)",
+					},
+				},
+			}}, xNode{}}, &convNode{
+				weight: source{
+					key: "body.2.reduce_conv.weight",
+				},
+				bias:   "body.2.reduce_conv.bias",
+				need:   true,
+				module: "body.2.reduce_conv",
+			}}, xNode{}}, &optionalNode{
+				expr: concatNode{&convNode{
+					weight: source{
+						key: "body.3.conv.weight",
+					},
+					bias:   "body.3.conv.bias",
+					need:   true,
+					module: "body.3.conv",
+				}, &channelsNode{
+					from: 1,
+					end:  true,
+					like: "body.3.conv.weight",
+				}},
+			}},
 			Text: "( conv(body.2.expand_conv, biased)\n  > (conv(body.2.fea_conv, biased) > scale(gate(body.2.se.tensor, body.2.se.se.1.weight, body.2.se.se.3.weight)) + x)\n  > conv(body.2.reduce_conv, biased)\n  + x\n) > concat(conv(body.3.conv, biased), channels(1, end, body.3.conv.weight))?",
 		}, {
-			Key:  "body.4?",
+			Key: "body.4?",
+			Expr: seqNode{sumNode{seqNode{&convNode{
+				weight: source{
+					key: "body.4.expand_conv.weight",
+				},
+				bias:   "body.4.expand_conv.bias",
+				need:   true,
+				module: "body.4.expand_conv",
+			}, sumNode{seqNode{&convNode{
+				weight: source{
+					key: "body.4.fea_conv.weight",
+				},
+				bias:   "body.4.fea_conv.bias",
+				need:   true,
+				module: "body.4.fea_conv",
+			}, &scaleNode{
+				by: source{
+					call: &call{
+						name: "gate",
+						args: []string{"body.4.se.tensor", "body.4.se.se.1.weight", "body.4.se.se.3.weight"},
+						text: "gate(body.4.se.tensor, body.4.se.se.1.weight, body.4.se.se.3.weight)",
+					},
+				},
+			}}, xNode{}}, &convNode{
+				weight: source{
+					key: "body.4.reduce_conv.weight",
+				},
+				bias:   "body.4.reduce_conv.bias",
+				need:   true,
+				module: "body.4.reduce_conv",
+			}}, xNode{}}, concatNode{&convNode{
+				weight: source{
+					key: "body.5.conv.weight",
+				},
+				bias:   "body.5.conv.bias",
+				need:   true,
+				module: "body.5.conv",
+			}, &channelsNode{
+				from: 1,
+				end:  true,
+				like: "body.5.conv.weight",
+			}}},
 			Text: "( conv(body.4.expand_conv, biased)\n  > (conv(body.4.fea_conv, biased) > scale(gate(body.4.se.tensor, body.4.se.se.1.weight, body.4.se.se.3.weight)) + x)\n  > conv(body.4.reduce_conv, biased)\n  + x\n) > concat(conv(body.5.conv, biased), channels(1, end, body.5.conv.weight))",
 		}},
 		Keep: []string{"body.4.body.<n>.weight", "body.4.body.<n>.bias", "body.6.body.<n>.weight", "body.6.body.<n>.bias"},
@@ -2543,7 +4911,36 @@ var builtinFamilies = []Family{
 			Key: "identity_conv.bias",
 		}}},
 		Make: []Output{{
-			Key:  "conv",
+			Key: "conv",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "expand_conv.weight",
+				},
+				bias:   "expand_conv.bias",
+				need:   true,
+				module: "expand_conv",
+			}, &convNode{
+				weight: source{
+					key: "fea_conv.weight",
+				},
+				bias:   "fea_conv.bias",
+				need:   true,
+				module: "fea_conv",
+			}, &convNode{
+				weight: source{
+					key: "reduce_conv.weight",
+				},
+				bias:   "reduce_conv.bias",
+				need:   true,
+				module: "reduce_conv",
+			}}, &convNode{
+				weight: source{
+					key: "identity_conv.weight",
+				},
+				bias:   "identity_conv.bias",
+				need:   true,
+				module: "identity_conv",
+			}},
 			Text: "conv(expand_conv, biased) > conv(fea_conv, biased) > conv(reduce_conv, biased)\n+ conv(identity_conv, biased)",
 		}},
 		file: "superres.yaml",
@@ -2571,7 +4968,40 @@ var builtinFamilies = []Family{
 			Key: "branch1.0.bias",
 		}}},
 		Make: []Output{{
-			Key:  ".",
+			Key: ".",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "branch1.0.weight",
+				},
+				bias:   "branch1.0.bias",
+				need:   true,
+				module: "branch1.0",
+			}, &bnNode{
+				module: "branch1.1",
+			}, &convNode{
+				weight: source{
+					key: "branch1.2.weight",
+				},
+				bias:   "branch1.2.bias",
+				need:   true,
+				module: "branch1.2",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "branch2.0.weight",
+				},
+				bias:   "branch2.0.bias",
+				need:   true,
+				module: "branch2.0",
+			}, &bnNode{
+				module: "branch2.1",
+			}, &convNode{
+				weight: source{
+					key: "branch2.2.weight",
+				},
+				bias:   "branch2.2.bias",
+				need:   true,
+				module: "branch2.2",
+			}}, xNode{}},
 			Text: "conv(branch1.0, biased) > bn(branch1.1) > conv(branch1.2, biased)\n+ conv(branch2.0, biased) > bn(branch2.1) > conv(branch2.2, biased)\n+ x",
 		}},
 		Notes: []string{"The reference merges with an ε of 1e-7 where its batch norm runs with 1e-5; here it is the latter."},
@@ -2598,7 +5028,26 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"conv_expand.weight"},
 		Make: []Output{{
-			Key:  "conv_expand",
+			Key: "conv_expand",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv_expand.weight",
+				},
+				bias:   "conv_expand.bias",
+				deny:   true,
+				groups: 1,
+				module: "conv_expand",
+			}, &convNode{
+				weight: source{
+					key: "conv_squeeze.weight",
+				},
+				bias:   "conv_squeeze.bias",
+				need:   true,
+				module: "conv_squeeze",
+			}}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}},
 			Text: "conv(conv_expand, unbiased, groups 1) > conv(conv_squeeze, biased)\n+ ask(identity: x)",
 		}},
 		Keep: []string{"activation.weight"},
@@ -2628,7 +5077,26 @@ var builtinFamilies = []Family{
 			Key: "conv1x1.bias",
 		}}},
 		Make: []Output{{
-			Key:  "conv3x3",
+			Key: "conv3x3",
+			Expr: sumNode{seqNode{&convNode{
+				weight: source{
+					key: "conv3x3.weight",
+				},
+				bias:   "conv3x3.bias",
+				need:   true,
+				groups: 1,
+				module: "conv3x3",
+			}, &convNode{
+				weight: source{
+					key: "conv1x1.weight",
+				},
+				bias:   "conv1x1.bias",
+				need:   true,
+				module: "conv1x1",
+			}}, &askNode{
+				name: "identity",
+				expr: xNode{},
+			}},
 			Text: "conv(conv3x3, biased, groups 1) > conv(conv1x1, biased)\n+ ask(identity: x)",
 		}},
 		Keep: []string{"act.weight"},
@@ -2664,10 +5132,32 @@ var builtinFamilies = []Family{
 			Key: "rep1x1.bias",
 		}}},
 		Make: []Output{{
-			Key:  "pw",
+			Key: "pw",
+			Expr: sumNode{&convNode{
+				weight: source{
+					key: "pw.weight",
+				},
+				bias:   "pw.bias",
+				module: "pw",
+			}, xNode{}},
 			Text: "conv(pw) + x",
 		}, {
-			Key:  "dw",
+			Key: "dw",
+			Expr: sumNode{&convNode{
+				weight: source{
+					key: "dw.weight",
+				},
+				bias:   "dw.bias",
+				need:   true,
+				module: "dw",
+			}, &convNode{
+				weight: source{
+					key: "rep1x1.weight",
+				},
+				bias:   "rep1x1.bias",
+				need:   true,
+				module: "rep1x1",
+			}, xNode{}},
 			Text: "conv(dw, biased) + conv(rep1x1, biased) + x",
 		}},
 		Notes: []string{"Blocks of the same network without rep1x1 are plain and stay."},
@@ -2698,7 +5188,36 @@ var builtinFamilies = []Family{
 			Key: "conv3x3.bias",
 		}}},
 		Make: []Output{{
-			Key:  "0",
+			Key: "0",
+			Expr: sumNode{&convNode{
+				weight: source{
+					key: "conv1.weight",
+				},
+				bias:   "conv1.bias",
+				need:   true,
+				module: "conv1",
+			}, &convNode{
+				weight: source{
+					key: "conv3.weight",
+				},
+				bias:   "conv3.bias",
+				need:   true,
+				module: "conv3",
+			}, seqNode{&convNode{
+				weight: source{
+					key: "conv1x1.weight",
+				},
+				bias:   "conv1x1.bias",
+				need:   true,
+				module: "conv1x1",
+			}, &convNode{
+				weight: source{
+					key: "conv3x3.weight",
+				},
+				bias:   "conv3x3.bias",
+				need:   true,
+				module: "conv3x3",
+			}}},
 			Text: "conv(conv1, biased)\n+ conv(conv3, biased)\n+ conv(conv1x1, biased) > conv(conv3x3, biased)",
 		}},
 		file: "superres.yaml",
@@ -2720,7 +5239,36 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{&convNode{
+				weight: source{
+					key: "rbr_3x3_branch.weight",
+				},
+				bias:   "rbr_3x3_branch.bias",
+				need:   true,
+				module: "rbr_3x3_branch",
+			}, &convNode{
+				weight: source{
+					key: "rbr_3x1_branch.weight",
+				},
+				bias:   "rbr_3x1_branch.bias",
+				need:   true,
+				module: "rbr_3x1_branch",
+			}, &convNode{
+				weight: source{
+					key: "rbr_1x3_branch.weight",
+				},
+				bias:   "rbr_1x3_branch.bias",
+				need:   true,
+				module: "rbr_1x3_branch",
+			}, &convNode{
+				weight: source{
+					key: "rbr_1x1_branch.weight",
+				},
+				bias:   "rbr_1x1_branch.bias",
+				need:   true,
+				module: "rbr_1x1_branch",
+			}, xNode{}},
 			Text: "conv(rbr_3x3_branch, biased)\n+ conv(rbr_3x1_branch, biased)\n+ conv(rbr_1x3_branch, biased)\n+ conv(rbr_1x1_branch, biased)\n+ x",
 		}},
 		Keep: []string{"act.weight", "activation.weight"},
@@ -2747,7 +5295,87 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"rbr_reparam.weight"},
 		Make: []Output{{
-			Key:  "rbr_reparam",
+			Key: "rbr_reparam",
+			Expr: sumNode{&convNode{
+				weight: source{
+					key: "rbr_3x3_branch.weight",
+				},
+				bias:   "rbr_3x3_branch.bias",
+				need:   true,
+				module: "rbr_3x3_branch",
+			}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_1x1_3x3_branch_1x1.weight",
+				},
+				bias:   "rbr_1x1_3x3_branch_1x1.bias",
+				module: "rbr_1x1_3x3_branch_1x1",
+			}, windowNode{}, &convNode{
+				weight: source{
+					key: "rbr_1x1_3x3_branch_3x3.weight",
+				},
+				bias:   "rbr_1x1_3x3_branch_3x3.bias",
+				module: "rbr_1x1_3x3_branch_3x3",
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_conv1x1_sbx_branch.k0",
+				},
+				bias:   "rbr_conv1x1_sbx_branch.b0",
+				need:   true,
+				module: "rbr_conv1x1_sbx_branch.k0",
+			}, &convNode{
+				weight: source{
+					key: "rbr_conv1x1_sbx_branch.mask",
+				},
+				module: "rbr_conv1x1_sbx_branch.mask",
+			}, &scaleNode{
+				by: source{
+					key: "rbr_conv1x1_sbx_branch.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "rbr_conv1x1_sbx_branch.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_conv1x1_sby_branch.k0",
+				},
+				bias:   "rbr_conv1x1_sby_branch.b0",
+				need:   true,
+				module: "rbr_conv1x1_sby_branch.k0",
+			}, &convNode{
+				weight: source{
+					key: "rbr_conv1x1_sby_branch.mask",
+				},
+				module: "rbr_conv1x1_sby_branch.mask",
+			}, &scaleNode{
+				by: source{
+					key: "rbr_conv1x1_sby_branch.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "rbr_conv1x1_sby_branch.bias",
+				},
+			}}, seqNode{&convNode{
+				weight: source{
+					key: "rbr_conv1x1_lpl_branch.k0",
+				},
+				bias:   "rbr_conv1x1_lpl_branch.b0",
+				need:   true,
+				module: "rbr_conv1x1_lpl_branch.k0",
+			}, &convNode{
+				weight: source{
+					key: "rbr_conv1x1_lpl_branch.mask",
+				},
+				module: "rbr_conv1x1_lpl_branch.mask",
+			}, &scaleNode{
+				by: source{
+					key: "rbr_conv1x1_lpl_branch.scale",
+				},
+			}, &shiftNode{
+				by: source{
+					key: "rbr_conv1x1_lpl_branch.bias",
+				},
+			}}, xNode{}},
 			Text: "conv(rbr_3x3_branch, biased)\n+ conv(rbr_1x1_3x3_branch_1x1) > window > conv(rbr_1x1_3x3_branch_3x3)\n+ kernel(rbr_conv1x1_sbx_branch.k0, rbr_conv1x1_sbx_branch.b0) > kernel(rbr_conv1x1_sbx_branch.mask) > scale(rbr_conv1x1_sbx_branch.scale) > shift(rbr_conv1x1_sbx_branch.bias)\n+ kernel(rbr_conv1x1_sby_branch.k0, rbr_conv1x1_sby_branch.b0) > kernel(rbr_conv1x1_sby_branch.mask) > scale(rbr_conv1x1_sby_branch.scale) > shift(rbr_conv1x1_sby_branch.bias)\n+ kernel(rbr_conv1x1_lpl_branch.k0, rbr_conv1x1_lpl_branch.b0) > kernel(rbr_conv1x1_lpl_branch.mask) > scale(rbr_conv1x1_lpl_branch.scale) > shift(rbr_conv1x1_lpl_branch.bias)\n+ x",
 		}},
 		Keep:  []string{"act.weight", "activation.weight"},
@@ -2772,32 +5400,203 @@ var builtinFamilies = []Family{
 		}}},
 		Deployed: []string{"conv_clip.weight"},
 		Make: []Output{{
-			Key:  "conv_first",
+			Key: "conv_first",
+			Expr: concatNode{&convNode{
+				weight: source{
+					key: "conv_first.weight",
+				},
+				bias:   "conv_first.bias",
+				need:   true,
+				module: "conv_first",
+			}, &convNode{
+				weight: source{
+					key: "conv_residual_first.weight",
+				},
+				bias:   "conv_residual_first.bias",
+				need:   true,
+				module: "conv_residual_first",
+			}},
 			Text: "concat(conv(conv_first, biased), conv(conv_residual_first, biased))",
 		}, {
-			Key:  "backbone_convs.<n>",
+			Key: "backbone_convs.<n>",
+			Expr: concatNode{sumNode{seqNode{&splitNode{
+				keys: []string{"backbone_convs.<n>.weight", "residual_convs.<n>.weight"},
+			}, &convNode{
+				weight: source{
+					key: "backbone_convs.<n>.weight",
+				},
+				bias:   "backbone_convs.<n>.bias",
+				need:   true,
+				module: "backbone_convs.<n>",
+			}}, seqNode{&splitNode{
+				part: 1,
+				keys: []string{"backbone_convs.<n>.weight", "residual_convs.<n>.weight"},
+			}, &convNode{
+				weight: source{
+					key: "add_residual_convs.<n>.weight",
+				},
+				bias:   "add_residual_convs.<n>.bias",
+				need:   true,
+				module: "add_residual_convs.<n>",
+			}}}, seqNode{&splitNode{
+				part: 1,
+				keys: []string{"backbone_convs.<n>.weight", "residual_convs.<n>.weight"},
+			}, &convNode{
+				weight: source{
+					key: "residual_convs.<n>.weight",
+				},
+				bias:   "residual_convs.<n>.bias",
+				need:   true,
+				module: "residual_convs.<n>",
+			}}},
 			Text: "concat(\n  split(0, backbone_convs.<n>.weight, residual_convs.<n>.weight) > conv(backbone_convs.<n>, biased)\n  + split(1, backbone_convs.<n>.weight, residual_convs.<n>.weight) > conv(add_residual_convs.<n>, biased),\n  split(1, backbone_convs.<n>.weight, residual_convs.<n>.weight) > conv(residual_convs.<n>, biased))",
 		}, {
-			Key:  "conv_last",
+			Key: "conv_last",
+			Expr: seqNode{sumNode{seqNode{&splitNode{
+				keys: []string{"conv_last.weight", "conv_residual_last.weight"},
+			}, &convNode{
+				weight: source{
+					key: "conv_last.weight",
+				},
+				bias:   "conv_last.bias",
+				need:   true,
+				module: "conv_last",
+			}}, seqNode{&splitNode{
+				part: 1,
+				keys: []string{"conv_last.weight", "conv_residual_last.weight"},
+			}, &convNode{
+				weight: source{
+					key: "conv_residual_last.weight",
+				},
+				bias:   "conv_residual_last.bias",
+				need:   true,
+				module: "conv_residual_last",
+			}}}, &scaleNode{
+				factor: -1,
+			}, &shiftNode{
+				term: 1,
+			}},
 			Text: "( split(0, conv_last.weight, conv_residual_last.weight) > conv(conv_last, biased)\n  + split(1, conv_last.weight, conv_residual_last.weight) > conv(conv_residual_last, biased)\n) > scale(-1) > shift(1)",
 		}, {
-			Key:  "conv_clip",
+			Key: "conv_clip",
+			Expr: seqNode{&convNode{
+				weight: source{
+					call: &call{
+						name: "eye",
+						args: []string{"conv_last.weight"},
+						text: "eye(conv_last.weight)",
+					},
+				},
+			}, &scaleNode{
+				factor: -1,
+			}, &shiftNode{
+				term: 1,
+			}},
 			Text: "kernel(eye(conv_last.weight)) > scale(-1) > shift(1)",
 		}},
 		Dialects: []Dialect{{
 			Name:  "x3",
 			Title: "ETDS for scale 3",
 			Make: []Output{{
-				Key:  "conv_first",
+				Key: "conv_first",
+				Expr: concatNode{&convNode{
+					weight: source{
+						key: "conv_first.weight",
+					},
+					bias:   "conv_first.bias",
+					need:   true,
+					module: "conv_first",
+				}, &convNode{
+					weight: source{
+						key: "conv_residual_first.weight",
+					},
+					bias:   "conv_residual_first.bias",
+					need:   true,
+					module: "conv_residual_first",
+				}},
 				Text: "concat(conv(conv_first, biased), conv(conv_residual_first, biased))",
 			}, {
-				Key:  "backbone_convs.<n>",
+				Key: "backbone_convs.<n>",
+				Expr: concatNode{sumNode{seqNode{&splitNode{
+					keys: []string{"backbone_convs.<n>.weight", "residual_convs.<n>.weight"},
+				}, &convNode{
+					weight: source{
+						key: "backbone_convs.<n>.weight",
+					},
+					bias:   "backbone_convs.<n>.bias",
+					need:   true,
+					module: "backbone_convs.<n>",
+				}}, seqNode{&splitNode{
+					part: 1,
+					keys: []string{"backbone_convs.<n>.weight", "residual_convs.<n>.weight"},
+				}, &convNode{
+					weight: source{
+						key: "add_residual_convs.<n>.weight",
+					},
+					bias:   "add_residual_convs.<n>.bias",
+					need:   true,
+					module: "add_residual_convs.<n>",
+				}}}, seqNode{&splitNode{
+					part: 1,
+					keys: []string{"backbone_convs.<n>.weight", "residual_convs.<n>.weight"},
+				}, &convNode{
+					weight: source{
+						key: "residual_convs.<n>.weight",
+					},
+					bias:   "residual_convs.<n>.bias",
+					need:   true,
+					module: "residual_convs.<n>",
+				}}},
 				Text: "concat(\n  split(0, backbone_convs.<n>.weight, residual_convs.<n>.weight) > conv(backbone_convs.<n>, biased)\n  + split(1, backbone_convs.<n>.weight, residual_convs.<n>.weight) > conv(add_residual_convs.<n>, biased),\n  split(1, backbone_convs.<n>.weight, residual_convs.<n>.weight) > conv(residual_convs.<n>, biased))",
 			}, {
-				Key:  "conv_last",
+				Key: "conv_last",
+				Expr: concatNode{seqNode{sumNode{seqNode{&splitNode{
+					keys: []string{"conv_last.weight", "conv_residual_last.weight"},
+				}, &convNode{
+					weight: source{
+						key: "conv_last.weight",
+					},
+					bias:   "conv_last.bias",
+					need:   true,
+					module: "conv_last",
+				}}, seqNode{&splitNode{
+					part: 1,
+					keys: []string{"conv_last.weight", "conv_residual_last.weight"},
+				}, &convNode{
+					weight: source{
+						key: "conv_residual_last.weight",
+					},
+					bias:   "conv_residual_last.bias",
+					need:   true,
+					module: "conv_residual_last",
+				}}}, &scaleNode{
+					factor: -1,
+				}, &shiftNode{
+					term: 1,
+				}}, seqNode{&splitNode{
+					keys: []string{"conv_last.weight", "conv_residual_last.weight"},
+				}, &channelsNode{
+					to:   1,
+					like: "conv_last.weight",
+				}, &scaleNode{}, &shiftNode{
+					term: 1,
+				}}},
 				Text: "concat(\n  ( split(0, conv_last.weight, conv_residual_last.weight) > conv(conv_last, biased)\n    + split(1, conv_last.weight, conv_residual_last.weight) > conv(conv_residual_last, biased)\n  ) > scale(-1) > shift(1),\n  split(0, conv_last.weight, conv_residual_last.weight) > channels(0, 1, conv_last.weight) > scale(0) > shift(1))",
 			}, {
-				Key:  "conv_clip",
+				Key: "conv_clip",
+				Expr: seqNode{&convNode{
+					weight: source{
+						call: &call{
+							name: "eye",
+							args: []string{"conv_last.weight", "1"},
+							text: "eye(conv_last.weight, 1)",
+						},
+					},
+				}, &scaleNode{
+					factor: -1,
+				}, &shiftNode{
+					term: 1,
+				}},
 				Text: "kernel(eye(conv_last.weight, 1)) > scale(-1) > shift(1)",
 			}},
 		}},

@@ -3,7 +3,6 @@ package family
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -232,12 +231,18 @@ func (b *builder) fill(key string) string {
 	return key
 }
 
-var varPattern = regexp.MustCompile(`<([a-z_]+)>`)
-
+// varsOf lists the names that stand in <> in a key.
 func varsOf(key string) []string {
 	var names []string
-	for _, m := range varPattern.FindAllStringSubmatch(key, -1) {
-		names = append(names, m[1])
+	for at := strings.IndexByte(key, '<'); at >= 0; at = strings.IndexByte(key, '<') {
+		key = key[at:]
+		rest, ok := placeholder(key)
+		if !ok {
+			key = key[1:]
+			continue
+		}
+		names = append(names, key[1:len(key)-len(rest)-1])
+		key = rest
 	}
 	return names
 }

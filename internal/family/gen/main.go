@@ -23,8 +23,7 @@ package family
 // builtinSum is the checksum of what was parsed.
 const builtinSum = %#x
 
-// builtinFamilies is what came of it, but for the expressions, which are still text,
-// and for where it stands in the YAML.
+// builtinFamilies is what came of it, but for where it stands in the YAML.
 var builtinFamilies = []Family{
 `
 
@@ -50,29 +49,30 @@ func main() {
 	}
 }
 
-// literal writes a value as an element of a composite literal. Fields that are zero,
-// pointers and interfaces are left out.
+// literal writes a value as an element of a composite literal. Fields that are zero, and
+// where it stands in the YAML, are left out.
 func literal(b *bytes.Buffer, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.Struct:
-		b.WriteString("{\n")
+		b.WriteString("{")
 		for k := range v.NumField() {
 			f := v.Field(k)
-			if f.IsZero() || f.Kind() == reflect.Pointer || f.Kind() == reflect.Interface {
+			if f.IsZero() || f.Type().String() == "*yaml.Node" {
 				continue
 			}
-			fmt.Fprintf(b, "%s: ", v.Type().Field(k).Name)
-			if f.Kind() == reflect.Slice || f.Kind() == reflect.Map {
-				b.WriteString(typeName(f.Type()))
-			}
-			literal(b, f)
-			b.WriteString(",\n")
+			fmt.Fprintf(b, "\n%s: ", v.Type().Field(k).Name)
+			named(b, f)
+			b.WriteString(",")
 		}
-		b.WriteString("}")
+		b.WriteString("\n}")
 	case reflect.Slice:
 		b.WriteString("{")
 		for k := range v.Len() {
-			literal(b, v.Index(k))
+			element := literal
+			if k := v.Type().Elem().Kind(); k == reflect.Interface {
+				element = named
+			}
+			element(b, v.Index(k))
 			b.WriteString(", ")
 		}
 		b.WriteString("}")
@@ -84,7 +84,18 @@ func literal(b *bytes.Buffer, v reflect.Value) {
 	}
 }
 
-// typeName is a type as package family itself calls it.
-func typeName(t reflect.Type) string {
-	return strings.ReplaceAll(t.String(), "family.", "")
+// named is literal with the type before it.
+func named(b *bytes.Buffer, v reflect.Value) {
+	if v.Kind() == reflect.Interface {
+		v = v.Elem()
+	}
+	if v.Kind() == reflect.Pointer {
+		b.WriteString("&")
+		v = v.Elem()
+	}
+	switch v.Kind() {
+	case reflect.Struct, reflect.Slice, reflect.Map:
+		b.WriteString(strings.ReplaceAll(v.Type().String(), "family.", "")) // as package family itself calls it
+	}
+	literal(b, v)
 }
