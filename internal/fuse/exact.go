@@ -127,10 +127,7 @@ func (e *careful[T, F]) pullDiag(n *diag, r, dst *cells[T]) {
 }
 
 func (e *careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
-	src, err := e.w.source(n)
-	if err != nil {
-		return err
-	}
+	src := e.w.source(n)
 	limit := 0
 	for _, p := range r.at {
 		limit = max(limit, p.base+p.width)

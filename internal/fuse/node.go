@@ -25,10 +25,12 @@ type conv struct {
 	table []int // see box.table
 	dense bool  // rows of several channels meet it: a product of matrices
 	// norms are ‖column‖₂ over the rows of each group, groups × cells, for the bound
-	// on Σ|terms|; made once by the first worker that needs them.
-	norms     []float64
-	normsOnce sync.Once
-	normsErr  error
+	// on Σ|terms|; held is the stored rows, nil where they are too many. Both are made once
+	// by the first worker that needs them.
+	norms []float64
+	held  []byte
+	once  sync.Once
+	err   error
 }
 
 // diag acts on each channel by itself: BatchNorm, Scale, Shift, Identity, Window,

@@ -22,10 +22,7 @@ func run(at []place, j int) int {
 
 // pullConv adds the product of r and a stored kernel.
 func (w *Worker) pullConv(n *conv, r *tile, dst target) error {
-	src, err := w.source(n)
-	if err != nil {
-		return err
-	}
+	src := w.source(n)
 	limit := 0
 	for _, p := range r.at {
 		limit = max(limit, p.base+p.width)
@@ -36,6 +33,7 @@ func (w *Worker) pullConv(n *conv, r *tile, dst target) error {
 		s := r.at[j].span()
 		for lo := s.lo; lo < s.hi; {
 			hi := min(s.hi, (lo/perGroup+1)*perGroup)
+			var err error
 			if hi == lo+1 {
 				err = w.pullRow(n, src, r, dst, r.at[j:end], lo, limit)
 			} else {
@@ -86,10 +84,10 @@ func (w *Worker) decode(b []byte, n *conv) []float64 {
 // product adds, for rows that touch several channels of one group, what they make
 // of that group's stored rows k. There Σ|terms| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
 func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, k span) error {
-	norms, err := n.columnNorms()
-	if err != nil {
+	if err := n.multiplied(); err != nil {
 		return err
 	}
+	src.held = n.held
 	mark := w.floats.used
 	defer func() { w.floats.used = mark }()
 	m := len(at) * r.taps()
@@ -98,8 +96,9 @@ func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, 
 	for from := k.lo; from < k.hi; {
 		// chunks begin at multiples, so that every row adds in the same order
 		rows := min(k.hi, (from/n.chunk()+1)*n.chunk()) - from
-		b, err := src.floats(from, rows)
-		if err != nil {
+		w.chunk = slices.Grow(w.chunk[:0], rows*n.cells)
+		b := w.chunk[:rows*n.cells]
+		if err := src.floats(b, from); err != nil {
 			return err
 		}
 		p := at[0]
@@ -112,7 +111,7 @@ func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, 
 		for _, τ := range r.taken {
 			table := n.table[τ*n.taps():][:n.taps()]
 			dst.spread(strip{p.row, group * n.width, table, 1, r.norm(p, τ, k),
-				c[(j*r.taps()+τ)*n.cells:][:n.cells], norms[group*n.cells:][:n.cells]})
+				c[(j*r.taps()+τ)*n.cells:][:n.cells], n.norms[group*n.cells:][:n.cells]})
 		}
 	}
 	return nil

@@ -13,6 +13,9 @@ const (
 	readBytes = 64 << 10
 	// chunkFloats is the size of the part of a stored kernel that a product works on.
 	chunkFloats = 64 << 10
+	// heldBytes is the size up to which a kernel stays in memory that is read again for
+	// every tile: reading is a copy, which takes as long as a product of few rows.
+	heldBytes = 1 << 20
 	// gemmBlock is the longest chain of additions within micro.Gemm64.
 	gemmBlock = 64
 )
@@ -27,29 +30,33 @@ func (n *conv) chunk() int {
 // those of another.
 type source struct {
 	conv      *conv
-	data      tensor.Data
+	data      tensor.Data // nil before a row is asked for
+	held      []byte      // all rows, or nil
 	buf       []byte
-	first, n  int       // the rows that buf holds
-	decoded   []float64 // the chunk that a product works on
+	first, n  int // the rows that buf holds
 	rowBytes  int
 	rowsAhead int
 }
 
-func (s *source) open(n *conv) error {
-	data, err := n.weight.Open()
-	if err != nil {
-		return fmt.Errorf("%s: %w", n.weight.Key, err)
-	}
-	s.conv, s.data, s.n = n, data, 0
+// of has s read the kernel n, which is opened when a row is asked for.
+func (s *source) of(n *conv) {
+	s.conv, s.data, s.held, s.n = n, nil, nil, 0
 	s.rowBytes = n.cells * n.weight.Type.Size()
 	s.rowsAhead = max(1, readBytes/s.rowBytes)
-	return nil
 }
 
-func (s *source) close() error { return s.data.Close() }
+func (s *source) close() error {
+	if s.data == nil {
+		return nil
+	}
+	return s.data.Close()
+}
 
 // row is the stored bytes of row k. Rows after it, below limit, are read with it.
 func (s *source) row(k, limit int) ([]byte, error) {
+	if s.held != nil {
+		return s.held[k*s.rowBytes:][:s.rowBytes], nil
+	}
 	if k < s.first || k >= s.first+s.n {
 		if err := s.fill(k, max(1, min(s.rowsAhead, limit-k))); err != nil {
 			return nil, err
@@ -65,66 +72,94 @@ func (s *source) fill(k, n int) error {
 	}
 	s.buf = s.buf[:n*s.rowBytes]
 	s.n = 0
-	if err := tensor.ReadFull(s.data, s.buf, int64(k)*int64(s.rowBytes)); err != nil {
-		return fmt.Errorf("%s: %w", s.conv.weight.Key, err)
+	if err := s.read(s.buf, k); err != nil {
+		return err
 	}
 	s.first, s.n = k, n
 	return nil
 }
 
-// floats decodes rows k to k+n-1.
-func (s *source) floats(k, n int) ([]float64, error) {
-	cells := s.conv.cells
-	if cap(s.decoded) < n*cells {
-		s.decoded = make([]float64, n*cells)
+// read fills b with the rows from k on.
+func (s *source) read(b []byte, k int) (err error) {
+	if s.data == nil {
+		s.data, err = s.conv.weight.Open()
 	}
-	v := s.decoded[:n*cells]
+	if err == nil {
+		err = tensor.ReadFull(s.data, b, int64(k)*int64(s.rowBytes))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.conv.weight.Key, err)
+	}
+	return nil
+}
+
+// floats decodes the rows from k on that fill v.
+func (s *source) floats(v []float64, k int) error {
+	cells := s.conv.cells
+	n := len(v) / cells
 	for i := range n {
 		b, err := s.row(k+i, k+n)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		decode(v[i*cells:(i+1)*cells], b, s.conv.weight.Type, 1)
 	}
-	return v, nil
+	return nil
 }
 
-// columnNorms makes n.norms, reading the whole kernel once.
-func (n *conv) columnNorms() ([]float64, error) {
-	n.normsOnce.Do(func() {
-		n.norms = make([]float64, n.groups*n.cells)
-		n.normsErr = n.scan(func(k int, row []float64) error {
-			perGroup := n.rows / n.groups
-			sums := n.norms[k/perGroup*n.cells:][:n.cells]
-			for i, v := range row {
-				sums[i] += float64(v * v)
+// multiplied makes what products with n need, n.norms and n.held, reading the whole
+// kernel once.
+func (n *conv) multiplied() error {
+	n.once.Do(func() {
+		var s source
+		s.of(n)
+		defer s.close()
+		if n.rows*s.rowBytes <= heldBytes {
+			n.held = make([]byte, n.rows*s.rowBytes)
+			if n.err = s.read(n.held, 0); n.err != nil {
+				return
 			}
-			return nil
-		})
-		for i, v := range n.norms {
-			n.norms[i] = math.Sqrt(v)
+			s.held = n.held
 		}
+		n.err = n.measure(&s)
 	})
-	return n.norms, n.normsErr
+	return n.err
+}
+
+// measure makes n.norms.
+func (n *conv) measure(s *source) error {
+	n.norms = make([]float64, n.groups*n.cells)
+	err := s.scan(func(k int, row []float64) error {
+		perGroup := n.rows / n.groups
+		sums := n.norms[k/perGroup*n.cells:][:n.cells]
+		for i, v := range row {
+			sums[i] += float64(v * v)
+		}
+		return nil
+	})
+	for i, v := range n.norms {
+		n.norms[i] = math.Sqrt(v)
+	}
+	return err
 }
 
 // scan visits all rows of the stored kernel.
 func (n *conv) scan(visit func(k int, row []float64) error) error {
 	var s source
-	if err := s.open(n); err != nil {
-		return err
-	}
+	s.of(n)
 	defer s.close()
-	for k := range n.rows {
-		b, err := s.row(k, n.rows)
+	return s.scan(visit)
+}
+
+func (s *source) scan(visit func(k int, row []float64) error) error {
+	v := make([]float64, s.conv.cells)
+	for k := range s.conv.rows {
+		b, err := s.row(k, s.conv.rows)
 		if err != nil {
 			return err
 		}
-		if s.decoded == nil {
-			s.decoded = make([]float64, n.cells)
-		}
-		decode(s.decoded, b, n.weight.Type, 1)
-		if err := visit(k, s.decoded); err != nil {
+		decode(v, b, s.conv.weight.Type, 1)
+		if err := visit(k, v); err != nil {
 			return err
 		}
 	}

@@ -24,6 +24,7 @@ type Worker struct {
 	twofold careful[dd, doubles]
 	exact   careful[*big.Float, reals]
 	row     []float64 // a stored row, decoded
+	chunk   []float64 // the part of a stored kernel that a product works on, decoded
 	strips  []float64 // columns of one, see careful.gather
 	values  []float64 // elements of a sheet, and as they are stored
 	stored  []byte
@@ -63,18 +64,16 @@ func (w *Worker) Close() error {
 	return errors.Join(all...)
 }
 
-func (w *Worker) source(n *conv) (*source, error) {
+func (w *Worker) source(n *conv) *source {
 	if w.sources[n.id] == nil {
 		s := &source{}
 		if last := len(w.idle) - 1; last >= 0 {
 			s, w.idle = w.idle[last], w.idle[:last]
 		}
-		if err := s.open(n); err != nil {
-			return nil, err
-		}
+		s.of(n)
 		w.sources[n.id] = s
 	}
-	return w.sources[n.id], nil
+	return w.sources[n.id]
 }
 
 // Kernel stores rows a to b-1 of the fused kernel in dst, as they lie on disk. The
