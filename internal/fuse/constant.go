@@ -136,6 +136,7 @@ func (n *conv) constant(in []dd) ([]dd, error) {
 // overTaps is the input of each group as the rows of the kernel meet it: every channel
 // once for every tap.
 func (n *conv) overTaps(in []dd) (hi, lo []float64) {
+	hi, lo = make([]float64, 0, len(in)*n.taps()), make([]float64, 0, len(in)*n.taps())
 	for _, v := range in {
 		for range n.taps() {
 			hi, lo = append(hi, v.hi), append(lo, v.lo)

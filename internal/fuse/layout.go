@@ -17,6 +17,10 @@ type layout struct {
 	// is kept. It is -1 for the others, whose magnitude is their own.
 	slot  []int
 	slots int
+	// byTap and byRow report products whose rows are of one tap, and of several.
+	byTap, byRow bool
+	// asStored reports that all taps have slots and that sums lie as the elements do.
+	asStored bool
 }
 
 // many is where the counting of terms stops.
@@ -69,6 +73,7 @@ func (l *layout) finish(all bool) {
 			l.slots++
 		}
 	}
+	l.asStored = l.slots == l.count && (all || l.byRow || !l.byTap)
 }
 
 // numbers is the size of one row of a tile; the careful interpreter keeps no magnitudes.
@@ -113,6 +118,8 @@ func prepareConv(n *conv, r, dst *layout) {
 	if n.dense {
 		// micro.Gemm64 called for chunks of at most a block: each a chain of its own
 		roundings = gemmBlock + 2 + (fanIn+n.chunk()-1)/n.chunk()
+		dst.byTap = dst.byTap || n.taps() == 1
+		dst.byRow = dst.byRow || n.taps() > 1
 	}
 	for k, t := range n.table {
 		dst.gets(t, r, k/n.taps(), fanIn, adds, roundings)

@@ -49,7 +49,7 @@ func (w *Worker) pullSeq(n *seq, r *tile, dst target) error {
 
 // newTile makes the tile that r becomes when it is pulled through n.
 func (w *Worker) newTile(l *layout, n node, r *tile) *tile {
-	t := &tile{layout: l, at: make([]place, len(r.at)), fresh: make([]bool, len(r.at)), owned: true}
+	t := &tile{layout: l, at: make([]place, len(r.at)), fresh: make([]bool, len(r.at)), owned: true, w: w}
 	for j, p := range r.at {
 		s := spanOf(n, p.span())
 		t.at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
@@ -108,21 +108,32 @@ func (w *Worker) pullDiag(n *diag, r *tile, dst target) {
 	defer func() { w.floats.used = mark }()
 	for _, p := range r.at {
 		w.floats.used = mark
-		v, mag := w.floats.alloc(p.width), w.floats.alloc(p.width)
-		s := strip{p.row, p.base + n.offset, nil, 1, 1, v, mag}
-		if n.taps() > 1 {
-			s.w, s.m = w.floats.alloc(p.width*n.taps()), w.floats.alloc(p.width*n.taps())
-		}
+		own, ownMag := w.floats.alloc(p.width), w.floats.alloc(p.width)
 		for _, τ := range r.taken {
-			n.times(v, mag, r, p, τ)
-			if n.taps() > 1 {
-				repeat(s.w, v, n.taps())
-				repeat(s.m, mag, n.taps())
-			}
-			s.table = n.table[τ*n.taps():][:n.taps()]
-			dst.spread(s)
+			v, mag := n.times(own, ownMag, r, p, τ)
+			w.everywhere(strip{p.row, p.base + n.offset, n.table[τ*n.taps():][:n.taps()], 1, 1, v, mag}, dst)
 		}
 	}
+}
+
+// everywhere adds a strip of one tap at all the taps of its table.
+func (w *Worker) everywhere(s strip, dst target) {
+	taps := len(s.table)
+	if taps == 1 || !dst.together() {
+		for k := range taps {
+			one := s
+			one.table = s.table[k:][:1]
+			dst.spread(one)
+		}
+		return
+	}
+	mark := w.floats.used
+	defer func() { w.floats.used = mark }()
+	v, mag := s.w, s.m
+	s.w, s.m = w.floats.alloc(len(v)*taps), w.floats.alloc(len(v)*taps)
+	repeat(s.w, v, taps)
+	repeat(s.m, mag, taps)
+	dst.spread(s)
 }
 
 // repeat sets dst to the elements of v, each so many times.
@@ -135,11 +146,15 @@ func repeat(dst, v []float64, times int) {
 	}
 }
 
-// times sets v and mag to a row of r at a tap, times n.
-func (n *diag) times(v, mag []float64, r *tile, p place, τ int) {
+// times is a row of r at a tap, times n, and its magnitudes, but for their sign: r's own
+// numbers or, put there, v and mag.
+func (n *diag) times(v, mag []float64, r *tile, p place, τ int) (value, size []float64) {
 	from, size := r.coefs(p, τ)
 	if size == nil {
 		size = from
+	}
+	if n.factor == nil && n.area <= 1 {
+		return from, size
 	}
 	mag, from, size = mag[:len(v)], from[:len(v)], size[:len(v)]
 	if n.factor == nil {
@@ -157,6 +172,7 @@ func (n *diag) times(v, mag []float64, r *tile, p place, τ int) {
 			mag[i] /= float64(n.area)
 		}
 	}
+	return v, mag
 }
 
 func (w *Worker) pullConcat(n *concat, r *tile, dst target) error {

@@ -37,7 +37,7 @@ func (l *layout) bound(unit float64) float64 { return float64(l.kappa+4) * unit 
 // within the error round alike (Ziv, 1991).
 func (w *Worker) doubtful(s *sheet) []int {
 	var list []int
-	θ := s.bound(unit64) / (slack * math.Ldexp(1, -bits(w.f.Type)))
+	θ := s.bound(unit64) / (slack * math.Ldexp(1, -precision(w.f.Type)))
 	for o := range s.at {
 		for _, t := range s.strands(o) {
 			if w.f.dense {
@@ -81,8 +81,8 @@ func (w *Worker) unlike(list []int, s *sheet, t strand) []int {
 	return list
 }
 
-// bits is the length of the significand.
-func bits(t tensor.Type) int {
+// precision is the length of the significand.
+func precision(t tensor.Type) int {
 	return [...]int{tensor.F16: 11, tensor.BF16: 8, tensor.F32: 24, tensor.F64: 53}[t]
 }
 
@@ -124,7 +124,7 @@ func (w *Worker) settle(s *sheet, found func(at int, v dd, unit float64)) error 
 // for these at 256 bits.
 func (w *Worker) again(s *sheet, list []int, whole bool, found func(int, dd, float64)) error {
 	var hard []int
-	least := slack * math.Ldexp(1, -bits(w.f.Type)) // an ulp is at least 2⁻ᵖ·|v|
+	least := slack * math.Ldexp(1, -precision(w.f.Type)) // an ulp is at least 2⁻ᵖ·|v|
 	err := w.twofold.elements(s, list, whole, func(at int, v dd) {
 		if e := s.bound(ddUnit) * s.magnitude(at); e > least*math.Abs(v.hi) && e > slack*tensor.Ulp(v.hi, w.f.Type) {
 			hard = append(hard, at)

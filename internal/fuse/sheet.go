@@ -19,7 +19,7 @@ type sheet struct {
 	at    []place
 	typ   tensor.Type
 	out   []byte    // rows × width × taps
-	sum   []float64 // rows × width × slots, ordered as strands says
+	sum   []float64 // rows × width × slots; see strands
 	mag   []float64 // the same
 	fresh []bool    // rows that nothing was added to yet
 	list  []strand  // for strands
@@ -54,13 +54,10 @@ func (s *sheet) row(o int) []byte {
 // l1Bytes is how much of a stored row is looked at twice before the rest of it is.
 const l1Bytes = 8 << 10
 
-// asStored reports that all elements are sums, which then lie as the elements do.
-// Otherwise the sums of a tap lie side by side, apart from those of the others, so that
-// what is done to them runs at the speed of the cache.
-func (s *sheet) asStored() bool { return s.slots == s.taps() }
-
 // strand is sums that lie side by side, with their magnitudes: the elements first,
-// first+step, … of the sheet.
+// first+step, … of the sheet. Unless all lie as they are stored, the sums of a tap are
+// apart from those of the others, so that what is done to them runs at the speed of the
+// cache.
 type strand struct {
 	sum, mag    []float64
 	first, step int
@@ -71,7 +68,7 @@ type strand struct {
 func (s *sheet) strands(o int) []strand {
 	s.list = s.list[:0]
 	sum, mag := s.sums(o)
-	if s.asStored() {
+	if s.asStored {
 		s.list = append(s.list, strand{sum, mag, o * s.cells(), 1})
 		return s.list
 	}
@@ -93,7 +90,7 @@ func (s *sheet) sums(o int) (sum, mag []float64) {
 // are none where the slot of the tap is -1.
 func (s *sheet) line(o, k int) (sum, mag []float64, step int) {
 	sum, mag = s.sums(o)
-	if s.asStored() {
+	if s.asStored {
 		return sum[k:], mag[k:], s.taps()
 	}
 	from := s.slot[k] * s.width
@@ -106,7 +103,7 @@ func (s *sheet) begin(o int) {
 		return
 	}
 	s.fresh[o] = false
-	if !s.asStored() {
+	if !s.asStored {
 		clear(s.row(o))
 	}
 	sum, mag := s.sums(o)
@@ -114,10 +111,12 @@ func (s *sheet) begin(o int) {
 	clear(mag)
 }
 
+func (s *sheet) together() bool { return s.asStored }
+
 func (s *sheet) spread(t strip) {
 	s.begin(t.o)
 	from := t.base - s.at[t.o].base
-	if s.asStored() && len(t.table) == s.taps() { // then it is 0, 1, 2, …
+	if s.asStored && len(t.table) == s.taps() { // then it is 0, 1, 2, …
 		sum, mag := s.sums(t.o)
 		from, n := from*s.taps(), len(t.w)
 		micro.AddScaled(sum[from:][:n], mag[from:][:n], t.w, t.m, t.a, t.b)
@@ -154,7 +153,7 @@ func (s *sheet) single(t strip, from, k int) {
 }
 
 func (s *sheet) whole(o, base int, n *conv, b []byte, a float64) bool {
-	if !s.fresh[o] || s.asStored() || s.taps() != n.taps() || base != s.at[o].base || n.width != s.width {
+	if !s.fresh[o] || s.asStored || s.taps() != n.taps() || base != s.at[o].base || n.width != s.width {
 		return false
 	}
 	s.fresh[o] = false
@@ -164,16 +163,34 @@ func (s *sheet) whole(o, base int, n *conv, b []byte, a float64) bool {
 	for c := 0; c < s.width; c += channels {
 		from, to := c*s.taps(), min(c+channels, s.width)*s.taps()
 		part := b[from*typ.Size() : to*typ.Size()]
-		seen = seen.or(recode(out[from*s.typ.Size():to*s.typ.Size()], s.typ, part, typ, a))
+		if len(list) < s.taps() {
+			seen = seen.or(recode(out[from*s.typ.Size():to*s.typ.Size()], s.typ, part, typ, a))
+		}
 		for _, t := range list {
 			end := min(c+channels, s.width)
 			pick(t.sum[c:end], t.mag[c:end], part[(t.first-o*s.cells())*typ.Size():], typ, s.taps(), a)
+			if s.byTap {
+				positive(t.sum[c:end])
+			}
 		}
 	}
 	if seen != (found{}) {
 		s.lookAt(o, b, typ, a, seen)
 	}
 	return true
+}
+
+// positive gives zeros the sign of what was added to zero.
+func positive(v []float64) {
+	for ; len(v) >= 4; v = v[4:] {
+		v[0] += 0
+		v[1] += 0
+		v[2] += 0
+		v[3] += 0
+	}
+	for i := range v {
+		v[i] += 0
+	}
 }
 
 // round stores all sums, and clears the rows that got none.
@@ -215,7 +232,7 @@ func (s *sheet) set(at int, v dd) {
 
 // element is the sum that an element is, and its magnitude; nil where it is none.
 func (s *sheet) element(at int) (sum, mag *float64) {
-	if s.asStored() {
+	if s.asStored {
 		return &s.sum[at], &s.mag[at]
 	}
 	k := at % s.taps()

@@ -3,6 +3,7 @@ package fuse
 import (
 	"fmt"
 	"math"
+	"sync"
 
 	"repfuse/internal/tensor"
 )
@@ -68,7 +69,7 @@ func (s *source) row(k, limit int) ([]byte, error) {
 
 func (s *source) fill(k, n int) error {
 	if need := n * s.rowBytes; cap(s.buf) < need {
-		s.buf = make([]byte, need)
+		s.buf = make([]byte, roomFor(need))
 	}
 	s.buf = s.buf[:n*s.rowBytes]
 	s.n = 0
@@ -145,11 +146,15 @@ func (n *conv) measure(s *source) error {
 
 // scan visits all rows of the stored kernel.
 func (n *conv) scan(visit func(k int, row []float64) error) error {
-	var s source
+	s := scanners.Get().(*source)
+	defer scanners.Put(s)
 	s.of(n)
 	defer s.close()
 	return s.scan(visit)
 }
+
+// scanners holds sources for the sake of their memory.
+var scanners = sync.Pool{New: func() any { return new(source) }}
 
 func (s *source) scan(visit func(k int, row []float64) error) error {
 	v := make([]float64, s.conv.cells)

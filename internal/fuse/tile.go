@@ -2,6 +2,8 @@ package fuse
 
 import (
 	"math"
+	"math/bits"
+	"slices"
 
 	"repfuse/internal/micro"
 )
@@ -27,6 +29,7 @@ type tile struct {
 	mag   []float64 // rows × slots × width
 	fresh []bool    // rows that nothing was added to yet and whose numbers are old
 	owned bool      // nobody else reads val
+	w     *Worker   // whose scratch memory it uses
 }
 
 // target is what pulled rows are added to: a tile, when another operator comes before,
@@ -37,6 +40,9 @@ type target interface {
 	// begins at channel base and has all elements of it; where it cannot, it reports so and
 	// does nothing.
 	whole(o, base int, n *conv, b []byte, a float64) bool
+	// together reports whether the taps of a channel lie together, so that a strip of all of
+	// them is added at once.
+	together() bool
 }
 
 // strip is one stored row of a kernel on its way into a target: a·w is added, of
@@ -100,13 +106,24 @@ func (t *tile) spread(s strip) {
 	}
 }
 
-// whole takes rows of a single tap, which lie in a tile as they are stored.
+func (t *tile) together() bool { return false }
+
 func (t *tile) whole(o, base int, n *conv, b []byte, a float64) bool {
-	if !t.fresh[o] || t.taps() != 1 || n.taps() != 1 || t.slots > 0 || base != t.at[o].base || n.width != t.width {
+	if !t.fresh[o] || t.taps() != n.taps() || t.slots > 0 || base != t.at[o].base || n.width != t.width {
 		return false
 	}
 	t.fresh[o] = false
-	decode(t.val[o*t.width:][:t.width], b, n.weight.Type, a)
+	if t.taps() == 1 { // as it is stored
+		decode(t.val[o*t.width:][:t.width], b, n.weight.Type, a)
+		return true
+	}
+	t.w.values = slices.Grow(t.w.values[:0], t.width)
+	mag := t.w.values[:t.width] // which nobody asked for
+	for k := range t.taps() {
+		val, _ := t.line(o, k, 0, t.width)
+		pick(val, mag, b[k*n.weight.Type.Size():], n.weight.Type, t.taps(), a)
+		positive(val)
+	}
 	return true
 }
 
@@ -135,6 +152,15 @@ func (s strip) add(val, mag []float64, step, k int) {
 	}
 }
 
+// roomFor is how much room is made for n: a power of two, so that a little more has room
+// the next time, unless that were a lot.
+func roomFor(n int) int {
+	if n > productBytes/8 {
+		return n
+	}
+	return 1 << bits.Len(uint(n-1))
+}
+
 // arena hands out slices that are given back in the opposite order, by setting used
 // to what it was.
 type arena[T any] struct {
@@ -146,7 +172,7 @@ type arena[T any] struct {
 func (a *arena[T]) begin(n int) {
 	if a.used = 0; len(a.buf) < n {
 		a.buf = nil // before there is another
-		a.buf = make([]T, n)
+		a.buf = make([]T, roomFor(n))
 	}
 }
 
