@@ -42,7 +42,7 @@ func (f *Fused) Constant() ([][2]float64, error) {
 }
 
 // constant is what n makes of an image that is the constant in everywhere; nil is
-// zero.
+// zero. It may be in itself or a vector of n, and is not to be written to.
 func constant(n node, in []dd) ([]dd, error) {
 	switch n := n.(type) {
 	case *diag:
@@ -84,10 +84,13 @@ func constant(n node, in []dd) ([]dd, error) {
 	return in, nil
 }
 
-// sumOf is a+b as a new vector, or the other where one is nil.
+// sumOf is a+b as a new vector, or the other itself where one is nil.
 func sumOf(a, b []dd) []dd {
-	if a == nil || b == nil {
-		return append(append([]dd(nil), a...), b...)
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
 	}
 	s := make([]dd, len(a))
 	for i := range s {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"sync"
 )
 
 // Data is the bytes of one tensor, open for reading.
@@ -162,8 +163,15 @@ func (t Tensor) Floats() ([]float64, error) {
 	if !t.Type.IsFloat() {
 		return nil, fmt.Errorf("element type %s, want a floating one", t.Type)
 	}
-	b, err := t.ReadAll()
-	if err != nil {
+	short := shortVectors.Get().(*[shortVector]byte)
+	defer shortVectors.Put(short)
+	b := short[:]
+	if n := t.Bytes(); n <= shortVector {
+		b = b[:n]
+	} else {
+		b = make([]byte, n)
+	}
+	if err := t.readInto(b); err != nil {
 		return nil, err
 	}
 	v := make([]float64, t.Len())
@@ -171,13 +179,23 @@ func (t Tensor) Floats() ([]float64, error) {
 	return v, nil
 }
 
+// shortVector is the bytes of a vector that are read without memory of their own.
+const shortVector = 4 << 10
+
+var shortVectors = sync.Pool{New: func() any { return new([shortVector]byte) }}
+
 // ReadAll reads the bytes of a whole tensor.
 func (t Tensor) ReadAll() ([]byte, error) {
+	b := make([]byte, t.Bytes())
+	return b, t.readInto(b)
+}
+
+// readInto fills b with the tensor.
+func (t Tensor) readInto(b []byte) error {
 	d, err := t.Open()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer d.Close()
-	b := make([]byte, t.Bytes())
-	return b, ReadFull(d, b, 0)
+	return ReadFull(d, b, 0)
 }
