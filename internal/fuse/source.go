@@ -14,12 +14,13 @@ const (
 	readBytes = 64 << 10
 	// chunkFloats is the size of the part of a stored kernel that a product works on.
 	chunkFloats = 64 << 10
-	// heldBytes is the size up to which a kernel stays in memory that is read again for
-	// every tile: reading is a copy, which takes as long as a product of few rows.
-	heldBytes = 1 << 20
 	// gemmBlock is the longest chain of additions within micro.Gemm64.
 	gemmBlock = 64
 )
+
+// heldBytes is the size up to which a kernel stays in memory that is read again for
+// every tile: reading is a copy, which takes as long as a product of few rows.
+var heldBytes = 1 << 20 // but in tests
 
 // chunk is the number of rows of n that a product takes at a time. It hangs on the
 // kernel alone, so that the additions are the same for every block of rows.
