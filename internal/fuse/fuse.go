@@ -9,8 +9,8 @@
 // becomes a multiple of that kernel's stored row or, where it touches several
 // channels already, a sum of such multiples, which is a product of matrices; through
 // a sum it is pulled through every part. So a row costs what it touches: the last
-// kernel is read once, the earlier ones once for every block of rows, and no kernel
-// ever stands expanded in memory. A RepVGG block is the case of it in which no row
+// kernel is read once, the earlier ones once for every block of rows unless they are
+// small enough to be held, and no kernel ever stands expanded in memory. A RepVGG block is the case of it in which no row
 // is ever summed over channels, and runs at the speed of the memory.
 //
 // Arithmetic is float64 with a bound on its error beside every element that has
@@ -48,7 +48,8 @@ const (
 var narrow = 8 // but in tests
 
 // Fused is an expression about to become one convolution. It holds the vectors of
-// the expression but none of its kernels. It may be used by several goroutines.
+// the expression and, of its kernels, those that are small and read for every tile. It
+// may be used by several goroutines.
 type Fused struct {
 	// Form says what the convolution is: its shape, groups, dilation and padding.
 	Form op.Form
