@@ -10,8 +10,9 @@
 // channels already, a sum of such multiples, which is a product of matrices; through
 // a sum it is pulled through every part. So a row costs what it touches: the last
 // kernel is read once, the earlier ones once for every block of rows unless they are
-// small enough to be held, and no kernel ever stands expanded in memory. A RepVGG block is the case of it in which no row
-// is ever summed over channels, and runs at the speed of the memory.
+// small enough to be held, and no kernel ever stands expanded in memory. A RepVGG block
+// is the case of it in which no row is ever summed over channels, and runs at the speed
+// of the memory.
 //
 // Arithmetic is float64 with a bound on its error beside every element that has
 // several terms (κ·2⁻⁵³·Σ|terms|, κ the roundings on the longest way of a term).
