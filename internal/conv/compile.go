@@ -18,6 +18,8 @@ type compiler[T element] struct {
 	jobs   int
 	worker func() *worker[T]
 	opened *[]tensor.Data
+	// squares is what was cut of maps so far.
+	squares []*squares
 }
 
 // store lays the image out in the frame.
@@ -170,6 +172,9 @@ func (c *compiler[T]) conv(n *node, e op.Conv, in source[T], out box) (source[T]
 	whole, err := c.hold(in, n.in)
 	if err != nil {
 		return nil, err
+	}
+	if s := c.winograd(n, k, bias, whole, out); s != nil {
+		return s, nil
 	}
 	s := &dense[T]{k: k, bias: bias, in: whole, f: c.f}
 	s.first, s.n = c.f.span(out)

@@ -85,12 +85,16 @@ type dense[T element] struct {
 
 // rows computes each group's rows together, several groups one after another.
 func (s *dense[T]) rows(w *worker[T], a, b int, dst []T) error {
+	return byGroup(s.k, a, b, func(from, to int) error { return s.group(w, from, to, dst[(from-a)*s.f.plane:]) })
+}
+
+// byGroup calls do for what output channels a to b-1 have of each group of k.
+func byGroup[T element](k *kernel[T], a, b int, do func(from, to int) error) error {
 	for a < b {
-		end := min(b, (a/s.k.outer+1)*s.k.outer)
-		if err := s.group(w, a, end, dst); err != nil {
+		end := min(b, (a/k.outer+1)*k.outer)
+		if err := do(a, end); err != nil {
 			return err
 		}
-		dst = dst[(end-a)*s.f.plane:]
 		a = end
 	}
 	return nil

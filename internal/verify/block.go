@@ -93,7 +93,7 @@ type comparison struct {
 	stored op.Conv
 	limit  []limit // by output channel
 	count  op.Roundings
-	chain  int // the longest chain of roundings when a form is run
+	chain  int // the longest chain of roundings when a form is run in float32
 	seen   []channel
 }
 
@@ -101,7 +101,7 @@ type comparison struct {
 func (c *comparison) wide(b *Block) error {
 	c.seen = make([]channel, c.out.Form.Out)
 	for trial := range c.Trials {
-		p, err := c.prepare(c.image(b.Size, trial), false, c.Jobs)
+		p, err := c.prepare(c.image(b.Size, trial))
 		if err != nil {
 			return err
 		}
@@ -121,18 +121,13 @@ func (c *comparison) wide(b *Block) error {
 // forms is both forms ready to be run on one image.
 type forms struct{ branches, fused *conv.Runner }
 
-func (c *comparison) prepare(image conv.Map, float32 bool, jobs int) (forms, error) {
-	o := conv.Options{Float32: float32, Jobs: jobs}
-	branches, err := conv.New(c.out.Expr, image, o)
+// prepare has both forms share what they make of the image.
+func (c *comparison) prepare(image conv.Map) (forms, error) {
+	both, err := conv.NewAll([]op.Expr{c.out.Expr, c.stored}, image, conv.Options{Jobs: c.Jobs})
 	if err != nil {
 		return forms{}, err
 	}
-	fused, err := conv.New(c.stored, image, o)
-	if err != nil {
-		branches.Close()
-		return forms{}, err
-	}
-	return forms{branches, fused}, nil
+	return forms{both[0], both[1]}, nil
 }
 
 // close closes both; an error of before is kept.

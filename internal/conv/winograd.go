@@ -1,0 +1,197 @@
+package conv
+
+import (
+	"slices"
+
+	"repfuse/internal/micro"
+)
+
+// winograd is a dense convolution of 3×3 kernels in float64 by Winograd's F(2×2, 3×3)
+// (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015). The
+// output is cut into squares of 2×2, each of which looks at 4×4 of the input, and
+//
+//	Y = Aᵀ·(Σ_i (G·gᵢ·Gᵀ) ⊙ (Bᵀ·dᵢ·B))·A
+//
+// takes 16 products for four outputs and an input channel instead of 36. What is in
+// the outer brackets is, for each of the 16 places, a product of matrices.
+//
+// Taken by their magnitudes, Bᵀ, G and Aᵀ meet a tap of the kernel with elements of the
+// input 16 times at most. Of I input channels a term is rounded I times, and four
+// times each for what G, Bᵀ, Aᵀ and the bias do; see Roundings.
+type winograd struct {
+	k    *kernel[float64]
+	bias []float64
+	in   *squares
+	f    frame
+	out  box
+}
+
+const (
+	// growth and extra are those of the error; see Roundings.
+	growth, extra = 16, 16
+	// fewest is the input channels from which on this is the faster way.
+	fewest = 32
+	// most is the bytes that the squares of the input may take.
+	most = 8 << 20
+)
+
+// Roundings is a number n for which an output of a convolution of inner channels and
+// so many taps, run in float64, errs by at most n·2⁻⁵³/(1 − n·2⁻⁵³) of R·Σ|w| + |b|, R
+// being the largest magnitude of the input anywhere on the plane.
+func Roundings(inner, taps int) int {
+	direct := inner*taps + 2
+	if taps != 9 || inner < fewest {
+		return direct
+	}
+	return max(direct, growth*(inner+extra))
+}
+
+// winograd compiles a convolution in this way where it can be done and is worth it, or
+// else gives nil.
+func (c *compiler[T]) winograd(n *node, k *kernel[T], bias []T, in *stored[T], out box) source[T] {
+	whole, ok := any(in).(*stored[float64])
+	if !ok || k.transposed || k.inner < fewest || !slices.Equal(k.of.Shape[2:], []int{3, 3}) || !slices.Equal(n.step, []int{1, 1}) {
+		return nil
+	}
+	s := c.cut(whole, n, out)
+	if s == nil {
+		return nil
+	}
+	return any(&winograd{any(k).(*kernel[float64]), any(bias).([]float64), s, c.f, out}).(source[T])
+}
+
+// squares is a map as V = Bᵀ·d·B for each of its squares d: element t of square s of
+// channel i is at (t·channels + i)·columns + s. The squares lie row by row.
+type squares struct {
+	of         *stored[float64]
+	corner     []int // of the first one
+	high, wide int   // how many there are
+	columns    int   // high·wide, in whole vectors
+	channels   int
+	data       []float64
+}
+
+// cut gives the squares of a map that a 3×3 kernel on the box out looks at. They are
+// made once for all who want them. It gives nil where there are none or too many.
+func (c *compiler[T]) cut(in *stored[float64], n *node, out box) *squares {
+	s := &squares{of: in, high: (out.size[0] + 1) / 2, wide: (out.size[1] + 1) / 2, channels: n.in}
+	s.corner = []int{out.lo[0] + n.lo[0], out.lo[1] + n.lo[1]}
+	s.columns = upTo(s.high*s.wide, micro.Lanes64)
+	for _, other := range c.squares {
+		if other.of == in && slices.Equal(other.corner, s.corner) && other.high == s.high && other.wide == s.wide {
+			return other
+		}
+	}
+	size := micro.WinogradTaps * s.channels * s.columns
+	if size == 0 || 8*size > most {
+		return nil
+	}
+	s.data = make([]float64, size)
+	concurrently(c.jobs, s.channels, c.worker, func(_ *worker[T], a, b int) error {
+		d := make([]float64, (2*s.high+2)*(2*s.wide+2))
+		for i := a; i < b; i++ {
+			s.copyFrom(c.f, i, d)
+			s.transform(i, d)
+		}
+		return nil
+	})
+	c.squares = append(c.squares, s)
+	return s
+}
+
+// copyFrom copies what the squares of channel i look at. What an odd row or column at the
+// end of the frame has behind it is anything: outputs alone that are dropped look at it.
+func (s *squares) copyFrom(f frame, i int, d []float64) {
+	width := 2*s.wide + 2
+	for r := range 2*s.high + 2 {
+		at := f.index([]int{s.corner[0] + r, s.corner[1]})
+		copy(d[r*width:][:width], s.of.channel(i)[at:])
+	}
+}
+
+// transform sets channel i to Bᵀ·d·B.
+func (s *squares) transform(i int, d []float64) {
+	width, next := 2*s.wide+2, s.channels*s.columns
+	for q := range s.high * s.wide {
+		at := d[q/s.wide*2*width+q%s.wide*2:]
+		r0, r1, r2, r3 := at[:4], at[width:][:4], at[2*width:][:4], at[3*width:][:4]
+		to := s.data[i*s.columns+q:]
+		var b [4][4]float64
+		for k := range 4 {
+			b[0][k], b[1][k], b[2][k], b[3][k] = r0[k]-r2[k], r1[k]+r2[k], r2[k]-r1[k], r1[k]-r3[k]
+		}
+		for r, v := range b {
+			to[4*r*next] = v[0] - v[2]
+			to[(4*r+1)*next] = v[1] + v[2]
+			to[(4*r+2)*next] = v[2] - v[1]
+			to[(4*r+3)*next] = v[1] - v[3]
+		}
+	}
+}
+
+// rows computes each group's rows together, several groups one after another.
+func (s *winograd) rows(w *worker[float64], a, b int, dst []float64) error {
+	return byGroup(s.k, a, b, func(from, to int) error { return s.group(w, from, to, dst[(from-a)*s.f.plane:]) })
+}
+
+// chunk is the input channels that are taken at once: so many of their kernels, and of
+// a tile of the input, fit the first cache.
+const chunk = 64
+
+// group computes output channels a to b-1 of one group. What the rows of kernels past b
+// hold goes into rows that are dropped.
+func (s *winograd) group(w *worker[float64], a, b int, dst []float64) error {
+	if err := s.k.rows(w, a, b); err != nil {
+		return err
+	}
+	const ld = chunk * 9
+	in := s.in
+	sum := w.take(micro.WinogradTaps * micro.Rows * in.columns)
+	g := w.take(micro.Rows * ld)
+	u := w.take(micro.WinogradTaps * micro.Rows * chunk)
+	defer w.give(sum)
+	defer w.give(g)
+	defer w.give(u)
+	clear(sum)
+	begin := a / s.k.outer * s.k.inner
+	for i := 0; i < s.k.inner; i += chunk {
+		channels := min(chunk, s.k.inner-i)
+		for o := range b - a {
+			s.k.decode(w, g[o*ld:][:9*channels], (o*s.k.inner+i)*9)
+		}
+		micro.Winograd64(u, g, ld, channels)
+		for t := range micro.WinogradTaps {
+			micro.Packed64(sum[t*micro.Rows*in.columns:], in.columns, u[t*micro.Rows*channels:],
+				in.data[(t*in.channels+begin+i)*in.columns:], in.columns, channels, in.columns)
+		}
+	}
+	for o := range b - a {
+		bias := 0.0
+		if s.bias != nil {
+			bias = s.bias[a+o]
+		}
+		s.finish(sum[o*in.columns:], bias, dst[o*s.f.plane:][:s.f.plane])
+	}
+	return nil
+}
+
+// finish sets a plane to Aᵀ·m·A of each square, plus the bias.
+func (s *winograd) finish(sum []float64, bias float64, plane []float64) {
+	in := s.in
+	next, first := micro.Rows*in.columns, s.f.index(s.out.lo)
+	for q := range in.high * in.wide {
+		y, x := q/in.wide*2, q%in.wide*2
+		var p [2][4]float64 // Aᵀ·m
+		for k := range 4 {
+			m0, m1, m2, m3 := sum[k*next+q], sum[(4+k)*next+q], sum[(8+k)*next+q], sum[(12+k)*next+q]
+			p[0][k], p[1][k] = m0+m1+m2, m1-m2-m3
+		}
+		for r := range min(2, s.out.size[0]-y) {
+			v, to := &p[r], plane[first+(y+r)*s.f.step[0]+x:]
+			to[0] = v[0] + v[1] + v[2] + bias
+			if x+1 < s.out.size[1] {
+				to[1] = v[1] - v[2] - v[3] + bias
+			}
+		}
+	}
+}
