@@ -203,6 +203,7 @@ func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
 // bounds sets bound to those of the errors of all elements, which are v.
 func (s *sheet) bounds(bound, v []float64) {
 	e := s.bound(unit64)
+	bound = bound[:len(v)]
 	for i, x := range v {
 		bound[i] = e * math.Abs(x)
 	}
