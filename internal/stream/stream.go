@@ -4,9 +4,11 @@
 package stream
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -92,12 +94,11 @@ type run struct {
 	result  *Result
 }
 
-// feed queues a job for each item in their order, so that few blocks and few files
-// are open at a time.
+// feed queues a job for each item.
 func (r *run) feed() error {
 	var fused *fuse.Fused
 	var of *plan.Output
-	for k := range r.items {
+	for _, k := range order(r.items) {
 		it := &r.items[k]
 		if it.Kept != nil {
 			if err := r.send(&job{item: k, n: int(it.Kept.Bytes()), piece: r.keptPiece(it)}); err != nil {
@@ -121,6 +122,25 @@ func (r *run) feed() error {
 		}
 	}
 	return nil
+}
+
+// order is the order that items are begun in: their own, so that few blocks and few files
+// are open at a time, but for what is so large that it would be left over for all to
+// write to at once, where the kernel lets only one.
+func order(items []plan.Item) []int {
+	list, large := make([]int, len(items)), make([]int64, len(items))
+	total := int64(0)
+	for k := range items {
+		total += items[k].Bytes()
+	}
+	for k := range items {
+		if n := items[k].Bytes(); n > total/16 {
+			large[k] = n
+		}
+		list[k] = k
+	}
+	slices.SortStableFunc(list, func(a, b int) int { return cmp.Compare(large[b], large[a]) })
+	return list
 }
 
 // keptPiece is how many source bytes of a kept tensor make a piece: whole elements.

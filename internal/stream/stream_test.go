@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -141,5 +142,24 @@ func TestKept(t *testing.T) {
 	want := "head.weight[1] is 65520, want at most 65504 as float16 holds"
 	if _, err := Run(context.Background(), over, newMemory(over), Options{}); err == nil || err.Error() != want {
 		t.Errorf("overflow: %v, want %s", err, want)
+	}
+}
+
+// What is a large part of all is begun first, the largest before the others; all else
+// stays in order.
+func TestOrder(t *testing.T) {
+	var list []plan.Item
+	for _, n := range []int{1, 100, 2, 3, 400, 4, 900} {
+		list = append(list, plan.Item{Spec: tensor.Spec{Type: tensor.F32, Shape: []int{n}}})
+	}
+	if got, want := order(list), []int{6, 4, 1, 0, 2, 3, 5}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	for k := range list {
+		list[k].Shape = []int{5}
+	}
+	list = slices.Repeat(list, 3) // none is a sixteenth
+	if got := order(list); !slices.IsSorted(got) {
+		t.Errorf("%v of items alike, want their own order", got)
 	}
 }
