@@ -199,6 +199,9 @@ func TestNothingLost(t *testing.T) {
 	if z := measure(t, tensor.F32, []int{2}, []float64{0, 0}); z.Peak != 0 || z.Spread != 0 || z.SNR.Int8Channel != health.Clean {
 		t.Errorf("zeros: %+v", z)
 	}
+	if k := measure(t, tensor.F64, []int{2, 2}, []float64{1e-320, 1e-310, 1, 2}); math.IsNaN(k.SNR.Int8Tensor) || math.IsNaN(k.SNR.Int8Channel) {
+		t.Errorf("a row of subnormals: %+v", k.SNR)
+	}
 }
 
 func TestRefused(t *testing.T) {

@@ -152,7 +152,7 @@ type eightBits struct {
 // quantize adds a row to what eight bits lose. The last level is at largest for the
 // kernel, at peak for the row.
 func (r *reader) quantize(s *sums, raw []byte, t tensor.Type, largest, peak float64) {
-	if peak == 0 { // nothing but zeros
+	if math.IsInf(127/peak, 0) { // nothing but zeros, or what has no steps in float64
 		return
 	}
 	var whole, own micro.Steps
