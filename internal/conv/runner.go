@@ -30,6 +30,7 @@ type Runner struct {
 	channels int
 	size     []int
 	opened   []tensor.Data
+	closed   func() // nil after Close
 	worker   func() *Worker
 }
 
@@ -74,13 +75,18 @@ func (r *Runner) Elems() int { return tensor.Elems(r.size) }
 // Worker makes a Worker; each goroutine needs its own.
 func (r *Runner) Worker() *Worker { return r.worker() }
 
-// Close closes the tensors that the Runner reads from.
+// Close closes the tensors that the Runner reads from. Its Workers must not be used
+// after it.
 func (r *Runner) Close() error {
 	var err error
 	for _, d := range r.opened {
 		err = errors.Join(err, d.Close())
 	}
 	r.opened = nil
+	if r.closed != nil {
+		r.closed()
+		r.closed = nil
+	}
 	return err
 }
 
@@ -149,9 +155,16 @@ func prepare[T element](nodes []*node, image Map, jobs int, taps tapsFunc[T], la
 	}
 	c.begin, c.length = c.f.lines(out)
 	in := c.store(image)
+	var open atomic.Int64
 	var all []*Runner
 	for _, n := range nodes {
 		r, err := c.runner(n, in)
+		open.Add(1)
+		r.closed = func() {
+			if open.Add(-1) == 0 {
+				c.release()
+			}
+		}
 		all = append(all, r)
 		if err != nil {
 			for _, r := range all {

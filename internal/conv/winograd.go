@@ -2,6 +2,7 @@ package conv
 
 import (
 	"slices"
+	"sync"
 
 	"repfuse/internal/micro"
 )
@@ -86,7 +87,7 @@ func (c *compiler[T]) cut(in *stored[float64], n *node, out box) *squares {
 	if size == 0 || 8*size > most {
 		return nil
 	}
-	s.data = make([]float64, size)
+	s.data = spare(size)
 	concurrently(c.jobs, s.channels, c.worker, func(_ *worker[T], a, b int) error {
 		d := make([]float64, (2*s.high+2)*(2*s.wide+2))
 		for i := a; i < b; i++ {
@@ -97,6 +98,26 @@ func (c *compiler[T]) cut(in *stored[float64], n *node, out box) *squares {
 	})
 	c.squares = append(c.squares, s)
 	return s
+}
+
+// spares is the memory of squares that are no longer looked at: for the next block there
+// will be some as large, and the garbage of two is more than all else takes.
+var spares sync.Pool
+
+// spare is memory for n elements, with anything in them.
+func spare(n int) []float64 {
+	if v, ok := spares.Get().(*[]float64); ok && cap(*v) >= n {
+		return (*v)[:n]
+	}
+	return make([]float64, n)
+}
+
+// release gives the memory of all squares back.
+func (c *compiler[T]) release() {
+	for _, s := range c.squares {
+		spares.Put(&s.data)
+	}
+	c.squares = nil
 }
 
 // copyFrom copies what the squares of channel i look at. What an odd row or column at the
