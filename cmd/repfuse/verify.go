@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"strconv"
@@ -14,6 +16,7 @@ import (
 
 	"repfuse/internal/certify"
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/hint"
 	"repfuse/internal/npy"
 	"repfuse/internal/plan"
 	"repfuse/internal/record"
@@ -65,6 +68,8 @@ decide by what was measured instead.`,
 			}
 			if len(args) > 1 {
 				dst = args[1]
+			} else if _, err := os.Stat(dst); len(args) == 1 && errors.Is(err, fs.ErrNotExist) {
+				return hint.Add(fmt.Errorf("%s: file does not exist, and no other DST is named", dst), "name both, what fuse read and what it wrote: repfuse verify SRC DST")
 			}
 			return f.run(c, src, dst)
 		},
