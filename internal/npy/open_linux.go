@@ -82,9 +82,12 @@ func (f *handle) WriteAt(p []byte, off int64) (int, error) {
 	}
 }
 
-// Close closes the file.
+// Close closes the file. A second time it is an error, and not another file that is
+// closed, which may have the number by then.
 func (f *handle) Close() error {
-	if err := unix.Close(f.fd); err != nil && err != unix.EINTR { // then it is closed all the same
+	fd := f.fd
+	f.fd = -1
+	if err := unix.Close(fd); err != nil && err != unix.EINTR { // then it is closed all the same
 		return &fs.PathError{Op: "close", Path: f.path, Err: err}
 	}
 	return nil

@@ -67,6 +67,9 @@ func TestHandle(t *testing.T) {
 		}
 	}
 	must(t, h.Close())
+	other, err := openFile(path, os.O_RDONLY, 0) // gets its number
+	must(t, err)
+	defer func() { must(t, other.Close()) }()
 	for _, err := range []error{second(h.ReadAt(make([]byte, 1), 0)), second(h.WriteAt([]byte{1}, 0)), h.Close()} {
 		if p := (*fs.PathError)(nil); !errors.As(err, &p) || p.Path != path || !errors.Is(err, unix.EBADF) {
 			t.Errorf("closed: %v", err)
