@@ -10,16 +10,16 @@ import (
 
 // compiler makes sources of nodes. All their maps lie in one frame.
 type compiler[T element] struct {
+	*arithmetic[T]
 	f      frame
 	image  box
 	begin  []int // of each row of the image in a plane
 	length int   // of a row
-	lanes  int
 	jobs   int
 	worker func() *worker[T]
 	opened *[]tensor.Data
 	// squares is what was cut of maps so far.
-	squares []*squares
+	squares []*squares[T]
 }
 
 // store lays the image out in the frame.

@@ -61,9 +61,9 @@ func NewAll(exprs []op.Expr, image Map, o Options) ([]*Runner, error) {
 		}
 	}
 	if o.Float32 {
-		return prepare(nodes, image, o.Jobs, micro.Taps32, micro.Lanes32)
+		return prepare(nodes, image, o.Jobs, in32)
 	}
-	return prepare(nodes, image, o.Jobs, micro.Taps64, micro.Lanes64)
+	return prepare(nodes, image, o.Jobs, in64)
 }
 
 // Channels is the number of output channels.
@@ -97,7 +97,7 @@ func (w *Worker) Rows(a, b int, dst []float64) error { return w.rows(a, b, dst) 
 // worker is the memory that one goroutine works in: it belongs to the sources of
 // one Runner by turns.
 type worker[T element] struct {
-	taps tapsFunc[T]
+	*arithmetic[T]
 	free [][]T
 	raw  []byte
 	wide []float64
@@ -139,19 +139,17 @@ func grown[E any](v []E, n int) []E {
 	return v[:n]
 }
 
-type tapsFunc[T element] func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int)
-
 // prepare makes Runners of nodes that compute in T, in one frame that holds the
 // maps of all.
-func prepare[T element](nodes []*node, image Map, jobs int, taps tapsFunc[T], lanes int) ([]*Runner, error) {
+func prepare[T element](nodes []*node, image Map, jobs int, by *arithmetic[T]) ([]*Runner, error) {
 	out := box{image.Lo, image.Size}
 	whole := out
 	for _, n := range nodes {
 		whole = around(whole, n.hull(out))
 	}
 	c := &compiler[T]{
-		f: newFrame(whole.lo, whole.size, lanes), image: out, lanes: lanes, jobs: jobs,
-		worker: func() *worker[T] { return &worker[T]{taps: taps} },
+		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: jobs,
+		worker: func() *worker[T] { return &worker[T]{arithmetic: by} },
 	}
 	c.begin, c.length = c.f.lines(out)
 	in := c.store(image)

@@ -2,12 +2,11 @@ package conv
 
 import (
 	"slices"
-	"sync"
 
 	"repfuse/internal/micro"
 )
 
-// winograd is a dense convolution of 3×3 kernels in float64 by Winograd's F(2×2, 3×3)
+// winograd is a dense convolution of 3×3 kernels by Winograd's F(2×2, 3×3)
 // (Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015). The
 // output is cut into squares of 2×2, each of which looks at 4×4 of the input, and
 //
@@ -19,10 +18,10 @@ import (
 // Taken by their magnitudes, Bᵀ, G and Aᵀ meet a tap of the kernel with elements of the
 // input 16 times at most. Of I input channels a term is rounded I times, and four
 // times each for what G, Bᵀ, Aᵀ and the bias do; see Roundings.
-type winograd struct {
-	k    *kernel[float64]
-	bias []float64
-	in   *squares
+type winograd[T element] struct {
+	k    *kernel[T]
+	bias []T
+	in   *squares[T]
 	f    frame
 	out  box
 }
@@ -37,8 +36,9 @@ const (
 )
 
 // Roundings is a number n for which an output of a convolution of inner channels and
-// so many taps, run in float64, errs by at most n·2⁻⁵³/(1 − n·2⁻⁵³) of R·Σ|w| + |b|, R
-// being the largest magnitude of the input anywhere on the plane.
+// so many taps errs by at most n·u/(1 − n·u) of R·Σ|w| + |b|, R being the largest
+// magnitude of the input anywhere on the plane, and u 2⁻⁵³ where it is run in float64 and
+// 2⁻²⁴ in float32.
 func Roundings(inner, taps int) int {
 	direct := inner*taps + 2
 	if taps != 9 || inner < fewest {
@@ -50,46 +50,45 @@ func Roundings(inner, taps int) int {
 // winograd compiles a convolution in this way where it can be done and is worth it, or
 // else gives nil.
 func (c *compiler[T]) winograd(n *node, k *kernel[T], bias []T, in *stored[T], out box) source[T] {
-	whole, ok := any(in).(*stored[float64])
-	if !ok || k.transposed || k.inner < fewest || !slices.Equal(k.of.Shape[2:], []int{3, 3}) || !slices.Equal(n.step, []int{1, 1}) {
+	if k.transposed || k.inner < fewest || !slices.Equal(k.of.Shape[2:], []int{3, 3}) || !slices.Equal(n.step, []int{1, 1}) {
 		return nil
 	}
-	s := c.cut(whole, n, out)
+	s := c.cut(in, n, out)
 	if s == nil {
 		return nil
 	}
-	return any(&winograd{any(k).(*kernel[float64]), any(bias).([]float64), s, c.f, out}).(source[T])
+	return &winograd[T]{k, bias, s, c.f, out}
 }
 
 // squares is a map as V = Bᵀ·d·B for each of its squares d: element t of square s of
 // channel i is at (t·channels + i)·columns + s. The squares lie row by row.
-type squares struct {
-	of         *stored[float64]
+type squares[T element] struct {
+	of         *stored[T]
 	corner     []int // of the first one
 	high, wide int   // how many there are
 	columns    int   // high·wide, in whole vectors
 	channels   int
-	data       []float64
+	data       []T
 }
 
 // cut gives the squares of a map that a 3×3 kernel on the box out looks at. They are
 // made once for all who want them. It gives nil where there are none or too many.
-func (c *compiler[T]) cut(in *stored[float64], n *node, out box) *squares {
-	s := &squares{of: in, high: (out.size[0] + 1) / 2, wide: (out.size[1] + 1) / 2, channels: n.in}
+func (c *compiler[T]) cut(in *stored[T], n *node, out box) *squares[T] {
+	s := &squares[T]{of: in, high: (out.size[0] + 1) / 2, wide: (out.size[1] + 1) / 2, channels: n.in}
 	s.corner = []int{out.lo[0] + n.lo[0], out.lo[1] + n.lo[1]}
-	s.columns = upTo(s.high*s.wide, micro.Lanes64)
+	s.columns = upTo(s.high*s.wide, c.lanes)
 	for _, other := range c.squares {
 		if other.of == in && slices.Equal(other.corner, s.corner) && other.high == s.high && other.wide == s.wide {
 			return other
 		}
 	}
 	size := micro.WinogradTaps * s.channels * s.columns
-	if size == 0 || 8*size > most {
+	if size == 0 || c.size*size > most {
 		return nil
 	}
-	s.data = spare(size)
+	s.data = c.spare(size)
 	concurrently(c.jobs, s.channels, c.worker, func(_ *worker[T], a, b int) error {
-		d := make([]float64, (2*s.high+2)*(2*s.wide+2))
+		d := make([]T, (2*s.high+2)*(2*s.wide+2))
 		for i := a; i < b; i++ {
 			s.copyFrom(c.f, i, d)
 			s.transform(i, d)
@@ -100,29 +99,17 @@ func (c *compiler[T]) cut(in *stored[float64], n *node, out box) *squares {
 	return s
 }
 
-// spares is the memory of squares that are no longer looked at: for the next block there
-// will be some as large, and the garbage of two is more than all else takes.
-var spares sync.Pool
-
-// spare is memory for n elements, with anything in them.
-func spare(n int) []float64 {
-	if v, ok := spares.Get().(*[]float64); ok && cap(*v) >= n {
-		return (*v)[:n]
-	}
-	return make([]float64, n)
-}
-
 // release gives the memory of all squares back.
 func (c *compiler[T]) release() {
 	for _, s := range c.squares {
-		spares.Put(&s.data)
+		c.spares.Put(&s.data)
 	}
 	c.squares = nil
 }
 
 // copyFrom copies what the squares of channel i look at. What an odd row or column at the
 // end of the frame has behind it is anything: outputs alone that are dropped look at it.
-func (s *squares) copyFrom(f frame, i int, d []float64) {
+func (s *squares[T]) copyFrom(f frame, i int, d []T) {
 	width := 2*s.wide + 2
 	for r := range 2*s.high + 2 {
 		at := f.index([]int{s.corner[0] + r, s.corner[1]})
@@ -131,13 +118,13 @@ func (s *squares) copyFrom(f frame, i int, d []float64) {
 }
 
 // transform sets channel i to Bᵀ·d·B.
-func (s *squares) transform(i int, d []float64) {
+func (s *squares[T]) transform(i int, d []T) {
 	width, next := 2*s.wide+2, s.channels*s.columns
 	for q := range s.high * s.wide {
 		at := d[q/s.wide*2*width+q%s.wide*2:]
 		r0, r1, r2, r3 := at[:4], at[width:][:4], at[2*width:][:4], at[3*width:][:4]
 		to := s.data[i*s.columns+q:]
-		var b [4][4]float64
+		var b [4][4]T
 		for k := range 4 {
 			b[0][k], b[1][k], b[2][k], b[3][k] = r0[k]-r2[k], r1[k]+r2[k], r2[k]-r1[k], r1[k]-r3[k]
 		}
@@ -151,7 +138,7 @@ func (s *squares) transform(i int, d []float64) {
 }
 
 // rows computes each group's rows together, several groups one after another.
-func (s *winograd) rows(w *worker[float64], a, b int, dst []float64) error {
+func (s *winograd[T]) rows(w *worker[T], a, b int, dst []T) error {
 	return byGroup(s.k, a, b, func(from, to int) error { return s.group(w, from, to, dst[(from-a)*s.f.plane:]) })
 }
 
@@ -161,15 +148,15 @@ const chunk = 64
 
 // group computes output channels a to b-1 of one group. What the rows of kernels past b
 // hold goes into rows that are dropped.
-func (s *winograd) group(w *worker[float64], a, b int, dst []float64) error {
+func (s *winograd[T]) group(w *worker[T], a, b int, dst []T) error {
 	if err := s.k.rows(w, a, b); err != nil {
 		return err
 	}
-	const ld = chunk * 9
+	const ld, next = chunk * 9, (chunk + 1) * micro.Rows
 	in := s.in
 	sum := w.take(micro.WinogradTaps * micro.Rows * in.columns)
 	g := w.take(micro.Rows * ld)
-	u := w.take(micro.WinogradTaps * micro.Rows * chunk)
+	u := w.take(micro.WinogradTaps * next)
 	defer w.give(sum)
 	defer w.give(g)
 	defer w.give(u)
@@ -180,14 +167,14 @@ func (s *winograd) group(w *worker[float64], a, b int, dst []float64) error {
 		for o := range b - a {
 			s.k.decode(w, g[o*ld:][:9*channels], (o*s.k.inner+i)*9)
 		}
-		micro.Winograd64(u, g, ld, channels)
+		w.winograd(u, next, g, ld, channels)
 		for t := range micro.WinogradTaps {
-			micro.Packed64(sum[t*micro.Rows*in.columns:], in.columns, u[t*micro.Rows*channels:],
+			w.packed(sum[t*micro.Rows*in.columns:], in.columns, u[t*next:],
 				in.data[(t*in.channels+begin+i)*in.columns:], in.columns, channels, in.columns)
 		}
 	}
 	for o := range b - a {
-		bias := 0.0
+		var bias T
 		if s.bias != nil {
 			bias = s.bias[a+o]
 		}
@@ -197,12 +184,12 @@ func (s *winograd) group(w *worker[float64], a, b int, dst []float64) error {
 }
 
 // finish sets a plane to Aᵀ·m·A of each square, plus the bias.
-func (s *winograd) finish(sum []float64, bias float64, plane []float64) {
+func (s *winograd[T]) finish(sum []T, bias T, plane []T) {
 	in := s.in
 	next, first := micro.Rows*in.columns, s.f.index(s.out.lo)
 	for q := range in.high * in.wide {
 		y, x := q/in.wide*2, q%in.wide*2
-		var p [2][4]float64 // Aᵀ·m
+		var p [2][4]T // Aᵀ·m
 		for k := range 4 {
 			m0, m1, m2, m3 := sum[k*next+q], sum[(4+k)*next+q], sum[(8+k)*next+q], sum[(12+k)*next+q]
 			p[0][k], p[1][k] = m0+m1+m2, m1-m2-m3

@@ -71,26 +71,28 @@ func normal(r *rand.Rand, n int) []float64 {
 	return v
 }
 
-// wantPromised holds a Runner to Run: both err by as much as their roundings can make.
+// wantPromised holds Runners to Run: all err by as much as their roundings can make.
 func wantPromised(t *testing.T, name string, c op.Conv, x conv.Map) {
 	t.Helper()
 	want, err := conv.Run(c, x)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := runAll(t, c, x, conv.Options{Jobs: 2})
 	w, _ := c.Weight.Floats()
 	bias, _ := c.Bias.Floats()
 	inner, each := c.Weight.Shape[1], tensor.Elems(x.Size)
-	roundings := conv.Roundings(inner, 9) + inner*9 + 2
-	for o, b := range bias {
-		size := math.Abs(b)
-		for _, v := range w[o*inner*9:][:inner*9] {
-			size += 3 * math.Abs(v)
-		}
-		for k := o * each; k < (o+1)*each; k++ {
-			if d := math.Abs(got[k] - want.Data[k]); !(d <= float64(roundings)*0x1p-53*size) {
-				t.Fatalf("%s: element %d of channel %d is %v, want %v to %g", name, k%each, o, got[k], want.Data[k], float64(roundings)*0x1p-53*size)
+	for unit, float32 := range map[float64]bool{0x1p-53: false, 0x1p-24: true} {
+		got := runAll(t, c, x, conv.Options{Float32: float32, Jobs: 2})
+		bound := float64(conv.Roundings(inner, 9))*unit + float64(inner*9+2)*0x1p-53
+		for o, b := range bias {
+			size := math.Abs(b)
+			for _, v := range w[o*inner*9:][:inner*9] {
+				size += 3 * math.Abs(v)
+			}
+			for k := o * each; k < (o+1)*each; k++ {
+				if d := math.Abs(got[k] - want.Data[k]); !(d <= bound*size) {
+					t.Fatalf("%s, float32 %v: element %d of channel %d is %v, want %v to %g", name, float32, k%each, o, got[k], want.Data[k], bound*size)
+				}
 			}
 		}
 	}

@@ -49,13 +49,13 @@ func taps64(c []float64, ldc int, a []float64, first, lda, step int, x []float64
 	}
 }
 
-// taps32 is Taps32 after its checks.
-func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
+// taps32 is taps64 in float32.
+func taps32(c []float32, ldc int, a []float32, first, lda, step int, x []float32, stride int, off []int, channels, n int) {
 	if using == generic {
-		plain32(c, ldc, a, first, lda, x, stride, off, channels, n)
+		plain32(c, ldc, a, first, lda, step, x, stride, off, channels, n)
 		return
 	}
-	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 4 * ldc, 4 * lda, 4, 4 * stride, len(off), channels}
+	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 4 * ldc, 4 * lda, 4 * step, 4 * stride, len(off), channels}
 	for p, vectors := 0, 0; p < n; p += vectors * lanes(4) {
 		vectors = next((n - p) / lanes(4))
 		t.x = unsafe.Pointer(&x[p])
@@ -66,19 +66,31 @@ func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stri
 	}
 }
 
-// winograd is Winograd64 after its checks; it reports whether it did anything.
-func winograd(dst, src []float64, ld, channels int) bool {
+// winograd64 is Winograd64 after its checks; it reports whether it did anything.
+func winograd64(dst []float64, next int, src []float64, ld, channels int) bool {
 	if using == generic {
 		return false
 	}
 	for o := 0; o < Rows; o += 4 {
-		winogradRows(unsafe.Pointer(&dst[o]), unsafe.Pointer(&src[o*ld]), 8*ld, channels)
+		winogradPD(unsafe.Pointer(&dst[o]), unsafe.Pointer(&src[o*ld]), 8*next, 8*ld, channels)
 	}
 	return true
 }
 
+// winograd32 is Winograd32 likewise.
+func winograd32(dst []float32, next int, src []float32, ld, channels int) bool {
+	if using == generic {
+		return false
+	}
+	winogradPS(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*next, 4*ld, channels)
+	return true
+}
+
 //go:noescape
-func winogradRows(dst, src unsafe.Pointer, ld, channels int)
+func winogradPD(dst, src unsafe.Pointer, next, ld, channels int)
+
+//go:noescape
+func winogradPS(dst, src unsafe.Pointer, next, ld, channels int)
 
 // lanes is the elements of size bytes in a vector.
 func lanes(size int) int {

@@ -18,11 +18,11 @@ func taps64(c []float64, ldc int, a []float64, first, lda, step int, x []float64
 	plain64(c, ldc, a, first, lda, step, x, stride, off, channels, n)
 }
 
-func taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
-	plain32(c, ldc, a, first, lda, x, stride, off, channels, n)
+func taps32(c []float32, ldc int, a []float32, first, lda, step int, x []float32, stride int, off []int, channels, n int) {
+	plain32(c, ldc, a, first, lda, step, x, stride, off, channels, n)
 }
 
-// scale, rescale, round, pick, addScaled, settled, alike, winograd and twofold do nothing of a
+// scale, rescale, round, pick, addScaled, settled, alike, winograd32, winograd64 and twofold do nothing of a
 // pass and leave it to plain Go.
 func scale(element, []float64, []byte, float64) int { return 0 }
 
@@ -37,7 +37,8 @@ func addScaled(sum, mag, w, m []float64, a, b float64) int { return 0 }
 func settled(sum, mag []float64, theta float64) int { return 0 }
 func alike(sum, mag []float64, e float64) int       { return 0 }
 
-func winograd(dst, src []float64, ld, channels int) bool { return false }
+func winograd32(dst []float32, next int, src []float32, ld, channels int) bool { return false }
+func winograd64(dst []float64, next int, src []float64, ld, channels int) bool { return false }
 
 func twofold(*[2 * TwofoldLanes]float64, []float64, []float64, []float64) int { return 0 }
 

@@ -47,7 +47,7 @@ func Taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stri
 	if !reach(len(c), ldc, len(a), first, lda, len(x), stride, off, channels, n, Lanes32) {
 		return
 	}
-	taps32(c, ldc, a, first, lda, x, stride, off, channels, n)
+	taps32(c, ldc, a, first, lda, 1, x, stride, off, channels, n)
 }
 
 // reach panics where the arguments of Taps32 or Taps64 look past a slice, and
@@ -113,8 +113,8 @@ func plain64(c []float64, ldc int, a []float64, first, lda, step int, x []float6
 	taps(c, ldc, a, first, lda, step, x, stride, off, channels, n, addPlain)
 }
 
-func plain32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
-	taps(c, ldc, a, first, lda, 1, x, stride, off, channels, n, addPlain)
+func plain32(c []float32, ldc int, a []float32, first, lda, step int, x []float32, stride int, off []int, channels, n int) {
+	taps(c, ldc, a, first, lda, step, x, stride, off, channels, n, addPlain)
 }
 
 // addPlain rounds a product and an addition, or both at once where the compiler

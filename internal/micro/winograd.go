@@ -7,13 +7,27 @@ package micro
 //
 // for o < 8, i < channels, p < n, with the bound and the bits of Taps64.
 func Packed64(c []float64, ldc int, a, x []float64, stride, channels, n int) {
-	if !reach(len(c), ldc, len(a), 0, 1, len(x), stride, oneTap, channels, n, Lanes64) {
-		return
+	if packed(len(c), ldc, len(a), len(x), stride, channels, n, Lanes64) {
+		taps64(c, ldc, a, 0, 1, Rows, x, stride, oneTap, channels, n)
 	}
-	if len(a) < Rows*channels {
+}
+
+// Packed32 is Packed64 in float32, with the bound of Taps32.
+func Packed32(c []float32, ldc int, a, x []float32, stride, channels, n int) {
+	if packed(len(c), ldc, len(a), len(x), stride, channels, n, Lanes32) {
+		taps32(c, ldc, a, 0, 1, Rows, x, stride, oneTap, channels, n)
+	}
+}
+
+// packed is reach for the arguments of Packed32 or Packed64.
+func packed(c, ldc, a, x, stride, channels, n, lanes int) bool {
+	if !reach(c, ldc, a, 0, 1, x, stride, oneTap, channels, n, lanes) {
+		return false
+	}
+	if a < Rows*channels {
 		panic("micro: a slice is too short for its product")
 	}
-	taps64(c, ldc, a, 0, 1, Rows, x, stride, oneTap, channels, n)
+	return true
 }
 
 // WinogradTaps is the products that Winograd's F(2×2, 3×3) takes for four outputs,
@@ -30,22 +44,40 @@ const WinogradTaps = 16
 //	    ⎣ 0  0  1 ⎦
 //
 // Tap t of channel i of row o is src[o·ld + 9·i + t], and element t of its U
-// dst[(t·channels + i)·8 + o], as Packed64 wants it. An element is rounded four times
-// at most. The bits are the same on every processor.
-func Winograd64(dst, src []float64, ld, channels int) {
-	if channels <= 0 {
-		return
+// dst[t·next + 8·i + o], as Packed64 wants it. Sixteen lines at distances of 4096 bytes
+// share the few places of one set of a cache, so next is best no such number. An element
+// is rounded four times at most. The bits are the same on every processor.
+func Winograd64(dst []float64, next int, src []float64, ld, channels int) {
+	if kernels(len(dst), next, len(src), ld, channels) && !winograd64(dst, next, src, ld, channels) {
+		winograd(dst, next, src, ld, channels)
 	}
-	if ld < 9*channels || len(src) < (Rows-1)*ld+9*channels || len(dst) < WinogradTaps*Rows*channels {
+}
+
+// Winograd32 is Winograd64 in float32.
+func Winograd32(dst []float32, next int, src []float32, ld, channels int) {
+	if kernels(len(dst), next, len(src), ld, channels) && !winograd32(dst, next, src, ld, channels) {
+		winograd(dst, next, src, ld, channels)
+	}
+}
+
+// kernels panics where the arguments of Winograd32 or Winograd64 look past a slice, and
+// reports whether there is anything to do.
+func kernels(dst, next, src, ld, channels int) bool {
+	if channels <= 0 {
+		return false
+	}
+	if ld < 9*channels || src < (Rows-1)*ld+9*channels || next < Rows*channels || dst < (WinogradTaps-1)*next+Rows*channels {
 		panic("micro: a slice is too short for its kernels")
 	}
-	if winograd(dst, src, ld, channels) {
-		return
-	}
+	return true
+}
+
+// winograd is Winograd32 and Winograd64 in plain Go.
+func winograd[T float32 | float64](dst []T, next int, src []T, ld, channels int) {
 	for o := range Rows {
 		for i := range channels {
-			g, to, next := src[o*ld+9*i:][:9], dst[Rows*i+o:], Rows*channels
-			var h [4][3]float64 // G·g
+			g, to := src[o*ld+9*i:][:9], dst[Rows*i+o:]
+			var h [4][3]T // G·g
 			for k := range 3 {
 				sum := g[k] + g[6+k]
 				h[0][k], h[1][k], h[2][k], h[3][k] = g[k], (sum+g[3+k])*0.5, (sum-g[3+k])*0.5, g[6+k]

@@ -3,52 +3,70 @@ package micro
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
-func TestPacked64(t *testing.T) {
+func TestPacked(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		testTaps(t, 0x1p-53, Lanes64, func(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
-			width := channels * len(off)
-			packed, long := make([]float64, Rows*width), make([]float64, width*n)
-			for i := range width {
-				for o := range Rows {
-					packed[Rows*i+o] = a[first+o*lda+i]
-				}
-				copy(long[i*n:][:n], x[i/len(off)*stride+off[i%len(off)]:])
-			}
-			Packed64(c, ldc, packed, long, n, width, n)
-		})
+		t.Run("64", func(t *testing.T) { testTaps(t, 0x1p-53, Lanes64, byPacked(Packed64)) })
+		t.Run("32", func(t *testing.T) { testTaps(t, 0x1p-24, Lanes32, byPacked(Packed32)) })
 	})
 }
 
+// byPacked is the sum of Taps64 or Taps32, made of a product of matrices.
+func byPacked[T float32 | float64](packed func(c []T, ldc int, a, x []T, stride, channels, n int)) func([]T, int, []T, int, int, []T, int, []int, int, int) {
+	return func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int) {
+		width := channels * len(off)
+		side, long := make([]T, Rows*width), make([]T, width*n)
+		for i := range width {
+			for o := range Rows {
+				side[Rows*i+o] = a[first+o*lda+i]
+			}
+			copy(long[i*n:][:n], x[i/len(off)*stride+off[i%len(off)]:])
+		}
+		packed(c, ldc, side, long, n, width, n)
+	}
+}
+
 // An element of G·g·Gᵀ by its definition.
-func winogradElement(g []float64, r, c int) float64 {
+func winogradElement[T float32 | float64](g []T, r, c int) float64 {
 	m := [4][3]float64{{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}}
 	sum := 0.0
 	for a := range 3 {
 		for b := range 3 {
-			sum += m[r][a] * g[3*a+b] * m[c][b]
+			sum += m[r][a] * float64(g[3*a+b]) * m[c][b]
 		}
 	}
 	return sum
 }
 
-func TestWinograd64(t *testing.T) {
+func TestWinograd(t *testing.T) {
+	t.Run("64", func(t *testing.T) { testWinograd(t, 0x1p-53, Winograd64) })
+	t.Run("32", func(t *testing.T) { testWinograd(t, 0x1p-24, Winograd32) })
+}
+
+func testWinograd[T float32 | float64](t *testing.T, u float64, f func(dst []T, next int, src []T, ld, channels int)) {
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		channels := 1 + r.IntN(9)
-		ld := 9*channels + r.IntN(4)
-		src := uniform[float64](r, (Rows-1)*ld+9*channels)
-		want := make([]float64, WinogradTaps*Rows*channels)
-		var first []float64
+		ld, next := 9*channels+r.IntN(4), Rows*channels+r.IntN(20)
+		src := uniform[T](r, (Rows-1)*ld+9*channels)
+		before := uniform[T](r, (WinogradTaps-1)*next+Rows*channels)
+		var first []T
 		eachLevel(t, func(t *testing.T) {
-			got := uniform[float64](r, len(want))
-			Winograd64(got, src, ld, channels)
+			got := slices.Clone(before)
+			f(got, next, src, ld, channels)
 			for k, v := range got {
-				o, i, at := k%Rows, k/Rows%channels, k/Rows/channels
+				o, i, at := k%next%Rows, k%next/Rows, k/next
+				if i >= channels {
+					if v != before[k] {
+						t.Fatalf("seed %d: [%d] is %v, was %v and is no element", seed, k, v, before[k])
+					}
+					continue
+				}
 				want := winogradElement(src[o*ld+9*i:][:9], at/4, at%4)
-				if math.Abs(v-want) > 16*0x1p-53 { // nine terms of at most 1, on both sides
+				if math.Abs(float64(v)-want) > 16*u { // nine terms of at most 1, on both sides
 					t.Fatalf("seed %d: element %d of kernel %d, %d is %v, want %v", seed, at, o, i, v, want)
 				}
 			}
@@ -69,9 +87,10 @@ func TestWinogradTooShort(t *testing.T) {
 	for name, call := range map[string]func(){
 		"packed a":  func() { Packed64(v, 8, v[:15], v, 8, 2, 8) },
 		"packed x":  func() { Packed64(v, 8, v, v[:15], 8, 2, 8) },
-		"kernels":   func() { Winograd64(v, v[:71], 9, 1) },
-		"distance":  func() { Winograd64(v, v, 8, 1) },
-		"transform": func() { Winograd64(v[:127], v, 9, 1) },
+		"kernels":   func() { Winograd64(v, 8, v[:71], 9, 1) },
+		"distance":  func() { Winograd64(v, 8, v, 8, 1) },
+		"next":      func() { Winograd64(v, 7, v, 9, 1) },
+		"transform": func() { Winograd64(v[:127], 8, v, 9, 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

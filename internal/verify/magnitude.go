@@ -14,17 +14,10 @@ import (
 // of its tensors makes of an image that is R everywhere. It bounds what the channel
 // holds, and rounding errors are proportional to it.
 type magnitude struct {
-	of    []float64
-	chain chain
+	of []float64
+	// chain is the most roundings that one term suffers when the expression is run.
+	chain int
 }
-
-// chain is the most roundings that one term suffers when the expression is run in
-// float32, and in float64, whose convolutions conv has its own ways for.
-type chain struct{ float32, float64 int }
-
-func (c chain) and(roundings int) chain { return chain{c.float32 + roundings, c.float64 + roundings} }
-
-func longest(a, b chain) chain { return chain{max(a.float32, b.float32), max(a.float64, b.float64)} }
 
 // The roundings of running operators on one element. A stored value may have to be
 // rounded to the element type that is computed in, which counts as one.
@@ -48,7 +41,7 @@ func (r *run) magnitude(e op.Expr, in magnitude, rank int) (magnitude, error) {
 			if err != nil {
 				return all, err
 			}
-			all.of, all.chain = append(all.of, m.of...), longest(all.chain, m.chain)
+			all.of, all.chain = append(all.of, m.of...), max(all.chain, m.chain)
 		}
 		return all, nil
 	case op.Conv:
@@ -56,7 +49,7 @@ func (r *run) magnitude(e op.Expr, in magnitude, rank int) (magnitude, error) {
 	case op.Select:
 		return magnitude{in.of[e.From:e.To], in.chain}, nil
 	case op.AvgPool:
-		return magnitude{in.of, in.chain.and(tensor.Elems(e.Kernel))}, nil
+		return magnitude{in.of, in.chain + tensor.Elems(e.Kernel)}, nil
 	default:
 		return pointwise(e, in)
 	}
@@ -94,9 +87,9 @@ func (r *run) added(e op.Sum, in magnitude, rank int) (magnitude, error) {
 		for o, v := range m.of {
 			all.of[o] += v
 		}
-		all.chain = longest(all.chain, m.chain)
+		all.chain = max(all.chain, m.chain)
 	}
-	all.chain = all.chain.and(len(e) - 1)
+	all.chain += len(e) - 1
 	return all, nil
 }
 
@@ -117,17 +110,17 @@ func pointwise(e op.Expr, in magnitude) (magnitude, error) {
 		for c, v := range in.of {
 			out.of[c] = (v+mean[c])*gamma[c]/math.Sqrt(variance[c]+e.Eps) + beta[c]
 		}
-		out.chain = out.chain.and(normRoundings)
+		out.chain += normRoundings
 	case op.Scale:
 		for c, s := range vector(e.By, e.Factor) {
 			out.of[c] = in.of[c] * s
 		}
-		out.chain = out.chain.and(scaleRoundings)
+		out.chain += scaleRoundings
 	case op.Shift:
 		for c, s := range vector(e.By, e.Term) {
 			out.of[c] = in.of[c] + s
 		}
-		out.chain = out.chain.and(shiftRoundings)
+		out.chain += shiftRoundings
 	default: // Identity, Window
 		return in, nil
 	}
@@ -185,6 +178,5 @@ func (r *run) convolved(e op.Conv, in magnitude, rank int) (magnitude, error) {
 			return magnitude{}, k.find(o)
 		}
 	}
-	inner := f.In / f.Groups
-	return magnitude{bias, chain{in.chain.float32 + inner*k.taps + shiftRoundings, in.chain.float64 + conv.Roundings(inner, k.taps)}}, nil
+	return magnitude{bias, in.chain + conv.Roundings(f.In/f.Groups, k.taps)}, nil
 }
