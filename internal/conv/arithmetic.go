@@ -1,10 +1,6 @@
 package conv
 
-import (
-	"sync"
-
-	"repfuse/internal/micro"
-)
+import "repfuse/internal/micro"
 
 // arithmetic is what maps of a type of element are computed with.
 type arithmetic[T element] struct {
@@ -14,21 +10,11 @@ type arithmetic[T element] struct {
 	taps     func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int)
 	packed   func(c []T, ldc int, a, x []T, stride, channels, n int)
 	winograd func(dst []T, next int, src []T, ld, channels int)
-
-	// spares is the memory of squares that are no longer looked at: for the next block
-	// there will be some as large, and the garbage of two is more than all else takes.
-	spares sync.Pool
+	in       func(memory []float64) []T
 }
 
 var (
-	in32 = &arithmetic[float32]{size: 4, lanes: micro.Lanes32, taps: micro.Taps32, packed: micro.Packed32, winograd: micro.Winograd32}
-	in64 = &arithmetic[float64]{size: 8, lanes: micro.Lanes64, taps: micro.Taps64, packed: micro.Packed64, winograd: micro.Winograd64}
+	in32 = &arithmetic[float32]{size: 4, lanes: micro.Lanes32, taps: micro.Taps32, packed: micro.Packed32, winograd: micro.Winograd32, in: micro.Halves}
+	in64 = &arithmetic[float64]{size: 8, lanes: micro.Lanes64, taps: micro.Taps64, packed: micro.Packed64, winograd: micro.Winograd64,
+		in: func(memory []float64) []float64 { return memory }}
 )
-
-// spare is memory for n elements, with anything in them.
-func (a *arithmetic[T]) spare(n int) []T {
-	if v, ok := a.spares.Get().(*[]T); ok && cap(*v) >= n {
-		return (*v)[:n]
-	}
-	return make([]T, n)
-}

@@ -3,6 +3,8 @@ package conv
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -18,13 +20,38 @@ type compiler[T element] struct {
 	jobs   int
 	worker func() *worker[T]
 	opened *[]tensor.Data
+	ahead  *atomic.Int64 // nanoseconds in hold
 	// squares is what was cut of maps so far.
 	squares []*squares[T]
+	memory  *Memory
+	taken   [][]float64
+}
+
+// take gives n elements with anything in them, until release.
+func (c *compiler[T]) take(n int) []T {
+	v := c.memory.take((n*c.size + 7) / 8)
+	c.taken = append(c.taken, v)
+	return c.in(v)[:n]
+}
+
+// release gives the memory of all maps back.
+func (c *compiler[T]) release() {
+	for _, v := range c.taken {
+		c.memory.give(v)
+	}
+	c.taken = nil
+}
+
+// planes is a map of zeros.
+func (c *compiler[T]) planes(channels int) *stored[T] {
+	s := &stored[T]{data: c.take(channels * c.f.plane), plane: c.f.plane}
+	clear(s.data)
+	return s
 }
 
 // store lays the image out in the frame.
 func (c *compiler[T]) store(image Map) *stored[T] {
-	s := &stored[T]{data: make([]T, image.Channels*c.f.plane), plane: c.f.plane}
+	s := c.planes(image.Channels)
 	for i := range image.Channels {
 		plane := s.channel(i)
 		rows(image.Lo, image.Size, func(p []int, n int) {
@@ -129,8 +156,10 @@ func (c *compiler[T]) hold(in source[T], channels int) (*stored[T], error) {
 	if s, ok := in.(*stored[T]); ok {
 		return s, nil
 	}
-	s := &stored[T]{data: make([]T, channels*c.f.plane), plane: c.f.plane}
+	s := c.planes(channels)
 	return s, concurrently(c.jobs, channels, c.worker, func(w *worker[T], a, b int) error {
+		begin := time.Now()
+		defer func() { c.ahead.Add(int64(time.Since(begin))) }()
 		return in.rows(w, a, b, s.data[a*s.plane:b*s.plane])
 	})
 }

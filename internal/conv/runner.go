@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/op"
@@ -21,6 +21,8 @@ type Options struct {
 	// Jobs is how many goroutines compute the maps between two convolutions when the
 	// Runner is made; 0 is one for each processor.
 	Jobs int
+	// Memory is where the maps lie; nil is memory of their own.
+	Memory *Memory
 }
 
 // Runner is an expression ready to be run on one image, some output channels at a
@@ -29,6 +31,7 @@ type Options struct {
 type Runner struct {
 	channels int
 	size     []int
+	ahead    atomic.Int64 // nanoseconds
 	opened   []tensor.Data
 	closed   func() // nil after Close
 	worker   func() *Worker
@@ -53,6 +56,9 @@ func NewAll(exprs []op.Expr, image Map, o Options) ([]*Runner, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
 	}
+	if o.Memory == nil {
+		o.Memory = &Memory{}
+	}
 	nodes := make([]*node, len(exprs))
 	for k, e := range exprs {
 		var err error
@@ -61,9 +67,9 @@ func NewAll(exprs []op.Expr, image Map, o Options) ([]*Runner, error) {
 		}
 	}
 	if o.Float32 {
-		return prepare(nodes, image, o.Jobs, in32)
+		return prepare(nodes, image, o, in32)
 	}
-	return prepare(nodes, image, o.Jobs, in64)
+	return prepare(nodes, image, o, in64)
 }
 
 // Channels is the number of output channels.
@@ -71,6 +77,10 @@ func (r *Runner) Channels() int { return r.channels }
 
 // Elems is the number of elements of an output channel.
 func (r *Runner) Elems() int { return tensor.Elems(r.size) }
+
+// Ahead is the time that went into maps that a later convolution looks at all channels
+// of, added up over all goroutines: they were computed when the Runner was made.
+func (r *Runner) Ahead() time.Duration { return time.Duration(r.ahead.Load()) }
 
 // Worker makes a Worker; each goroutine needs its own.
 func (r *Runner) Worker() *Worker { return r.worker() }
@@ -98,29 +108,11 @@ func (w *Worker) Rows(a, b int, dst []float64) error { return w.rows(a, b, dst) 
 // one Runner by turns.
 type worker[T element] struct {
 	*arithmetic[T]
-	free [][]T
+	spares[T]
 	raw  []byte
 	wide []float64
 	off  []int
 }
-
-// take gives n elements with anything in them, until they are given back.
-func (w *worker[T]) take(n int) []T {
-	best := -1
-	for k, v := range w.free {
-		if cap(v) >= n && (best < 0 || cap(v) < cap(w.free[best])) {
-			best = k
-		}
-	}
-	if best < 0 {
-		return make([]T, n)
-	}
-	v := w.free[best]
-	w.free = slices.Delete(w.free, best, best+1)
-	return v[:n]
-}
-
-func (w *worker[T]) give(v []T) { w.free = append(w.free, v) }
 
 // shifts is 0, d, 2d, …
 func (w *worker[T]) shifts(n, d int) []int {
@@ -141,14 +133,14 @@ func grown[E any](v []E, n int) []E {
 
 // prepare makes Runners of nodes that compute in T, in one frame that holds the
 // maps of all.
-func prepare[T element](nodes []*node, image Map, jobs int, by *arithmetic[T]) ([]*Runner, error) {
+func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) ([]*Runner, error) {
 	out := box{image.Lo, image.Size}
 	whole := out
 	for _, n := range nodes {
 		whole = around(whole, n.hull(out))
 	}
 	c := &compiler[T]{
-		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: jobs,
+		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: o.Jobs, memory: o.Memory,
 		worker: func() *worker[T] { return &worker[T]{arithmetic: by} },
 	}
 	c.begin, c.length = c.f.lines(out)
@@ -178,7 +170,7 @@ func prepare[T element](nodes []*node, image Map, jobs int, by *arithmetic[T]) (
 // must be closed.
 func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
 	r := &Runner{channels: n.out, size: c.image.size}
-	c.opened = &r.opened
+	c.opened, c.ahead = &r.opened, &r.ahead
 	s, err := c.compile(n, in, c.image)
 	if err != nil {
 		return r, err

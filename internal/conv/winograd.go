@@ -61,13 +61,15 @@ func (c *compiler[T]) winograd(n *node, k *kernel[T], bias []T, in *stored[T], o
 }
 
 // squares is a map as V = Bᵀ·d·B for each of its squares d: element t of square s of
-// channel i is at (t·channels + i)·columns + s. The squares lie row by row.
+// channel i is at t·next + i·columns + s. The squares lie row by row. See micro.Winograd64
+// for what next is best.
 type squares[T element] struct {
 	of         *stored[T]
 	corner     []int // of the first one
 	high, wide int   // how many there are
 	columns    int   // high·wide, in whole vectors
 	channels   int
+	next       int
 	data       []T
 }
 
@@ -77,16 +79,17 @@ func (c *compiler[T]) cut(in *stored[T], n *node, out box) *squares[T] {
 	s := &squares[T]{of: in, high: (out.size[0] + 1) / 2, wide: (out.size[1] + 1) / 2, channels: n.in}
 	s.corner = []int{out.lo[0] + n.lo[0], out.lo[1] + n.lo[1]}
 	s.columns = upTo(s.high*s.wide, c.lanes)
+	s.next = s.channels*s.columns + c.lanes
 	for _, other := range c.squares {
 		if other.of == in && slices.Equal(other.corner, s.corner) && other.high == s.high && other.wide == s.wide {
 			return other
 		}
 	}
-	size := micro.WinogradTaps * s.channels * s.columns
-	if size == 0 || c.size*size > most {
+	size := micro.WinogradTaps * s.next
+	if s.channels*s.columns == 0 || c.size*size > most {
 		return nil
 	}
-	s.data = c.spare(size)
+	s.data = c.take(size)
 	concurrently(c.jobs, s.channels, c.worker, func(_ *worker[T], a, b int) error {
 		d := make([]T, (2*s.high+2)*(2*s.wide+2))
 		for i := a; i < b; i++ {
@@ -97,14 +100,6 @@ func (c *compiler[T]) cut(in *stored[T], n *node, out box) *squares[T] {
 	})
 	c.squares = append(c.squares, s)
 	return s
-}
-
-// release gives the memory of all squares back.
-func (c *compiler[T]) release() {
-	for _, s := range c.squares {
-		c.spares.Put(&s.data)
-	}
-	c.squares = nil
 }
 
 // copyFrom copies what the squares of channel i look at. What an odd row or column at the
@@ -119,7 +114,7 @@ func (s *squares[T]) copyFrom(f frame, i int, d []T) {
 
 // transform sets channel i to Bᵀ·d·B.
 func (s *squares[T]) transform(i int, d []T) {
-	width, next := 2*s.wide+2, s.channels*s.columns
+	width, next := 2*s.wide+2, s.next
 	for q := range s.high * s.wide {
 		at := d[q/s.wide*2*width+q%s.wide*2:]
 		r0, r1, r2, r3 := at[:4], at[width:][:4], at[2*width:][:4], at[3*width:][:4]
@@ -170,7 +165,7 @@ func (s *winograd[T]) group(w *worker[T], a, b int, dst []T) error {
 		w.winograd(u, next, g, ld, channels)
 		for t := range micro.WinogradTaps {
 			w.packed(sum[t*micro.Rows*in.columns:], in.columns, u[t*next:],
-				in.data[(t*in.channels+begin+i)*in.columns:], in.columns, channels, in.columns)
+				in.data[t*in.next+(begin+i)*in.columns:], in.columns, channels, in.columns)
 		}
 	}
 	for o := range b - a {

@@ -246,6 +246,11 @@ func Bytes(v []float64) (b []byte, ok bool) {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&v[0])), 8*len(v)), true
 }
 
+// Halves is the memory of v as float32, two for each: what they hold is anything.
+func Halves(v []float64) []float32 {
+	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(v))), 2*len(v))
+}
+
 // LoadF32 sets dst to the little-endian float32 elements src, one for each place.
 func LoadF32(dst []float32, src []byte) {
 	src = src[:4*len(dst)]

@@ -93,7 +93,7 @@ type comparison struct {
 	stored op.Conv
 	limit  []limit // by output channel
 	count  op.Roundings
-	chain  int // the longest chain of roundings when a form is run in float32
+	chain  int // the longest chain of roundings when a form is run
 	seen   []channel
 }
 
@@ -101,7 +101,7 @@ type comparison struct {
 func (c *comparison) wide(b *Block) error {
 	c.seen = make([]channel, c.out.Form.Out)
 	for trial := range c.Trials {
-		p, err := c.prepare(c.image(b.Size, trial))
+		p, err := c.prepare(c.image(b.Size, trial), false)
 		if err != nil {
 			return err
 		}
@@ -122,8 +122,8 @@ func (c *comparison) wide(b *Block) error {
 type forms struct{ branches, fused *conv.Runner }
 
 // prepare has both forms share what they make of the image.
-func (c *comparison) prepare(image conv.Map) (forms, error) {
-	both, err := conv.NewAll([]op.Expr{c.out.Expr, c.stored}, image, conv.Options{Jobs: c.Jobs})
+func (c *comparison) prepare(image conv.Map, float32 bool) (forms, error) {
+	both, err := conv.NewAll([]op.Expr{c.out.Expr, c.stored}, image, conv.Options{Jobs: c.Jobs, Float32: float32, Memory: &c.memory})
 	if err != nil {
 		return forms{}, err
 	}

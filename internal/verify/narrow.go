@@ -3,8 +3,6 @@ package verify
 import (
 	"slices"
 	"time"
-
-	"repfuse/internal/conv"
 )
 
 // enough is how many times of a few channels a median is taken of, at least; passes
@@ -24,7 +22,7 @@ const sampled = 96
 // float64 run everything is warm, and the two forms take turns on the same threads.
 func (c *comparison) narrow(b *Block) error {
 	image := c.image(b.Size, 0)
-	f, ahead, err := c.prepareTimed(image)
+	f, err := c.prepare(image, true)
 	if err != nil {
 		return err
 	}
@@ -46,8 +44,8 @@ func (c *comparison) narrow(b *Block) error {
 	s.largest.Slack = l.float32
 	b.Float32 = Float32{Largest: s.largest, Mean: s.mean, Bound: finite(l.derived() + l.float32), Roundings: c.chain,
 		Compared: count(ran), Samples: len(watch.took[before]), Channels: min(together, c.out.Form.Out)}
-	b.Before.Seconds = ahead + watch.total(before)
-	b.After.Seconds = watch.total(after)
+	b.Before.Seconds = f.branches.Ahead().Seconds() + watch.total(before)
+	b.After.Seconds = f.fused.Ahead().Seconds() + watch.total(after)
 	return nil
 }
 
@@ -59,26 +57,6 @@ func count(list []bool) int {
 		}
 	}
 	return n
-}
-
-// prepareTimed prepares both forms by one thread and gives, in seconds, what the
-// branches compute of all channels before any can be asked for. The fused form has
-// no such thing, but both lay out the image, which is not to be counted.
-func (c *comparison) prepareTimed(image conv.Map) (forms, float64, error) {
-	o := conv.Options{Float32: true, Jobs: 1}
-	begin := time.Now()
-	fused, err := conv.New(c.stored, image, o)
-	if err != nil {
-		return forms{}, 0, err
-	}
-	middle := time.Now()
-	branches, err := conv.New(c.out.Expr, image, o)
-	if err != nil {
-		fused.Close()
-		return forms{}, 0, err
-	}
-	ahead := time.Since(middle) - middle.Sub(begin)
-	return forms{branches, fused}, max(0, ahead.Seconds()), nil
 }
 
 // The two forms, as places in a clock.

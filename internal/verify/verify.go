@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"repfuse/internal/conv"
 	"repfuse/internal/health"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
@@ -106,6 +107,7 @@ type run struct {
 	ctx    context.Context
 	dst    map[string]tensor.Tensor
 	amiss  map[string]bool // keys that cannot be used as they are
+	memory conv.Memory
 	report *Report
 }
 
