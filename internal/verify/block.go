@@ -37,10 +37,11 @@ func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
 		b.Skipped = fmt.Sprintf("%s%v is %s", bad.Key, bad.Index, bad.Got)
 		return b, nil
 	}
-	if err := c.wide(&b); err != nil {
+	first := c.image(b.Size, 0)
+	if err := c.wide(&b, first); err != nil {
 		return b, err
 	}
-	return b, c.narrow(&b)
+	return b, c.narrow(&b, first)
 }
 
 // nowhere is the place of a block that was not run: a list of no numbers rather than
@@ -97,11 +98,15 @@ type comparison struct {
 	seen   []channel
 }
 
-// wide compares the two forms in float64 on all images, for the verdict.
-func (c *comparison) wide(b *Block) error {
+// wide compares the two forms in float64 on all images, for the verdict; image is the
+// first.
+func (c *comparison) wide(b *Block, image conv.Map) error {
 	c.seen = make([]channel, c.out.Form.Out)
 	for trial := range c.Trials {
-		p, err := c.prepare(c.image(b.Size, trial), false)
+		if trial > 0 {
+			image = c.image(b.Size, trial)
+		}
+		p, err := c.prepare(image, false)
 		if err != nil {
 			return err
 		}

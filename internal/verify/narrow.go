@@ -3,6 +3,8 @@ package verify
 import (
 	"slices"
 	"time"
+
+	"repfuse/internal/conv"
 )
 
 // enough is how many times of a few channels a median is taken of, at least; passes
@@ -20,8 +22,7 @@ const sampled = 96
 
 // narrow runs both forms in float32, compares them, and takes their time: after the
 // float64 run everything is warm, and the two forms take turns on the same threads.
-func (c *comparison) narrow(b *Block) error {
-	image := c.image(b.Size, 0)
+func (c *comparison) narrow(b *Block, image conv.Map) error {
 	f, err := c.prepare(image, true)
 	if err != nil {
 		return err
