@@ -37,7 +37,7 @@ var mayImport = map[string]string{
 	"verify":      "plan conv op tensor parallel health micro",
 	"certify":     "plan family fuse op tensor parallel micro",
 	"stream":      "plan fuse tensor",
-	"record":      "plan checkpoint tensor",
+	"record":      "plan checkpoint tensor parallel",
 	"health":      "tensor parallel micro",
 	"report":      "plan verify certify health fuse op tensor",
 	"micro/gen":   "",

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	"github.com/spf13/cobra"
 
@@ -111,9 +110,6 @@ type kernelHealth struct {
 
 // inspect reads every tensor once and every kernel twice more.
 func inspect(ctx context.Context, c *checkpoint.Checkpoint, jobs int) (*inspection, error) {
-	if jobs <= 0 {
-		jobs = runtime.GOMAXPROCS(0)
-	}
 	r := &inspection{Source: c.Path, Format: c.Format, State: c.State, States: c.States, Metadata: c.Metadata,
 		Faults: []fault{}, Kernels: []kernelHealth{}, Notes: append([]string{}, c.Notes...), Tensors: make([]inspected, len(c.Tensors))}
 	err := parallel.Each(ctx, jobs, len(c.Tensors), func() func(int) error {

@@ -57,7 +57,7 @@ func (f *verifyFlags) judge(ctx context.Context, s *source, out *checkpoint.Chec
 		return nil, err
 	}
 	if rec != nil {
-		if j.Changed, err = rec.Changed(out.Tensors); err != nil {
+		if j.Changed, err = rec.Changed(ctx, out.Tensors, o.Jobs); err != nil {
 			return nil, err
 		}
 	}

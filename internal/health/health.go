@@ -95,8 +95,8 @@ func (k Kernel) Worse(l Kernel) bool {
 	return k.SNR.Int8Tensor < l.SNR.Int8Tensor
 }
 
-// Measure measures kernels by at most jobs goroutines, row by row in little memory.
-// One that is not of a floating type, has no axis or no element, or holds what is no
+// Measure measures kernels by at most jobs goroutines, 0 being one for each processor,
+// row by row in little memory. One that is not of a floating type, has no axis or no element, or holds what is no
 // finite number is an error that names its key.
 func Measure(ctx context.Context, kernels []tensor.Named, jobs int) ([]Kernel, error) {
 	all := make([]Kernel, len(kernels))

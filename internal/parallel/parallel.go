@@ -4,11 +4,13 @@ package parallel
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
 
-// Each does tasks 0 to n−1, in no particular order, from at most jobs goroutines.
+// Each does tasks 0 to n−1, in no particular order, from at most jobs goroutines, 0 being
+// one for each processor.
 // worker is called for each of them, one after the other, before any begins; it gives
 // what does a task, with whatever memory that needs. The first error, or the end of
 // the context, stops all.
@@ -16,6 +18,9 @@ func Each(ctx context.Context, jobs, n int, worker func() func(k int) error) err
 	var next atomic.Int64
 	var stop atomic.Bool
 	var wait sync.WaitGroup
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
+	}
 	failed := make([]error, min(jobs, n))
 	for j := range failed {
 		do := worker()

@@ -62,3 +62,14 @@ func TestEachStops(t *testing.T) {
 		t.Errorf("error %v after %d tasks, want %v after a few", err, done.Load(), context.Canceled)
 	}
 }
+
+// No jobs is as many as there are processors, not none.
+func TestEachByItself(t *testing.T) {
+	var done atomic.Int64
+	err := parallel.Each(context.Background(), 0, 9, func() func(int) error {
+		return func(int) error { done.Add(1); return nil }
+	})
+	if err != nil || done.Load() != 9 {
+		t.Errorf("%d of 9 tasks were done: %v", done.Load(), err)
+	}
+}

@@ -6,6 +6,7 @@ package record
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"slices"
 
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -117,27 +119,35 @@ func (r *Record) Fused(tensors []tensor.Named) []string {
 }
 
 // Changed lists the tensors whose bytes are not those that were written, by their
-// checksums. Tensors that the record does not know are left to others.
-func (r *Record) Changed(tensors []tensor.Named) ([]string, error) {
+// checksums. Tensors that the record does not know are left to others. jobs is how many
+// goroutines read; 0 is one for each processor.
+func (r *Record) Changed(ctx context.Context, tensors []tensor.Named, jobs int) ([]string, error) {
+	differs := make([]bool, len(tensors))
+	err := parallel.Each(ctx, jobs, len(tensors), func() func(k int) error {
+		buffer := make([]byte, 256<<10)
+		return func(k int) error {
+			want, ok := r.CRC32[tensors[k].Key]
+			if !ok {
+				return nil
+			}
+			got, err := checksum(ctx, tensors[k].Tensor, buffer)
+			if err != nil {
+				return fmt.Errorf("%s: %w", tensors[k].Key, err)
+			}
+			differs[k] = fmt.Sprintf("%08x", got) != want
+			return nil
+		}
+	})
 	var changed []string
-	buffer := make([]byte, 256<<10)
-	for _, t := range tensors {
-		want, ok := r.CRC32[t.Key]
-		if !ok {
-			continue
-		}
-		got, err := checksum(t.Tensor, buffer)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", t.Key, err)
-		}
-		if fmt.Sprintf("%08x", got) != want {
+	for k, t := range tensors {
+		if differs[k] {
 			changed = append(changed, t.Key)
 		}
 	}
-	return changed, nil
+	return changed, err
 }
 
-func checksum(t tensor.Tensor, buffer []byte) (uint32, error) {
+func checksum(ctx context.Context, t tensor.Tensor, buffer []byte) (uint32, error) {
 	d, err := t.Open()
 	if err != nil {
 		return 0, err
@@ -145,6 +155,9 @@ func checksum(t tensor.Tensor, buffer []byte) (uint32, error) {
 	defer d.Close()
 	var crc uint32
 	for off, n := int64(0), t.Bytes(); off < n; {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		b := buffer[:min(int64(len(buffer)), n-off)]
 		if err := tensor.ReadFull(d, b, off); err != nil {
 			return 0, err

@@ -1,8 +1,13 @@
 package record
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -78,9 +83,33 @@ func TestChanged(t *testing.T) {
 	for text, want := range map[string]int{"abc": 0, "abd": 1} {
 		list := []tensor.Named{{Key: "fused.weight", Tensor: tensor.FromBytes(tensor.U8, []int{3}, []byte(text))},
 			{Key: "other", Tensor: tensor.FromBytes(tensor.U8, []int{1}, []byte("x"))}}
-		changed, err := r.Changed(list)
+		changed, err := r.Changed(t.Context(), list, 0)
 		if err != nil || len(changed) != want {
 			t.Errorf("%s: %v, %v, want %d", text, changed, err, want)
 		}
+	}
+}
+
+// Several changed tensors are named in their order, however many goroutines read.
+func TestChangedInOrder(t *testing.T) {
+	r := &Record{CRC32: map[string]string{}}
+	var list []tensor.Named
+	var want []string
+	for k := range 50 {
+		key := fmt.Sprint(k)
+		list = append(list, tensor.Named{Key: key, Tensor: tensor.FromBytes(tensor.U8, []int{1}, []byte{byte(k)})})
+		r.CRC32[key] = fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte{byte(k)}))
+		if k%3 == 0 {
+			r.CRC32[key] = "00000000"
+			want = append(want, key)
+		}
+	}
+	if got, err := r.Changed(t.Context(), list, 4); err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want %v", got, err, want)
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	if _, err := r.Changed(ended, list, 4); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v, want that it was cancelled", err)
 	}
 }
