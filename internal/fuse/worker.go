@@ -2,7 +2,6 @@ package fuse
 
 import (
 	"errors"
-	"math"
 	"math/big"
 
 	"repfuse/internal/micro"
@@ -204,9 +203,7 @@ func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
 func (s *sheet) bounds(bound, v []float64) {
 	e := s.bound(unit64)
 	bound = bound[:len(v)]
-	for i, x := range v {
-		bound[i] = e * math.Abs(x)
-	}
+	micro.Magnify(bound, v, e)
 	for o := range s.at {
 		for _, t := range s.strands(o) {
 			at := t.first

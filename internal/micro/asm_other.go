@@ -22,7 +22,7 @@ func taps32(c []float32, ldc int, a []float32, first, lda, step int, x []float32
 	plain32(c, ldc, a, first, lda, step, x, stride, off, channels, n)
 }
 
-// scale, rescale, round, pick, addScaled, settled, alike, winograd32, winograd64 and twofold do nothing of a
+// scale, rescale, round, pick, addScaled, magnify, settled, alike, winograd32, winograd64 and twofold do nothing of a
 // pass and leave it to plain Go.
 func scale(element, []float64, []byte, float64) int { return 0 }
 
@@ -33,6 +33,8 @@ func round(element, []byte, []float64) (n int, some, all uint32) { return 0, 0, 
 func pick(e element, sum, mag []float64, src []byte, step int, a float64) int { return 0 }
 
 func addScaled(sum, mag, w, m []float64, a, b float64) int { return 0 }
+
+func magnify(dst, src []float64, a float64) int { return 0 }
 
 func settled(sum, mag []float64, theta float64) int { return 0 }
 func alike(sum, mag []float64, e float64) int       { return 0 }

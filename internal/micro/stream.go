@@ -95,6 +95,14 @@ func AddScaled(sum, mag, w, m []float64, a, b float64) {
 	}
 }
 
+// Magnify sets dst to |a·src[i]|. Both are of one length.
+func Magnify(dst, src []float64, a float64) {
+	src = src[:len(dst)]
+	for i := magnify(dst, src, a); i < len(dst); i++ {
+		dst[i] = math.Abs(a * src[i])
+	}
+}
+
 // Settled is the index of the first sum whose magnitude is less than θ·mag[i], their
 // number where there is none. Both are of one length.
 func Settled(sum, mag []float64, theta float64) int {

@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// scale, rescale, round, pick, addScaled and twofold do as much of a pass as whole vectors
+// scale, rescale, round, pick, addScaled, magnify and twofold do as much of a pass as whole vectors
 // hold, and say how many elements that was; so do settled and alike, up to the vector
 // that they stop at.
 
@@ -126,6 +126,18 @@ func addScaled(sum, mag, w, m []float64, a, b float64) int {
 	return n
 }
 
+func magnify(dst, src []float64, a float64) int {
+	n := whole(len(dst))
+	switch {
+	case n == 0:
+	case using == avx512:
+		magnifyz(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), n, a)
+	default:
+		magnifyy(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), n, a)
+	}
+	return n
+}
+
 func twofold(lanes *[2 * TwofoldLanes]float64, hi, lo, w []float64) int {
 	n := len(hi) - len(hi)%TwofoldLanes
 	if n == 0 || using == generic {
@@ -237,6 +249,12 @@ func addScaledz(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
 
 //go:noescape
 func addScaledy(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
+
+//go:noescape
+func magnifyz(dst, src unsafe.Pointer, n int, a float64)
+
+//go:noescape
+func magnifyy(dst, src unsafe.Pointer, n int, a float64)
 
 //go:noescape
 func settledz(sum, mag unsafe.Pointer, n int, theta float64) int

@@ -327,6 +327,27 @@ loop:
 	VZEROUPPER
 	RET
 
+// func magnifyz(dst, src unsafe.Pointer, n int, a float64)
+TEXT ·magnifyz(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Z0
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+	VBROADCASTSD X2, Z2
+
+loop:
+	VMULPD (SI), Z0, Z1
+	VANDPD Z2, Z1, Z1
+	VMOVUPD Z1, (DI)
+	ADDQ $64, DI
+	ADDQ $64, SI
+	SUBQ $8, CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
 // func settledz(sum, mag unsafe.Pointer, n int, theta float64) int
 TEXT ·settledz(SB), NOSPLIT, $0-40
 	MOVQ sum+0(FP), SI
@@ -753,6 +774,26 @@ loop:
 	ADDQ $32, DX
 	ADDQ $32, SI
 	ADDQ $32, BX
+	SUBQ $4, CX
+	JNZ loop
+	VZEROUPPER
+	RET
+
+// func magnifyy(dst, src unsafe.Pointer, n int, a float64)
+TEXT ·magnifyy(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	VBROADCASTSD a+24(FP), Y0
+	VPCMPEQD Y2, Y2, Y2
+	VPSRLQ $1, Y2, Y2
+
+loop:
+	VMULPD (SI), Y0, Y1
+	VANDPD Y2, Y1, Y1
+	VMOVUPD Y1, (DI)
+	ADDQ $32, DI
+	ADDQ $32, SI
 	SUBQ $4, CX
 	JNZ loop
 	VZEROUPPER

@@ -182,6 +182,30 @@ func TestAddScaled(t *testing.T) {
 	})
 }
 
+// Magnify gives magnitudes at every level, of infinities and zeros as well, and leaves
+// what lies behind as it is.
+func TestMagnify(t *testing.T) {
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(1, 9))
+		for n := range 100 {
+			src, dst, a := uniform[float64](r, n), uniform[float64](r, n+1), r.NormFloat64()
+			if n > 1 {
+				src[r.IntN(n)], src[r.IntN(n)] = math.Inf(-1), math.Copysign(0, -1)
+			}
+			want := slices.Clone(dst)
+			for k, v := range src {
+				want[k] = math.Abs(a * v)
+			}
+			Magnify(dst[:n], src, a)
+			for k, v := range dst {
+				if math.Float64bits(v) != math.Float64bits(want[k]) {
+					t.Fatalf("%d: [%d] is %v, want %v", n, k, v, want[k])
+				}
+			}
+		}
+	})
+}
+
 // Settled finds, at every level, the one sum that is too small, and Alike the one that
 // is not settled as a float32; a NaN is neither, and a zero of no magnitude is settled.
 func TestSettledAlike(t *testing.T) {

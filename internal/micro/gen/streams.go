@@ -17,6 +17,7 @@ func streams(a *asm) {
 		sums := stream{a, m, ""}
 		stream{a, m, "F32"}.pick()
 		sums.addScaled()
+		sums.magnify()
 		sums.settled()
 		sums.alike()
 	}
@@ -208,6 +209,18 @@ func (s stream) addScaled() {
 	s.op("SUBQ $%d, CX", s.lanes())
 	s.op("JNZ loop")
 	s.end()
+}
+
+// magnify stores the magnitudes of multiples of the float64 at SI at DI.
+func (s stream) magnify() {
+	s.loop("magnify", factorArgs, 32, 8, 8, func() {
+		s.broadcastFactor()
+		s.notSign(2)
+	}, func() {
+		s.op("VMULPD (SI), %s, %s", s.v(0), s.v(1))
+		s.op("VANDPD %s, %s, %s", s.v(2), s.v(1), s.v(1))
+		s.op("VMOVUPD %s, (DI)", s.v(1))
+	}, func() {})
 }
 
 // notSign sets all bits of a register's float64 but their signs.
