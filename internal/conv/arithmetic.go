@@ -11,10 +11,12 @@ type arithmetic[T element] struct {
 	packed   func(c []T, ldc int, a, x []T, stride, channels, n int)
 	winograd func(dst []T, next int, src []T, ld, channels int)
 	in       func(memory []float64) []T
+	crew     func(*Memory) *crew[T]
 }
 
 var (
-	in32 = &arithmetic[float32]{size: 4, lanes: micro.Lanes32, taps: micro.Taps32, packed: micro.Packed32, winograd: micro.Winograd32, in: micro.Halves}
+	in32 = &arithmetic[float32]{size: 4, lanes: micro.Lanes32, taps: micro.Taps32, packed: micro.Packed32, winograd: micro.Winograd32,
+		in: micro.Halves, crew: func(m *Memory) *crew[float32] { return &m.crews.in32 }}
 	in64 = &arithmetic[float64]{size: 8, lanes: micro.Lanes64, taps: micro.Taps64, packed: micro.Packed64, winograd: micro.Winograd64,
-		in: func(memory []float64) []float64 { return memory }}
+		in: func(memory []float64) []float64 { return memory }, crew: func(m *Memory) *crew[float64] { return &m.crews.in64 }}
 )

@@ -3,6 +3,7 @@ package conv
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,28 +19,41 @@ type compiler[T element] struct {
 	begin  []int // of each row of the image in a plane
 	length int   // of a row
 	jobs   int
-	worker func() *worker[T]
 	opened *[]tensor.Data
 	ahead  *atomic.Int64 // nanoseconds in hold
 	// squares is what was cut of maps so far.
 	squares []*squares[T]
 	memory  *Memory
-	taken   [][]float64
+	taken   [][]float64 // of memory, until release
+	mu      sync.Mutex
+	lent    []*worker[T] // likewise
 }
 
 // take gives n elements with anything in them, until release.
 func (c *compiler[T]) take(n int) []T {
-	v := c.memory.take((n*c.size + 7) / 8)
+	v := c.memory.maps.take((n*c.size + 7) / 8)
 	c.taken = append(c.taken, v)
 	return c.in(v)[:n]
 }
 
-// release gives the memory of all maps back.
+// lend gives a worker until release.
+func (c *compiler[T]) lend() *worker[T] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w := c.crew(c.memory).take(c.arithmetic)
+	c.lent = append(c.lent, w)
+	return w
+}
+
+// release gives the memory of all maps and workers back.
 func (c *compiler[T]) release() {
 	for _, v := range c.taken {
-		c.memory.give(v)
+		c.memory.maps.give(v)
 	}
-	c.taken = nil
+	for _, w := range c.lent {
+		c.crew(c.memory).give(w)
+	}
+	c.taken, c.lent = nil, nil
 }
 
 // planes is a map of zeros.
@@ -157,7 +171,7 @@ func (c *compiler[T]) hold(in source[T], channels int) (*stored[T], error) {
 		return s, nil
 	}
 	s := c.planes(channels)
-	return s, concurrently(c.jobs, channels, c.worker, func(w *worker[T], a, b int) error {
+	return s, c.concurrently(channels, func(w *worker[T], a, b int) error {
 		begin := time.Now()
 		defer func() { c.ahead.Add(int64(time.Since(begin))) }()
 		return in.rows(w, a, b, s.data[a*s.plane:b*s.plane])

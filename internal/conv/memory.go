@@ -1,11 +1,44 @@
 package conv
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
-// Memory is what the maps of Runners lie in, kept for the Runners that follow: they want
-// about as much, and the garbage of a few images is more than all else takes. Its zero
-// value is ready for use. Runners that share it are made and closed by one goroutine.
-type Memory struct{ spares[float64] }
+// Memory is what Runners and their Workers work in, kept for the Runners that follow: they
+// want about as much, and the garbage of a few images is more than all else takes. Its
+// zero value is ready for use. Runners that share it are made and closed by one goroutine.
+type Memory struct {
+	maps  spares[float64]
+	crews struct {
+		in32 crew[float32]
+		in64 crew[float64]
+	}
+}
+
+// crew is the workers that are idle.
+type crew[T element] struct {
+	mu   sync.Mutex
+	idle []*worker[T]
+}
+
+func (c *crew[T]) take(by *arithmetic[T]) *worker[T] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := len(c.idle) - 1
+	if last < 0 {
+		return &worker[T]{arithmetic: by}
+	}
+	w := c.idle[last]
+	c.idle = c.idle[:last]
+	return w
+}
+
+func (c *crew[T]) give(w *worker[T]) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.idle = append(c.idle, w)
+}
 
 // spares is memory that waits to be used again.
 type spares[T element] struct{ free [][]T }

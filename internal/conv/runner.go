@@ -141,7 +141,6 @@ func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) 
 	}
 	c := &compiler[T]{
 		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: o.Jobs, memory: o.Memory,
-		worker: func() *worker[T] { return &worker[T]{arithmetic: by} },
 	}
 	c.begin, c.length = c.f.lines(out)
 	in := c.store(image)
@@ -177,7 +176,7 @@ func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
 	}
 	each := c.image.elems()
 	r.worker = func() *Worker {
-		w := c.worker()
+		w := c.lend()
 		return &Worker{func(a, b int, dst []float64) error {
 			if a < 0 || b > n.out || len(dst) < (b-a)*each {
 				return fmt.Errorf("channels %d to %d of %d into %d places", a, b, n.out, len(dst))
@@ -208,13 +207,14 @@ func chunks(a, b int, do func(a, b int) error) error {
 
 // concurrently calls do for channels 0 to n-1, micro.Rows at a time, from several
 // goroutines, each with its own worker.
-func concurrently[T element](jobs, n int, worker func() *worker[T], do func(w *worker[T], a, b int) error) error {
+func (c *compiler[T]) concurrently(n int, do func(w *worker[T], a, b int) error) error {
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	failed := make([]error, min(jobs, (n+micro.Rows-1)/micro.Rows))
+	failed := make([]error, min(c.jobs, (n+micro.Rows-1)/micro.Rows))
 	for j := range failed {
 		wait.Go(func() {
-			w := worker()
+			w := c.crew(c.memory).take(c.arithmetic)
+			defer c.crew(c.memory).give(w)
 			for failed[j] == nil {
 				a := int(next.Add(micro.Rows)) - micro.Rows
 				if a >= n {

@@ -90,8 +90,9 @@ func (c *compiler[T]) cut(in *stored[T], n *node, out box) *squares[T] {
 		return nil
 	}
 	s.data = c.take(size)
-	concurrently(c.jobs, s.channels, c.worker, func(_ *worker[T], a, b int) error {
-		d := make([]T, (2*s.high+2)*(2*s.wide+2))
+	c.concurrently(s.channels, func(w *worker[T], a, b int) error {
+		d := w.take((2*s.high + 2) * (2*s.wide + 2))
+		defer w.give(d)
 		for i := a; i < b; i++ {
 			s.copyFrom(c.f, i, d)
 			s.transform(i, d)
