@@ -1,7 +1,6 @@
 package certify
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +8,6 @@ import (
 
 	"repfuse/internal/fuse"
 	"repfuse/internal/op"
-	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -19,13 +17,13 @@ import (
 const pieceBytes = 64 << 10
 
 // certify makes the certificate of one fused convolution.
-func certify(ctx context.Context, of *plan.Block, out *plan.Output, stored map[string]tensor.Tensor, o Options) (Block, error) {
+func (r *run) certify(of *plan.Block, out *plan.Output) (Block, error) {
 	b := Block{Path: of.Path, Family: of.Family, Weight: out.Weight, Bias: out.Bias, Verdict: Different,
 		Worst: Element{Key: out.Weight, Index: []int{}, Verdict: Different}}
-	if b.Skipped = unfit(out, stored); b.Skipped != "" {
+	if b.Skipped = unfit(out, r.stored); b.Skipped != "" {
 		return b, nil
 	}
-	c, err := open(ctx, out, stored, o)
+	c, err := r.open(out)
 	if err != nil {
 		return b, err
 	}
@@ -63,8 +61,7 @@ func unfit(out *plan.Output, stored map[string]tensor.Tensor) string {
 
 // certificate is the state of certifying one convolution.
 type certificate struct {
-	Options
-	ctx    context.Context
+	*run
 	out    *plan.Output
 	weight tensor.Tensor
 	bias   tensor.Tensor
@@ -80,8 +77,8 @@ type certificate struct {
 	tally           tally
 }
 
-func open(ctx context.Context, out *plan.Output, stored map[string]tensor.Tensor, o Options) (*certificate, error) {
-	c := &certificate{Options: o, ctx: ctx, out: out, weight: stored[out.Weight], bias: stored[out.Bias]}
+func (r *run) open(out *plan.Output) (*certificate, error) {
+	c := &certificate{run: r, out: out, weight: r.stored[out.Weight], bias: r.stored[out.Bias]}
 	var err error
 	if c.fused, err = fuse.New(out.Expr, c.weight.Type); err != nil {
 		return nil, err
@@ -133,13 +130,13 @@ func (c *certificate) kernel() error {
 		jobs = 1
 	}
 	tallies := make([]tally, (rows+step-1)/step)
-	var workers []*kernelWorker
-	err = parallel.Each(c.ctx, jobs, len(tallies), func() func(int) error {
-		w := &kernelWorker{certificate: c, data: d, real: c.fused.NewWorker(), u: ulpsOf(c.weight.Type)}
-		workers = append(workers, w)
-		return func(k int) error { return w.rows(k*step, min(rows, (k+1)*step), &tallies[k]) }
+	err = c.workers.Each(c.ctx, jobs, len(tallies), func(w *kernelWorker, k int) error {
+		if err := w.begin(c, d); err != nil {
+			return err
+		}
+		return w.rows(k*step, min(rows, (k+1)*step), &tallies[k])
 	})
-	for _, w := range workers {
+	for _, w := range c.workers.Hands() {
 		err = errors.Join(err, w.close())
 	}
 	for _, t := range tallies {

@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"runtime"
 
+	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -56,7 +57,7 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 	if err != nil {
 		return nil, err
 	}
-	stored := byKey(dst)
+	all := &run{Options: o, ctx: ctx, stored: byKey(dst)}
 	r := &Report{Verdict: Exact, Range: o.Range, Blocks: []Block{}, Largest: -1, Worst: -1}
 	total := 0
 	for _, b := range p.Blocks {
@@ -64,7 +65,7 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 	}
 	for k := range p.Blocks {
 		for j := range p.Blocks[k].Outputs {
-			b, err := certify(ctx, &p.Blocks[k], &p.Blocks[k].Outputs[j], stored, o)
+			b, err := all.certify(&p.Blocks[k], &p.Blocks[k].Outputs[j])
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", p.Blocks[k].Outputs[j].Weight, err)
 			}
@@ -75,6 +76,14 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 		}
 	}
 	return r, nil
+}
+
+// run is what all certificates are made with.
+type run struct {
+	Options
+	ctx     context.Context
+	stored  map[string]tensor.Tensor
+	workers parallel.Crew[kernelWorker]
 }
 
 func byKey(tensors []tensor.Named) map[string]tensor.Tensor {

@@ -16,16 +16,37 @@ type kernelWorker struct {
 	data              tensor.Data
 	real, abs         *fuse.Worker
 	u                 ulps
+	have              bool // whether abs is of this certificate
 	raw               []byte
 	stored            []float64
 	hi, lo, bound     []float64
 	terms, low, slack []float64
 }
 
+// begin has w go on to the kernel of c, where it is not at it.
+func (w *kernelWorker) begin(c *certificate, d tensor.Data) (err error) {
+	if w.certificate != c {
+		w.certificate, w.data, w.u, w.have = c, d, ulpsOf(c.weight.Type), false
+		w.real, err = next(w.real, c.fused)
+	}
+	return err
+}
+
+// next is w for f, made where there is none yet.
+func next(w *fuse.Worker, f *fuse.Fused) (*fuse.Worker, error) {
+	if w == nil {
+		return f.NewWorker(), nil
+	}
+	return w, w.Next(f)
+}
+
+// close closes what was read.
 func (w *kernelWorker) close() error {
-	err := w.real.Close()
-	if w.abs != nil {
-		err = errors.Join(err, w.abs.Close())
+	var err error
+	for _, f := range []*fuse.Worker{w.real, w.abs} {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
 	}
 	return err
 }
@@ -125,12 +146,15 @@ func (w *kernelWorker) explain(a, b int, doubtful []int, t *tally) error {
 
 // magnitudes computes Σ|terms| of rows a to b-1.
 func (w *kernelWorker) magnitudes(a, b int) error {
-	if w.abs == nil {
+	if !w.have {
 		f, err := w.certificate.terms()
 		if err != nil {
 			return err
 		}
-		w.abs = f.NewWorker()
+		if w.abs, err = next(w.abs, f); err != nil {
+			return err
+		}
+		w.have = true
 	}
 	n := len(w.stored)
 	w.terms, w.low, w.slack = sized(w.terms, n), sized(w.low, n), sized(w.slack, n)

@@ -28,28 +28,28 @@ func FindWitness(ctx context.Context, p *plan.Plan, dst []tensor.Named, weight s
 	if err != nil {
 		return nil, err
 	}
-	stored := byKey(dst)
+	r := &run{Options: o, ctx: ctx, stored: byKey(dst)}
 	for k := range p.Blocks {
 		for j := range p.Blocks[k].Outputs {
 			out := &p.Blocks[k].Outputs[j]
 			if out.Weight != weight {
 				continue
 			}
-			b, err := certify(ctx, &p.Blocks[k], out, stored, o)
+			b, err := r.certify(&p.Blocks[k], out)
 			if err == nil && b.Skipped != "" {
 				err = fmt.Errorf("nothing to be a witness of: %s", b.Skipped)
 			}
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", weight, err)
 			}
-			return witness(ctx, out, stored, o, b.Bound)
+			return r.witness(out, b.Bound)
 		}
 	}
 	return nil, fmt.Errorf("%s: no block of the plan makes it", weight)
 }
 
-func witness(ctx context.Context, out *plan.Output, stored map[string]tensor.Tensor, o Options, b Bound) (*Witness, error) {
-	c, err := open(ctx, out, stored, o)
+func (r *run) witness(out *plan.Output, b Bound) (*Witness, error) {
+	c, err := r.open(out)
 	if err != nil {
 		return nil, err
 	}
@@ -69,11 +69,11 @@ func witness(ctx context.Context, out *plan.Output, stored map[string]tensor.Ten
 	}
 	err = c.differences(b.Channel, func(i, tap int, dw float64) {
 		if dw != 0 {
-			x[i*tensor.Elems(size)+place(f.Kernel(), f.Dilation(), size, tap, f.Transposed)] = math.Copysign(o.Range, dw*sign)
+			x[i*tensor.Elems(size)+place(f.Kernel(), f.Dilation(), size, tap, f.Transposed)] = math.Copysign(c.Range, dw*sign)
 		}
 	})
 	typ := tensor.F32
-	if float64(float32(o.Range)) != o.Range {
+	if float64(float32(c.Range)) != c.Range {
 		typ = tensor.F64
 	}
 	w.Input = tensor.Of(typ, append([]int{1, f.In}, size...), x)
@@ -117,7 +117,10 @@ func (c *certificate) differences(o int, visit func(i, tap int, dw float64)) err
 		return fmt.Errorf("%s: %w", c.out.Weight, err)
 	}
 	defer d.Close()
-	w := &kernelWorker{certificate: c, data: d, real: c.fused.NewWorker()}
+	var w kernelWorker
+	if err := w.begin(c, d); err != nil {
+		return err
+	}
 	defer w.close()
 	f := c.out.Form
 	width, taps := f.WeightShape()[1], f.Taps()

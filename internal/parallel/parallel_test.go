@@ -73,3 +73,29 @@ func TestEachByItself(t *testing.T) {
 		t.Errorf("%d of 9 tasks were done: %v", done.Load(), err)
 	}
 }
+
+// A crew has one hand for each goroutine, and the same ones for the next tasks.
+func TestCrew(t *testing.T) {
+	var c parallel.Crew[[]int]
+	var done atomic.Int64
+	for list, jobs := range []int{3, 2, 4} {
+		err := c.Each(t.Context(), jobs, 50, func(h *[]int, k int) error {
+			*h = append(*h, k) // each by one goroutine at a time: the race detector looks
+			done.Add(1)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := len(c.Hands()), []int{3, 3, 4}[list]; got != want {
+			t.Errorf("%d jobs: %d hands, want %d", jobs, got, want)
+		}
+	}
+	all := 0
+	for _, h := range c.Hands() {
+		all += len(*h)
+	}
+	if all != 150 || done.Load() != 150 {
+		t.Errorf("hands have %d of %d tasks, want all 150", all, done.Load())
+	}
+}

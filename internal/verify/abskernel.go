@@ -7,7 +7,6 @@ import (
 
 	"repfuse/internal/micro"
 	"repfuse/internal/op"
-	"repfuse/internal/parallel"
 	"repfuse/internal/tensor"
 )
 
@@ -39,38 +38,40 @@ func (r *run) sumKernel(k *absKernel, sum []float64) error {
 	if k.form.Transposed { // its rows are input channels, and each adds to many sums
 		jobs = 1
 	}
-	return parallel.Each(r.ctx, jobs, (rows+step-1)/step, func() func(int) error {
-		var buf []byte
-		var wide []float64
-		return func(task int) error {
-			a := task * step
-			b := min(rows, a+step)
-			buf = sized(buf, (b-a)*size)
-			if err := tensor.ReadFull(d, buf, int64(a)*int64(size)); err != nil {
-				return fmt.Errorf("%s: %w", k.of.Key, err)
-			}
-			for row := a; row < b; row++ {
-				wide = k.add(sum, row, buf[(row-a)*size:][:size], wide)
-			}
-			return nil
+	return r.adders.Each(r.ctx, jobs, (rows+step-1)/step, func(h *adder, task int) error {
+		a := task * step
+		b := min(rows, a+step)
+		h.stored = sized(h.stored, (b-a)*size)
+		if err := tensor.ReadFull(d, h.stored, int64(a)*int64(size)); err != nil {
+			return fmt.Errorf("%s: %w", k.of.Key, err)
 		}
+		for row := a; row < b; row++ {
+			h.add(k, sum, row, h.stored[(row-a)*size:][:size])
+		}
+		return nil
 	})
 }
 
-// add takes in one stored row. wide is memory to decode it in.
-func (k *absKernel) add(sum []float64, row int, b []byte, wide []float64) []float64 {
+// adder is one goroutine's memory for summing kernels.
+type adder struct {
+	stored []byte
+	wide   []float64
+}
+
+// add takes in one stored row of k.
+func (h *adder) add(k *absKernel, sum []float64, row int, b []byte) {
 	inner := k.of.Shape[1]
 	group := row / (k.of.Shape[0] / k.form.Groups)
 	from := group * inner // of in, or transposed, of sum
 	if !k.form.Transposed && k.even[group] && k.of.Type == tensor.F32 {
 		sum[row] += micro.AbsoluteF32(b) * k.in[from]
-		return wide
+		return
 	}
-	wide = sized(wide, inner*k.taps)
-	micro.Decode(wide, b, k.of.Type)
+	h.wide = sized(h.wide, inner*k.taps)
+	micro.Decode(h.wide, b, k.of.Type)
 	for i := range inner {
 		s := 0.0
-		for _, v := range wide[i*k.taps:][:k.taps] {
+		for _, v := range h.wide[i*k.taps:][:k.taps] {
 			s += math.Abs(v)
 		}
 		if k.form.Transposed {
@@ -79,7 +80,6 @@ func (k *absKernel) add(sum []float64, row int, b []byte, wide []float64) []floa
 			sum[row] += s * k.in[from+i]
 		}
 	}
-	return wide
 }
 
 func uniform(v []float64) bool {

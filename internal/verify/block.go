@@ -6,7 +6,6 @@ import (
 
 	"repfuse/internal/conv"
 	"repfuse/internal/op"
-	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 )
 
@@ -154,23 +153,35 @@ func (c *comparison) pass(f forms, most int, visit func(o int, want, got []float
 	groups := (channels + together - 1) / together
 	tasks := min(groups, (most+together-1)/together)
 	clock.begin(tasks, groups)
-	return parallel.Each(c.ctx, c.Jobs, tasks, func() func(k int) error {
-		branches, fused := f.branches.Worker(), f.fused.Worker()
-		want, got := make([]float64, together*elems), make([]float64, together*elems)
-		return func(k int) error {
-			a := k * groups / tasks * together
-			b := min(channels, a+together)
-			if err := clock.time(before, k, func() error { return branches.Rows(a, b, want) }); err != nil {
-				return err
-			}
-			if err := clock.time(after, k, func() error { return fused.Rows(a, b, got) }); err != nil {
-				return err
-			}
-			for o := a; o < b; o++ {
-				at := (o - a) * elems
-				visit(o, want[at:at+elems], got[at:at+elems])
-			}
-			return nil
+	return c.pairs.Each(c.ctx, c.Jobs, tasks, func(h *outputs, k int) error {
+		h.run(f, together*elems)
+		a := k * groups / tasks * together
+		b := min(channels, a+together)
+		if err := clock.time(before, k, func() error { return h.branches.Rows(a, b, h.want) }); err != nil {
+			return err
 		}
+		if err := clock.time(after, k, func() error { return h.fused.Rows(a, b, h.got) }); err != nil {
+			return err
+		}
+		for o := a; o < b; o++ {
+			at := (o - a) * elems
+			visit(o, h.want[at:at+elems], h.got[at:at+elems])
+		}
+		return nil
 	})
+}
+
+// outputs is one goroutine's means to run both forms, and what they give.
+type outputs struct {
+	of              forms
+	branches, fused *conv.Worker
+	want, got       []float64
+}
+
+// run has h run f, where it does not yet, and makes room for n elements of each.
+func (h *outputs) run(f forms, n int) {
+	if h.of != f {
+		h.of, h.branches, h.fused = f, f.branches.Worker(), f.fused.Worker()
+	}
+	h.want, h.got = sized(h.want, n), sized(h.got, n)
 }

@@ -20,6 +20,7 @@ import (
 
 	"repfuse/internal/conv"
 	"repfuse/internal/health"
+	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -108,6 +109,8 @@ type run struct {
 	dst    map[string]tensor.Tensor
 	amiss  map[string]bool // keys that cannot be used as they are
 	memory conv.Memory
+	adders parallel.Crew[adder]
+	pairs  parallel.Crew[outputs]
 	report *Report
 }
 
