@@ -43,30 +43,22 @@ func (c *crew[T]) give(w *worker[T]) {
 // spares is memory that waits to be used again.
 type spares[T element] struct{ free [][]T }
 
-// take gives n elements with anything in them, until they are given back.
+// take gives n elements with anything in them, until they are given back. Where no spare
+// is large enough all of them go: a growing image would leave them behind.
 func (s *spares[T]) take(n int) []T {
-	best, largest := -1, -1
+	best := -1
 	for k, v := range s.free {
 		if cap(v) >= n && (best < 0 || cap(v) < cap(s.free[best])) {
 			best = k
 		}
-		if largest < 0 || cap(v) > cap(s.free[largest]) {
-			largest = k
-		}
 	}
-	if best >= 0 {
-		return s.remove(best)[:n]
+	if best < 0 {
+		s.free = nil
+		return make([]T, n)
 	}
-	if largest >= 0 {
-		s.remove(largest) // what is made now will serve in its place
-	}
-	return make([]T, n)
-}
-
-func (s *spares[T]) remove(k int) []T {
-	v := s.free[k]
-	s.free = slices.Delete(s.free, k, k+1)
-	return v
+	v := s.free[best]
+	s.free = slices.Delete(s.free, best, best+1)
+	return v[:n]
 }
 
 func (s *spares[T]) give(v []T) { s.free = append(s.free, v) }
