@@ -62,6 +62,7 @@ var outside = map[string]string{
 	"go.yaml.in/yaml":                 "internal/family internal/plan",
 	"golang.org/x/sys":                "internal/checkpoint internal/npy internal/micro cmd/repfuse bench/run",
 	"golang.org/x/term":               "cmd/repfuse",
+	"maragu.dev/gomponents":           "internal/report",
 	"github.com/rogpeppe/go-internal": "cmd/repfuse",
 }
 

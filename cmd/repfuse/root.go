@@ -57,7 +57,6 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	root.SetVersionTemplate("repfuse {{.Version}}\n")
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return withHint(plainly(err), "%s --help", c.CommandPath())
 	})

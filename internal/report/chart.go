@@ -1,143 +1,59 @@
 package report
 
 import (
-	"cmp"
-	"fmt"
-	"math"
 	"slices"
-	"strings"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
 )
 
-// chart is the differences and bounds of the blocks on a logarithmic scale. It is drawn
-// in a box of 1000 × 1000 that the page stretches to whatever width there is: lines keep
-// their width then, and points are lines of no length with round ends. Labels are text
-// beside the box.
-type chart struct {
-	Decades []decade
-	// The paths of the series, the first being what joins the second and the third.
-	Stems, Measured, Certified, Tolerance, Float32 string
-	// Hits is where a pointer finds each block.
-	Hits []hit
-	// Zeros counts the blocks that do not differ at all; they stand on the bottom line.
-	Zeros int
-}
+// charted is the series of the chart, as its legend and a block's title list them, and
+// layers is the same from the back to the front.
+var (
+	charted = []series{measured, certified, tolerance, inFloat32}
+	layers  = []series{tolerance, certified, inFloat32, measured}
+)
 
-type decade struct {
-	// Top is in percent of the height, Y the same in the box.
-	Top   float64
-	Y     float64
-	Power string
-}
-
-// mostLines is how many lines a chart has, about.
-const mostLines = 8
-
-type hit struct {
-	X, Width float64
-	Title    string
-}
-
-// side is the size of the box that charts are drawn in.
-const side = 1000
-
-// newChart draws the rows, or nothing where there are none.
-func newChart(rows []row) *chart {
+// chart is the differences and bounds of the blocks that were run, on inputs within
+// ±limit, on a logarithmic scale; there is none where no block was.
+func chart(rows []row, limit float64) g.Node {
 	var run []row
 	for _, r := range rows {
-		if r.M.Skipped == "" && r.C.Skipped == "" {
+		if r.ran() && r.certified.Skipped == "" {
 			run = append(run, r)
 		}
 	}
 	if len(run) == 0 {
 		return nil
 	}
-	low, high := span(run)
-	c := &chart{}
-	step := (high - low + mostLines - 1) / mostLines
-	for e := low; e <= high; e += step {
-		y := side * float64(high-e) / float64(high-low)
-		c.Decades = append(c.Decades, decade{Top: y / side * 100, Y: y, Power: strings.Replace(fmt.Sprint(e), "-", "−", 1)})
-	}
-	at := func(v float64) float64 {
-		if v <= 0 {
-			return side
-		}
-		return side * (float64(high) - math.Log10(min(v, math.MaxFloat64))) / float64(high-low)
-	}
-	c.draw(run, at)
-	return c
+	p := plot{run, span(run)}
+	same := slices.ContainsFunc(run, func(r row) bool { return measured.of(r) == 0 })
+	return section("How far the two forms are apart",
+		h.P(g.Textf("Each block’s branches were run as the network runs them, and the convolution that was stored in their place, "+
+			"on the same random images. No input within ±%g can make a difference above the certified one.", limit)),
+		legend(g.Map(charted, sample)...),
+		h.Div(h.Class("chart"), axis(p.scale), p.draw(), ends(run)),
+		g.If(same, h.P(h.Class("aside"), g.Text("Blocks that do not differ at all stand on the bottom line."))),
+	)
 }
 
-// draw fills the paths.
-func (c *chart) draw(run []row, at func(float64) float64) {
-	step := float64(side) / float64(len(run))
-	var stems, measured, certified, tolerance, float32s strings.Builder
-	dash := min(step*0.32, 14)
-	for k, r := range run {
-		x := step * (float64(k) + 0.5)
-		m, b, t, f := at(r.M.Largest.Difference), at(r.C.Bound.Value), at(r.M.Tolerance.Value), at(r.M.Float32.Largest.Difference)
-		if r.M.Largest.Difference == 0 {
-			c.Zeros++
-		}
-		fmt.Fprintf(&stems, "M%.1f %.1fV%.1f", x, b, m)
-		fmt.Fprintf(&measured, "M%.1f %.1fh0", x, m)
-		fmt.Fprintf(&certified, "M%.1f %.1fh%.1f", x-dash, b, 2*dash)
-		fmt.Fprintf(&tolerance, "M%.1f %.1fh%.1f", x-dash, t, 2*dash)
-		fmt.Fprintf(&float32s, "M%.1f %.1fh0", x, f)
-		c.Hits = append(c.Hits, hit{x - step/2, step, fmt.Sprintf("%s: measured %s, certified %s, tolerance %s, float32 %s", r.Name,
-			figure(r.M.Largest.Difference), figure(r.C.Bound.Value), figure(r.M.Tolerance.Value), figure(r.M.Float32.Largest.Difference))})
+// sample is a dot or a mark beside its meaning.
+func sample(s series) g.Node {
+	d := "M8 8h0"
+	if s.shape == mark {
+		d = "M1 8h14"
 	}
-	c.Stems, c.Measured, c.Certified = stems.String(), measured.String(), certified.String()
-	c.Tolerance, c.Float32 = tolerance.String(), float32s.String()
+	return g.Group{h.SVG(g.Attr("viewBox", "0 0 16 16"), path(s.class(), d)), g.Text(s.meaning)}
 }
 
-// span is the decades that hold every positive figure of the rows.
-func span(run []row) (low, high int) {
-	small, large := math.Inf(1), 0.0
-	for _, r := range run {
-		for _, v := range []float64{r.M.Largest.Difference, r.C.Bound.Value, r.M.Tolerance.Value, r.M.Float32.Largest.Difference} {
-			if v > 0 && v < math.MaxFloat64 {
-				small, large = min(small, v), max(large, v)
-			}
-		}
-	}
-	if large == 0 {
-		return -1, 0
-	}
-	low, high = int(math.Floor(math.Log10(small))), int(math.Ceil(math.Log10(large)))
-	return low, max(high, low+1)
+// axis is the labels beside the box: text in it would be stretched.
+func axis(s scale) g.Node {
+	return h.Div(h.Class("axis"), g.Map(s.decades(), func(e int) g.Node {
+		return h.Span(h.Style("top:"+number(s.line(e)/side*100)+"%"), g.Text("10"), h.Sup(g.Text(exponent(e))))
+	}))
 }
 
-// bars is the time of both forms of a block, in percent of the longest.
-type bars struct {
-	Name                  string
-	Before, After         float64
-	BeforeText, AfterText string
-	SpeedUp               string
-}
-
-// mostBars is how many blocks the chart of times has.
-const mostBars = 12
-
-// times is the blocks that take longest, in the order of the table.
-func times(rows []row) []bars {
-	var run []row
-	for _, r := range rows {
-		if r.M.Skipped == "" {
-			run = append(run, r)
-		}
-	}
-	slices.SortStableFunc(run, func(a, b row) int { return cmp.Compare(b.M.Before.Seconds, a.M.Before.Seconds) })
-	run = run[:min(len(run), mostBars)]
-	longest := 0.0
-	for _, r := range run {
-		longest = max(longest, r.M.Before.Seconds, r.M.After.Seconds)
-	}
-	slices.SortStableFunc(run, func(a, b row) int { return cmp.Compare(a.Position, b.Position) })
-	var all []bars
-	for _, r := range run {
-		b, a := r.M.Before.Seconds, r.M.After.Seconds
-		all = append(all, bars{r.Name, 100 * b / longest, 100 * a / longest, seconds(b), seconds(a), ratio(b, a)})
-	}
-	return all
+// ends says in which direction the blocks follow each other.
+func ends(run []row) g.Node {
+	return h.P(h.Class("foot"), g.If(len(run) > 1, g.Group{h.Span(g.Text("first block")), h.Span(g.Text("last block"))}))
 }

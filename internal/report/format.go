@@ -2,36 +2,41 @@ package report
 
 import (
 	"fmt"
-	"html/template"
 	"math"
 	"strconv"
 	"strings"
 
-	"repfuse/internal/certify"
-	"repfuse/internal/plan"
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
 )
 
 // figure is a number with three digits, as text.
 func figure(v float64) string {
-	s := strconv.FormatFloat(v, 'g', 3, 64)
-	return strings.Replace(s, "-", "−", 1)
+	return minus(strconv.FormatFloat(v, 'g', 3, 64))
 }
 
+// number is a value in full, for attributes.
+func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+
+// exponent is an integer with a minus sign instead of a hyphen.
+func exponent(e int) string { return minus(strconv.Itoa(e)) }
+
+func minus(s string) string { return strings.Replace(s, "-", "−", 1) }
+
 // power is a number with two digits, its power of ten set as one.
-func power(v float64) template.HTML {
+func power(v float64) g.Node {
 	if v == 0 {
-		return "0"
+		return g.Text("0")
 	}
-	s := strconv.FormatFloat(v, 'e', 1, 64)
-	m, e, _ := strings.Cut(s, "e")
+	m, e, _ := strings.Cut(strconv.FormatFloat(v, 'e', 1, 64), "e")
 	n, err := strconv.Atoi(e)
 	switch {
 	case err != nil || math.Abs(v) >= math.MaxFloat64: // none, or what stands for infinity
-		return "∞"
+		return g.Text("∞")
 	case n >= -2 && n < 4:
-		return template.HTML(strconv.FormatFloat(v, 'g', 3, 64))
+		return g.Text(strconv.FormatFloat(v, 'g', 3, 64))
 	}
-	return template.HTML(fmt.Sprintf("%s·10<sup>%s</sup>", m, strings.Replace(strconv.Itoa(n), "-", "−", 1)))
+	return g.Group{g.Text(m + "·10"), h.Sup(g.Text(exponent(n)))}
 }
 
 // amount is a count with thousands, as 1.2 M.
@@ -68,26 +73,6 @@ func ratio(before, after float64) string {
 	return fmt.Sprintf("%.1f×", before/after)
 }
 
-// layer describes a deploy convolution: 3×3, 64 → 128, groups 4.
-func layer(o plan.Output) string {
-	f := o.Form
-	s := "linear"
-	if f.Rank() > 0 {
-		s = extents(f.Kernel())
-	}
-	if f.Transposed {
-		s += " transposed"
-	}
-	s += fmt.Sprintf(", %d → %d", f.In, f.Out)
-	if f.Groups > 1 {
-		s += fmt.Sprintf(", groups %d", f.Groups)
-	}
-	if d := extents(f.Dilation()); strings.Trim(d, "1×") != "" {
-		s += ", dilation " + d
-	}
-	return s
-}
-
 func extents(k []int) string {
 	s := make([]string, len(k))
 	for a, n := range k {
@@ -97,79 +82,13 @@ func extents(k []int) string {
 }
 
 // soft is a name that may be broken behind its dots.
-func soft(name string) template.HTML {
-	return template.HTML(strings.ReplaceAll(template.HTMLEscapeString(name), ".", ".<wbr/>"))
-}
-
-// tile is a figure at the head of the page, and where it is.
-type tile struct {
-	Name     string
-	Value    template.HTML
-	Note, At string
-}
-
-// tiles is the figures at the head of the page.
-func tiles(in Input) []tile {
-	m, c := in.Measured, in.Certificate
-	if m.Largest < 0 || c.Largest < 0 {
-		return nil
-	}
-	l, b := m.Blocks[m.Largest], c.Blocks[c.Largest]
-	worst := 0
-	for k := range m.Blocks {
-		if m.Blocks[k].Float32.Largest.Difference > m.Blocks[worst].Float32.Largest.Difference {
-			worst = k
+func soft(name string) g.Node {
+	var all g.Group
+	for part := range strings.SplitAfterSeq(name, ".") {
+		if len(all) > 0 {
+			all = append(all, h.Wbr())
 		}
-	}
-	w := m.Blocks[worst]
-	return []tile{
-		{"measured", power(l.Largest.Difference), "largest difference in float64", module(l.Weight)},
-		{"certified", power(b.Bound.Value), fmt.Sprintf("the most that any |x| ≤ %g can make", c.Range), module(b.Weight)},
-		{"in float32", power(w.Float32.Largest.Difference), "what a runtime will show", module(w.Weight)},
-		{"speed-up", template.HTML(ratio(m.Before.Seconds, m.After.Seconds)), seconds(m.Before.Seconds) + " → " + seconds(m.After.Seconds) + ", float32, one thread", ""},
-		{"multiply-adds", template.HTML(ratio(float64(m.Before.MultiplyAdds), float64(m.After.MultiplyAdds))), countText(m.Before.MultiplyAdds) + " → " + countText(m.After.MultiplyAdds) + " for an output position", ""},
-		{"stored", template.HTML(ratio(float64(m.Before.Bytes), float64(m.After.Bytes))), bytesText(m.Before.Bytes) + " → " + bytesText(m.After.Bytes), ""},
-	}
-}
-
-// guess is what it would cost if an assumption were wrong.
-type guess struct{ Name, Text string }
-
-// guesses is, of each kind of assumption, the one that would cost most.
-func guesses(c *certify.Report) []guess {
-	eps, ids := map[[2]float64]certify.Epsilon{}, map[string]certify.Identity{}
-	var order [][2]float64
-	var names []string
-	for _, b := range c.Blocks {
-		for _, e := range b.Epsilons {
-			key := [2]float64{e.Used, e.Other}
-			old, seen := eps[key]
-			if !seen {
-				order = append(order, key)
-			}
-			if !seen || e.Change > old.Change {
-				eps[key] = e
-			}
-		}
-		for _, i := range b.Identities {
-			key := i.Name + "=" + i.Value
-			old, seen := ids[key]
-			if !seen {
-				names = append(names, key)
-			}
-			if !seen || i.Change > old.Change {
-				ids[key] = i
-			}
-		}
-	}
-	var all []guess
-	for _, key := range order {
-		e := eps[key]
-		all = append(all, guess{fmt.Sprintf("ε %g", e.Used), fmt.Sprintf("were it %g, a channel's scale would change by up to %.2g %% (%s, channel %d)", e.Other, 100*e.Change, e.Key, e.Channel)})
-	}
-	for _, key := range names {
-		i := ids[key]
-		all = append(all, guess{i.Name + " " + i.Value, fmt.Sprintf("decided by %s; were it the other, outputs would change by up to %.3g (of at most %.3g)", i.By, i.Change, i.Output)})
+		all = append(all, g.Text(part))
 	}
 	return all
 }

@@ -5,6 +5,9 @@ import (
 	"math"
 	"strings"
 
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
 	"repfuse/internal/health"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -13,45 +16,78 @@ import (
 // bins is how many bins a histogram has.
 const bins = 61
 
-// histogram is how the weights are spread, before and after, as outlines in the box
-// of charts. Heights are logarithmic: what matters to a quantizer is the few.
-type histogram struct {
-	Before, After string // the paths
-	Low, High     string
-	Elements      string
+// histogram is how the weights are spread, before and after, as outlines in the box of
+// charts; nothing where all are zero. Heights are logarithmic: what matters to a
+// quantizer is the few.
+func histogram(r row, fused tensor.Tensor) (g.Node, error) {
+	kernels := storedKernels(r.output.Expr)
+	limit, err := outermost(r.measured.Health, kernels)
+	if err != nil || limit == 0 {
+		return nil, err
+	}
+	before, err := counted(limit, kernels...)
+	if err != nil {
+		return nil, err
+	}
+	after, err := counted(limit, fused)
+	if err != nil {
+		return nil, err
+	}
+	return drawn(before, after, figure(-limit), figure(limit)), nil
 }
 
-// histograms counts the stored kernels of the branches and the fused one.
-func histograms(r row, fused tensor.Tensor) (*histogram, error) {
-	limit := r.M.Health.Max
-	limit = max(limit, -r.M.Health.Min)
-	var kernels []tensor.Tensor
-	op.Walk(r.Output.Expr, func(e op.Expr) {
+// storedKernels is the kernels of the branches.
+func storedKernels(e op.Expr) []tensor.Tensor {
+	var all []tensor.Tensor
+	op.Walk(e, func(e op.Expr) {
 		if c, ok := e.(op.Conv); ok && c.Weight.Type.IsFloat() {
-			kernels = append(kernels, c.Weight.Tensor)
+			all = append(all, c.Weight.Tensor)
 		}
 	})
+	return all
+}
+
+// outermost is the largest magnitude of all, the fused kernel's by its health.
+func outermost(fused *health.Kernel, kernels []tensor.Tensor) (float64, error) {
+	limit := max(fused.Max, -fused.Min)
 	for _, k := range kernels {
 		v, err := health.Scan(k)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
 		limit = max(limit, v.Largest())
 	}
-	if limit == 0 {
-		return nil, nil
-	}
-	before, after := make([]int, bins), make([]int, bins)
+	return limit, nil
+}
+
+func counted(limit float64, kernels ...tensor.Tensor) ([]int, error) {
+	counts := make([]int, bins)
 	for _, k := range kernels {
-		if err := health.Histogram(before, k, limit); err != nil {
+		if err := health.Histogram(counts, k, limit); err != nil {
 			return nil, err
 		}
 	}
-	if err := health.Histogram(after, fused, limit); err != nil {
-		return nil, err
-	}
-	return &histogram{Before: outline(before), After: outline(after), Low: figure(-limit), High: figure(limit),
-		Elements: countText(int64(total(before))) + " → " + countText(int64(total(after)))}, nil
+	return counts, nil
+}
+
+// drawn is the two outlines, and below them what they lie between.
+func drawn(before, after []int, low, high string) g.Node {
+	return h.Div(h.Class("spread"),
+		box("Weights before and after fusing, from "+low+" to "+high,
+			path("grid", fmt.Sprintf("M%d 0V%dM0 %[2]dH%[2]d", side/2, side)),
+			path("after", outline(after)),
+			path("before", outline(before)),
+		),
+		h.P(h.Class("foot"),
+			h.Span(g.Text(low)),
+			h.Span(
+				h.Span(key("before", " branches, as stored")), g.Text(" "),
+				h.Span(key("after", " fused")), g.Text(" "),
+				h.Span(g.Textf("%s → %s weights", countText(int64(total(before))), countText(int64(total(after))))),
+			),
+			h.Span(g.Text(high)),
+		),
+	)
 }
 
 func total(counts []int) int {

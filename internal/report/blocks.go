@@ -1,0 +1,81 @@
+package report
+
+import (
+	"strconv"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+)
+
+// columns is the figures of the table.
+var columns = []series{measured, certified, tolerance, inFloat32, bound}
+
+// speedUp is the title of the last column.
+const speedUp = "speed-up"
+
+// blocks is the table of them all.
+func blocks(rows []row) g.Node {
+	if len(rows) == 0 {
+		return section("Blocks", h.P(g.Text("No block was fused; every tensor passed through.")))
+	}
+	return section("Blocks",
+		search(),
+		h.Table(h.Class("blocks"), h.THead(titles()), h.TBody(g.Map(rows, line))),
+		h.P(h.Class("aside"), g.Text("Measured: the largest difference of the float64 runs. Certified: the most that any input makes. "+
+			"Tolerance: what rounding the stored elements explains. Float32 and its bound: what a runtime shows, and may.")),
+	)
+}
+
+// search is hidden until the script finds that there is much to search.
+func search() g.Node {
+	return h.P(h.Class("search"), h.Hidden(""),
+		h.Label(g.Text("Find "), h.Input(h.Type("search"), h.Placeholder("a block, a family, a verdict"), h.Aria("label", "Find blocks"))),
+		g.Text(" "),
+		h.Span(h.Aria("live", "polite")),
+	)
+}
+
+func titles() g.Node {
+	column := h.Scope("col")
+	return h.Tr(
+		h.Th(column, g.Text("block")),
+		h.Th(column, g.Text("verdict")),
+		g.Map(columns, func(s series) g.Node { return h.Th(column, h.Class("n"), g.Text(s.label)) }),
+		h.Th(column, h.Class("n"), g.Text(speedUp)),
+	)
+}
+
+// line is a block in the table.
+func line(r row) g.Node {
+	return h.Tr(g.If(r.bad(), h.Class("bad")), named(r), judged(r), figures(r))
+}
+
+func named(r row) g.Node {
+	why := r.why()
+	return h.Th(h.Scope("row"), h.Data("value", strconv.Itoa(r.position)),
+		h.Span(h.Class("name"), soft(r.name)),
+		h.Small(g.Text(r.kind())),
+		g.If(why != "", h.Small(h.Class("why"), g.Text(why))),
+	)
+}
+
+func judged(r row) g.Node {
+	v := string(r.certified.Verdict)
+	return h.Td(h.Data("label", "verdict"), h.Span(h.Class("tag "+v), g.Text(v)))
+}
+
+// figures is a cell for each column, or one that says that there are none.
+func figures(r row) g.Node {
+	if !r.ran() {
+		return h.Td(h.Class("n"), h.ColSpan(strconv.Itoa(len(columns)+1)), g.Text("not run"))
+	}
+	return g.Group{
+		g.Map(columns, func(s series) g.Node { return cell(s.label, s.of(r), power(s.of(r))) }),
+		cell(speedUp, r.speedUp(), g.Textf("%.1f×", r.speedUp())),
+	}
+}
+
+// cell is a figure, and the value to sort it by.
+func cell(label string, value float64, text g.Node) g.Node {
+	return h.Td(h.Class("n"), h.Data("label", label), h.Data("value", number(value)), text)
+}

@@ -1,0 +1,37 @@
+package report
+
+import (
+	"fmt"
+
+	g "maragu.dev/gomponents"
+	h "maragu.dev/gomponents/html"
+
+	"repfuse/internal/verify"
+)
+
+// notes is what was assumed, what it was tried on, and what the words mean.
+func notes(in Input) g.Node {
+	m := in.Measured
+	return section("What this rests on", h.Dl(h.Class("notes"),
+		guesses(in.Certificate),
+		g.Map(in.Assumed, func(text string) g.Node { return note("assumed", text) }),
+		g.Map(in.Changed, func(text string) g.Node { return note("changed", text+", since it was written") }),
+		note("images", fmt.Sprintf("uniform in ±%g, seed %d, %d for each block, borders included", m.Range, m.Seed, m.Trials)),
+		note("passed through", through(m.Through)),
+		note("exact", "every stored element is within 0.501 units in the last place of the real fused value"),
+		note("equivalent", "every stored element is within what an ordinary computation in its type explains: "+
+			"half a unit, and γₙ·Σ|terms| for its n roundings"),
+	))
+}
+
+func note(name, text string) g.Node {
+	return g.Group{h.Dt(g.Text(name)), h.Dd(g.Text(text))}
+}
+
+func through(t verify.Through) string {
+	s := fmt.Sprintf("%d tensors, compared byte for byte", t.Tensors)
+	if t.Converted > 0 {
+		s += fmt.Sprintf("; %d of another element type, compared after one rounding", t.Converted)
+	}
+	return s
+}

@@ -1,0 +1,37 @@
+package report
+
+import (
+	"cmp"
+	"strconv"
+	"strings"
+
+	"repfuse/internal/health"
+)
+
+// natural compares names segment by segment, two numbers by their values.
+func natural(a, b string) int {
+	s, t := strings.Split(a, "."), strings.Split(b, ".")
+	for k := range min(len(s), len(t)) {
+		m, errM := strconv.Atoi(s[k])
+		n, errN := strconv.Atoi(t[k])
+		by := cmp.Compare(s[k], t[k])
+		if errM == nil && errN == nil {
+			by = cmp.Compare(m, n)
+		}
+		if by != 0 {
+			return by
+		}
+	}
+	return cmp.Compare(len(s), len(t))
+}
+
+// lessFit has the kernel first that low precision harms more.
+func lessFit(a, b *health.Kernel) int {
+	switch {
+	case a.Worse(*b):
+		return -1
+	case b.Worse(*a):
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,97 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"repfuse/internal/certify"
+	"repfuse/internal/op"
+	"repfuse/internal/plan"
+	"repfuse/internal/verify"
+)
+
+// row is a block in the table, and in the charts.
+type row struct {
+	name         string
+	family, path string
+	output       *plan.Output
+	measured     verify.Block
+	certified    certify.Block
+	position     int // on the page, from 1
+}
+
+// rows joins what was measured and what was certified. Blocks are in the order of their
+// names, numbers in them counting as numbers, which is that of most networks.
+func rows(in Input) []row {
+	var all []row
+	for _, b := range in.Plan.Blocks {
+		for j := range b.Outputs {
+			k, o := len(all), &b.Outputs[j]
+			all = append(all, row{name: module(o.Weight), family: b.Family, path: b.Path, output: o,
+				measured: in.Measured.Blocks[k], certified: in.Certificate.Blocks[k]})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b row) int { return natural(a.name, b.name) })
+	for k := range all {
+		all[k].position = k + 1
+	}
+	return all
+}
+
+// module is the module of a weight's key.
+func module(weight string) string {
+	return cmp.Or(strings.TrimSuffix(strings.TrimSuffix(weight, "weight"), "."), weight)
+}
+
+// ran reports whether the block was run.
+func (r row) ran() bool { return r.measured.Skipped == "" }
+
+// bad reports whether the block is not what it should be.
+func (r row) bad() bool {
+	return !r.measured.Passed || r.certified.Verdict == certify.Different
+}
+
+// why says what is wrong with a block that was not run, or is different.
+func (r row) why() string {
+	switch {
+	case !r.ran():
+		return r.measured.Skipped
+	case r.certified.Verdict == certify.Different:
+		return r.certified.Worst.String()
+	}
+	return ""
+}
+
+// speedUp is 0 where no time was taken.
+func (r row) speedUp() float64 {
+	if r.measured.After.Seconds > 0 {
+		return r.measured.Before.Seconds / r.measured.After.Seconds
+	}
+	return 0
+}
+
+// kind is the block's family and layer: 3×3, 64 → 128, groups 4.
+func (r row) kind() string {
+	f := r.output.Form
+	s := kernelText(f)
+	if f.Transposed {
+		s += " transposed"
+	}
+	s += fmt.Sprintf(", %d → %d", f.In, f.Out)
+	if f.Groups > 1 {
+		s += fmt.Sprintf(", groups %d", f.Groups)
+	}
+	if d := extents(f.Dilation()); strings.Trim(d, "1×") != "" {
+		s += ", dilation " + d
+	}
+	return r.family + " · " + s
+}
+
+func kernelText(f op.Form) string {
+	if f.Rank() == 0 {
+		return "linear"
+	}
+	return extents(f.Kernel())
+}
