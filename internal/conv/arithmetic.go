@@ -7,8 +7,8 @@ type arithmetic[T element] struct {
 	size  int // of an element, in bytes
 	lanes int // elements that every length is a multiple of
 
-	taps     func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int)
-	packed   func(c []T, ldc int, a, x []T, stride, channels, n int)
+	taps     func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, rows, channels, n int)
+	packed   func(c []T, ldc int, a []T, group int, x []T, stride, rows, channels, n int)
 	winograd func(dst []T, next int, src []T, ld, channels int)
 	in       func(memory []float64) []T
 	crew     func(*Memory) *crew[T]

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"repfuse/internal/conv"
-	"repfuse/internal/micro"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -18,7 +17,7 @@ import (
 // border as well.
 func BenchmarkRunner(b *testing.B) {
 	for _, s := range []struct{ out, in, k, size int }{
-		{64, 64, 3, 56}, {256, 256, 3, 14}, {1024, 1024, 3, 7}, {512, 512, 1, 14}, {256, 256, 5, 14},
+		{64, 64, 3, 56}, {256, 256, 3, 14}, {768, 768, 3, 14}, {1024, 1024, 3, 7}, {512, 512, 1, 14}, {256, 256, 5, 14},
 		{512, 1, 3, 14}, {256, 1, 5, 28}, {256, 1, 31, 28},
 	} {
 		name := fmt.Sprintf("conv%dx%d/%dx%d@%d", s.k, s.k, s.out, s.in, s.size)
@@ -44,10 +43,11 @@ func BenchmarkRunner(b *testing.B) {
 
 // runAllOf computes all channels of r, over and over.
 func runAllOf(b *testing.B, r *conv.Runner) {
+	size := r.Together()
 	workers := make([]*conv.Worker, runtime.GOMAXPROCS(0))
 	places := make([][]float64, len(workers))
 	for k := range workers {
-		workers[k], places[k] = r.Worker(), make([]float64, micro.Rows*r.Elems())
+		workers[k], places[k] = r.Worker(), make([]float64, size*r.Elems())
 	}
 	for b.Loop() {
 		var next atomic.Int64
@@ -55,11 +55,11 @@ func runAllOf(b *testing.B, r *conv.Runner) {
 		for k, w := range workers {
 			wait.Go(func() {
 				for {
-					a := int(next.Add(micro.Rows)) - micro.Rows
+					a := int(next.Add(int64(size))) - size
 					if a >= r.Channels() {
 						return
 					}
-					if err := w.Rows(a, min(a+micro.Rows, r.Channels()), places[k]); err != nil {
+					if err := w.Rows(a, min(a+size, r.Channels()), places[k]); err != nil {
 						b.Error(err)
 					}
 				}

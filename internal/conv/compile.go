@@ -19,8 +19,10 @@ type compiler[T element] struct {
 	begin  []int // of each row of the image in a plane
 	length int   // of a row
 	jobs   int
-	opened *[]tensor.Data
-	ahead  *atomic.Int64 // nanoseconds in hold
+	// together is how many channels are computed at a time; see Runner.Together.
+	together int
+	opened   *[]tensor.Data
+	ahead    *atomic.Int64 // nanoseconds in hold
 	// squares is what was cut of maps so far.
 	squares []*squares[T]
 	memory  *Memory
@@ -171,7 +173,7 @@ func (c *compiler[T]) hold(in source[T], channels int) (*stored[T], error) {
 		return s, nil
 	}
 	s := c.planes(channels)
-	return s, c.concurrently(channels, func(w *worker[T], a, b int) error {
+	return s, c.concurrently(channels, c.together, func(w *worker[T], a, b int) error {
 		begin := time.Now()
 		defer func() { c.ahead.Add(int64(time.Since(begin))) }()
 		return in.rows(w, a, b, s.data[a*s.plane:b*s.plane])

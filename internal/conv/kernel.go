@@ -100,23 +100,26 @@ func byGroup[T element](k *kernel[T], a, b int, do func(from, to int) error) err
 	return nil
 }
 
-// group computes output channels a to b-1 of one group. The kernel is a matrix of
-// micro.Rows rows, taken some input channels at a time: few enough for the first
-// cache, and for short chains of additions. What its rows past b hold goes into
-// rows that are dropped.
+// group computes output channels a to b-1 of one group. The kernel is a matrix, taken
+// some input channels at a time: few enough for the first cache, and for short chains of
+// additions. What its rows past b hold goes into rows that are dropped.
 func (s *dense[T]) group(w *worker[T], a, b int, dst []T) error {
 	if err := s.k.rows(w, a, b); err != nil {
 		return err
 	}
-	all := w.take(micro.Rows * s.f.plane)
-	defer w.give(all)
+	rows := upTo(b-a, micro.Rows)
+	all := dst
+	if rows > b-a {
+		all = w.take(rows * s.f.plane)
+		defer w.give(all)
+	}
 	c := all[s.first:]
-	for o := range micro.Rows {
+	for o := range rows {
 		clear(c[o*s.f.plane:][:s.n])
 	}
 	taps, width := len(s.off), min(s.k.inner, max(1, min(64, 288/len(s.off))))
 	lda := width * taps
-	m := w.take(micro.Rows * lda)
+	m := w.take(rows * lda)
 	defer w.give(m)
 	begin := a / s.k.outer * s.k.inner
 	for i := 0; i < s.k.inner; i += width {
@@ -125,11 +128,13 @@ func (s *dense[T]) group(w *worker[T], a, b int, dst []T) error {
 			s.k.decode(w, m[o*lda:][:channels*taps], (o*s.k.inner+i)*taps)
 		}
 		x := s.in.data[(begin+i)*s.f.plane+s.first+s.low:]
-		w.taps(c, s.f.plane, m, 0, lda, x, s.f.plane, s.off, channels, s.n)
+		w.taps(c, s.f.plane, m, 0, lda, x, s.f.plane, s.off, rows, channels, s.n)
 	}
 	for o := range b - a {
 		to := dst[o*s.f.plane+s.first:][:s.n]
-		copy(to, c[o*s.f.plane:])
+		if rows > b-a {
+			copy(to, c[o*s.f.plane:])
+		}
 		if s.bias != nil {
 			for k := range to {
 				to[k] += s.bias[a+o]

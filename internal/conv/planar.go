@@ -172,7 +172,7 @@ func (s *planar[T]) eight(w *worker[T], padded []T, off []int, x, y []T, r int) 
 	tile := w.take(micro.Rows * n)
 	defer w.give(tile)
 	clear(tile)
-	w.taps(tile, n, padded, (micro.Rows-1+from)*g.kw, -g.kw, x[from*g.dy*g.pitch:], g.dy*g.pitch, off, to-from, n)
+	w.taps(tile, n, padded, (micro.Rows-1+from)*g.kw, -g.kw, x[from*g.dy*g.pitch:], g.dy*g.pitch, off, micro.Rows, to-from, n)
 	for o := range count {
 		to := y[(r+o*g.dy)*g.pitch:][:g.width]
 		for k, v := range tile[o*n:][:g.width] {

@@ -30,16 +30,20 @@ type Options struct {
 // channels of; kernels are read as they are needed.
 type Runner struct {
 	channels int
+	together int
 	size     []int
 	ahead    atomic.Int64 // nanoseconds
 	opened   []tensor.Data
 	closed   func() // nil after Close
-	worker   func() *Worker
+	// memory makes what a Worker works in, a *worker, and with a Worker in it.
+	memory func() any
+	with   func(memory any) *Worker
 }
 
 // Worker is what one goroutine needs to run rows of its Runner.
 type Worker struct {
-	rows func(a, b int, dst []float64) error
+	rows   func(a, b int, dst []float64) error
+	memory any
 }
 
 // New prepares e for running on the image. Close must be called in the end.
@@ -78,12 +82,20 @@ func (r *Runner) Channels() int { return r.channels }
 // Elems is the number of elements of an output channel.
 func (r *Runner) Elems() int { return tensor.Elems(r.size) }
 
+// Together is how many channels Worker.Rows is fastest for, a multiple of micro.Rows: they
+// share what is near of the input, and their own maps still fit the second cache.
+func (r *Runner) Together() int { return r.together }
+
 // Ahead is the time that went into maps that a later convolution looks at all channels
 // of, added up over all goroutines: they were computed when the Runner was made.
 func (r *Runner) Ahead() time.Duration { return time.Duration(r.ahead.Load()) }
 
 // Worker makes a Worker; each goroutine needs its own.
-func (r *Runner) Worker() *Worker { return r.worker() }
+func (r *Runner) Worker() *Worker { return r.with(r.memory()) }
+
+// Beside makes a Worker for the goroutine that has w, of a Runner that was made together
+// with r. They take turns in the same memory.
+func (r *Runner) Beside(w *Worker) *Worker { return r.with(w.memory) }
 
 // Close closes the tensors that the Runner reads from. Its Workers must not be used
 // after it.
@@ -101,7 +113,7 @@ func (r *Runner) Close() error {
 }
 
 // Rows computes output channels a to b-1 on the image's box, into the first places
-// of dst. It is fastest for multiples of eight.
+// of dst. It is fastest for multiples of Runner.Together.
 func (w *Worker) Rows(a, b int, dst []float64) error { return w.rows(a, b, dst) }
 
 // worker is the memory that one goroutine works in: it belongs to the sources of
@@ -143,6 +155,7 @@ func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) 
 		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: o.Jobs, memory: o.Memory,
 	}
 	c.begin, c.length = c.f.lines(out)
+	c.together = together(c.f.plane * by.size)
 	in := c.store(image)
 	var open atomic.Int64
 	var all []*Runner
@@ -168,20 +181,21 @@ func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) 
 // runner makes the Runner of one node. It is not nil where there is an error, and
 // must be closed.
 func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
-	r := &Runner{channels: n.out, size: c.image.size}
+	r := &Runner{channels: n.out, together: c.together, size: c.image.size}
 	c.opened, c.ahead = &r.opened, &r.ahead
 	s, err := c.compile(n, in, c.image)
 	if err != nil {
 		return r, err
 	}
 	each := c.image.elems()
-	r.worker = func() *Worker {
-		w := c.lend()
-		return &Worker{func(a, b int, dst []float64) error {
+	r.memory = func() any { return c.lend() }
+	r.with = func(memory any) *Worker {
+		w := memory.(*worker[T])
+		return &Worker{memory: memory, rows: func(a, b int, dst []float64) error {
 			if a < 0 || b > n.out || len(dst) < (b-a)*each {
 				return fmt.Errorf("channels %d to %d of %d into %d places", a, b, n.out, len(dst))
 			}
-			return chunks(a, b, func(o, end int) error {
+			return chunks(a, b, c.together, func(o, end int) error {
 				planes := w.take((end - o) * c.f.plane)
 				defer w.give(planes)
 				if err := s.rows(w, o, end, planes); err != nil {
@@ -195,32 +209,38 @@ func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
 	return r, nil
 }
 
-// chunks calls do for channels a to b-1, micro.Rows at a time.
-func chunks(a, b int, do func(a, b int) error) error {
-	for ; a < b; a += micro.Rows {
-		if err := do(a, min(b, a+micro.Rows)); err != nil {
+// together is Runner.Together for planes of so many bytes.
+func together(plane int) int {
+	const cache, most = 128 << 10, 4
+	return micro.Rows * max(1, min(most, cache/(micro.Rows*plane)))
+}
+
+// chunks calls do for channels a to b-1, so many at a time.
+func chunks(a, b, size int, do func(a, b int) error) error {
+	for ; a < b; a += size {
+		if err := do(a, min(b, a+size)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// concurrently calls do for channels 0 to n-1, micro.Rows at a time, from several
+// concurrently calls do for channels 0 to n-1, so many at a time, from several
 // goroutines, each with its own worker.
-func (c *compiler[T]) concurrently(n int, do func(w *worker[T], a, b int) error) error {
+func (c *compiler[T]) concurrently(n, size int, do func(w *worker[T], a, b int) error) error {
 	var next atomic.Int64
 	var wait sync.WaitGroup
-	failed := make([]error, min(c.jobs, (n+micro.Rows-1)/micro.Rows))
+	failed := make([]error, min(c.jobs, (n+size-1)/size))
 	for j := range failed {
 		wait.Go(func() {
 			w := c.crew(c.memory).take(c.arithmetic)
 			defer c.crew(c.memory).give(w)
 			for failed[j] == nil {
-				a := int(next.Add(micro.Rows)) - micro.Rows
-				if a >= n {
+				b := int(next.Add(int64(size)))
+				if b-size >= n {
 					return
 				}
-				failed[j] = do(w, a, min(n, a+micro.Rows))
+				failed[j] = do(w, b-size, min(n, b))
 			}
 		})
 	}

@@ -98,7 +98,8 @@ func wantRun(t *testing.T, e op.Expr, x conv.Map) {
 	}
 }
 
-// runAll runs all channels, by two workers and in uneven pieces.
+// runAll runs all channels, by two workers and in uneven pieces: short ones, and some
+// longer than are computed together.
 func runAll(t *testing.T, e op.Expr, x conv.Map, o conv.Options) []float64 {
 	t.Helper()
 	r, err := conv.New(e, x, o)
@@ -108,11 +109,11 @@ func runAll(t *testing.T, e op.Expr, x conv.Map, o conv.Options) []float64 {
 	got := make([]float64, r.Channels()*r.Elems())
 	middle := (r.Channels() + 1) / 2
 	var wait sync.WaitGroup
-	for _, part := range [][2]int{{0, middle}, {middle, r.Channels()}} {
+	for _, part := range [][3]int{{0, middle, micro.Rows + 3}, {middle, r.Channels(), r.Together() + 3}} {
 		wait.Go(func() {
 			w := r.Worker()
-			for a := part[0]; a < part[1]; a += micro.Rows + 3 {
-				b := min(part[1], a+micro.Rows+3)
+			for a := part[0]; a < part[1]; a += part[2] {
+				b := min(part[1], a+part[2])
 				if err := w.Rows(a, b, got[a*r.Elems():]); err != nil {
 					t.Error(err)
 				}
@@ -144,6 +145,42 @@ func TestRunnersOfOneImage(t *testing.T) {
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", exprs[k], got, want)
+		}
+	}
+}
+
+// Workers of two Runners that take turns in the same memory give what each gives by itself.
+func TestBeside(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	x := conv.Random(40, []int{9, 9}, 1, 1)
+	exprs := []op.Expr{
+		op.Sum{op.Conv{Weight: kernel3x3(r, 40, 40, 0)}, op.Identity{}},
+		op.Conv{Weight: param("p", []int{40, 40, 1, 1}, normal(r, 1600)...)},
+	}
+	all, err := conv.NewAll(exprs, x, conv.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := all[0].Worker()
+	workers := []*conv.Worker{first, all[1].Beside(first)}
+	for k, e := range exprs {
+		defer all[k].Close()
+		want := runAll(t, e, x, conv.Options{})
+		each := all[k].Elems()
+		got := make([]float64, 40*each)
+		for a := 0; a < 40; a += 10 {
+			for j := range workers { // the other one's rows go into places that are not looked at
+				to := got[a*each:][:10*each]
+				if j != k {
+					to = make([]float64, 10*each)
+				}
+				if err := workers[j].Rows(a, a+10, to); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: not what a Worker in memory of its own gives", e)
 		}
 	}
 }

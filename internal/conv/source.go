@@ -13,7 +13,7 @@ type element interface{ float32 | float64 }
 // source gives a map some channels at a time, as planes of the frame. It may be
 // used by several goroutines, each with its own worker.
 type source[T element] interface {
-	// rows writes channels a to b-1, at most micro.Rows of them, to the planes of dst.
+	// rows writes channels a to b-1, some of them, to the planes of dst.
 	rows(w *worker[T], a, b int, dst []T) error
 }
 

@@ -90,7 +90,7 @@ func (c *compiler[T]) cut(in *stored[T], n *node, out box) *squares[T] {
 		return nil
 	}
 	s.data = c.take(size)
-	c.concurrently(s.channels, func(w *worker[T], a, b int) error {
+	c.concurrently(s.channels, micro.Rows, func(w *worker[T], a, b int) error {
 		d := w.take((2*s.high + 2) * (2*s.wide + 2))
 		defer w.give(d)
 		for i := a; i < b; i++ {
@@ -142,15 +142,17 @@ func (s *winograd[T]) rows(w *worker[T], a, b int, dst []T) error {
 // a tile of the input, fit the first cache.
 const chunk = 64
 
-// group computes output channels a to b-1 of one group. What the rows of kernels past b
-// hold goes into rows that are dropped.
+// group computes output channels a to b-1 of one group. They share each chunk of the
+// input while it is near. What the rows of kernels past b hold goes into rows that are
+// dropped.
 func (s *winograd[T]) group(w *worker[T], a, b int, dst []T) error {
 	if err := s.k.rows(w, a, b); err != nil {
 		return err
 	}
-	const ld, next = chunk * 9, (chunk + 1) * micro.Rows
-	in := s.in
-	sum := w.take(micro.WinogradTaps * micro.Rows * in.columns)
+	in, rows := s.in, upTo(b-a, micro.Rows)
+	const ld = chunk * 9
+	next := chunk*rows + micro.Rows
+	sum := w.take(micro.WinogradTaps * rows * in.columns)
 	g := w.take(micro.Rows * ld)
 	u := w.take(micro.WinogradTaps * next)
 	defer w.give(sum)
@@ -161,12 +163,14 @@ func (s *winograd[T]) group(w *worker[T], a, b int, dst []T) error {
 	for i := 0; i < s.k.inner; i += chunk {
 		channels := min(chunk, s.k.inner-i)
 		for o := range b - a {
-			s.k.decode(w, g[o*ld:][:9*channels], (o*s.k.inner+i)*9)
+			s.k.decode(w, g[o%micro.Rows*ld:][:9*channels], (o*s.k.inner+i)*9)
+			if o%micro.Rows == micro.Rows-1 || o == b-a-1 {
+				w.winograd(u[o/micro.Rows*micro.Rows*channels:], next, g, ld, channels)
+			}
 		}
-		w.winograd(u, next, g, ld, channels)
 		for t := range micro.WinogradTaps {
-			w.packed(sum[t*micro.Rows*in.columns:], in.columns, u[t*next:],
-				in.data[t*in.next+(begin+i)*in.columns:], in.columns, channels, in.columns)
+			w.packed(sum[t*rows*in.columns:], in.columns, u[t*next:], micro.Rows*channels,
+				in.data[t*in.next+(begin+i)*in.columns:], in.columns, rows, channels, in.columns)
 		}
 	}
 	for o := range b - a {
@@ -174,15 +178,15 @@ func (s *winograd[T]) group(w *worker[T], a, b int, dst []T) error {
 		if s.bias != nil {
 			bias = s.bias[a+o]
 		}
-		s.finish(sum[o*in.columns:], bias, dst[o*s.f.plane:][:s.f.plane])
+		s.finish(sum[o*in.columns:], rows*in.columns, bias, dst[o*s.f.plane:][:s.f.plane])
 	}
 	return nil
 }
 
-// finish sets a plane to Aᵀ·m·A of each square, plus the bias.
-func (s *winograd[T]) finish(sum []T, bias T, plane []T) {
-	in := s.in
-	next, first := micro.Rows*in.columns, s.f.index(s.out.lo)
+// finish sets a plane to Aᵀ·m·A of each square, plus the bias. The elements of m are next
+// apart.
+func (s *winograd[T]) finish(sum []T, next int, bias T, plane []T) {
+	in, first := s.in, s.f.index(s.out.lo)
 	for q := range in.high * in.wide {
 		y, x := q/in.wide*2, q%in.wide*2
 		var p [2][4]T // Aᵀ·m

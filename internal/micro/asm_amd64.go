@@ -32,36 +32,38 @@ type tile struct {
 	taps, channels         int
 }
 
-// taps64 is Taps64 after its checks, where the elements of a row of A are step apart.
-func taps64(c []float64, ldc int, a []float64, first, lda, step int, x []float64, stride int, off []int, channels, n int) {
+// taps64 is Taps64 after its checks.
+func taps64(s *sums[float64]) {
 	if using == generic {
-		plain64(c, ldc, a, first, lda, step, x, stride, off, channels, n)
+		plain64(s)
 		return
 	}
-	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 8 * ldc, 8 * lda, 8 * step, 8 * stride, len(off), channels}
-	for p, vectors := 0, 0; p < n; p += vectors * lanes(8) {
-		vectors = next((n - p) / lanes(8))
-		t.x = unsafe.Pointer(&x[p])
-		for o := 0; o < Rows; o += height(vectors) {
-			t.c, t.a = unsafe.Pointer(&c[o*ldc+p]), unsafe.Pointer(&a[first+o*lda])
-			tile64(&t, vectors)
-		}
-	}
+	s.tiles(8)
 }
 
 // taps32 is taps64 in float32.
-func taps32(c []float32, ldc int, a []float32, first, lda, step int, x []float32, stride int, off []int, channels, n int) {
+func taps32(s *sums[float32]) {
 	if using == generic {
-		plain32(c, ldc, a, first, lda, step, x, stride, off, channels, n)
+		plain32(s)
 		return
 	}
-	t := tile{nil, nil, nil, unsafe.Pointer(&off[0]), 4 * ldc, 4 * lda, 4 * step, 4 * stride, len(off), channels}
-	for p, vectors := 0, 0; p < n; p += vectors * lanes(4) {
-		vectors = next((n - p) / lanes(4))
-		t.x = unsafe.Pointer(&x[p])
-		for o := 0; o < Rows; o += height(vectors) {
-			t.c, t.a = unsafe.Pointer(&c[o*ldc+p]), unsafe.Pointer(&a[first+o*lda])
-			tile32(&t, vectors)
+	s.tiles(4)
+}
+
+// tiles adds all tiles of s, whose elements have size bytes: those below each other
+// first, which look at the same of X.
+func (s *sums[T]) tiles(size int) {
+	t := tile{nil, nil, nil, unsafe.Pointer(&s.off[0]), size * s.ldc, size * s.lda, size * s.step, size * s.stride, len(s.off), s.channels}
+	for p, vectors := 0, 0; p < s.n; p += vectors * lanes(size) {
+		vectors = next((s.n - p) / lanes(size))
+		t.x = unsafe.Pointer(&s.x[p])
+		for o := 0; o < s.rows; o += height(vectors) {
+			t.c, t.a = unsafe.Pointer(&s.c[o*s.ldc+p]), unsafe.Pointer(&s.a[s.row(o)])
+			if size == 8 {
+				tile64(&t, vectors)
+			} else {
+				tile32(&t, vectors)
+			}
 		}
 	}
 }

@@ -14,13 +14,9 @@ func best() level { return generic }
 // fused says that the processor has an instruction for math.FMA.
 var fused = slices.Contains([]string{"arm64", "loong64", "ppc64", "ppc64le", "riscv64", "s390x"}, runtime.GOARCH)
 
-func taps64(c []float64, ldc int, a []float64, first, lda, step int, x []float64, stride int, off []int, channels, n int) {
-	plain64(c, ldc, a, first, lda, step, x, stride, off, channels, n)
-}
+func taps64(s *sums[float64]) { plain64(s) }
 
-func taps32(c []float32, ldc int, a []float32, first, lda, step int, x []float32, stride int, off []int, channels, n int) {
-	plain32(c, ldc, a, first, lda, step, x, stride, off, channels, n)
-}
+func taps32(s *sums[float32]) { plain32(s) }
 
 // scale, rescale, round, pick, addScaled, magnify, settled, alike, winograd32, winograd64 and twofold do nothing of a
 // pass and leave it to plain Go.

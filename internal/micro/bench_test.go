@@ -41,7 +41,7 @@ func BenchmarkConv3x3(b *testing.B) {
 		c, x, a := make([]float64, 8*plane), make([]float64, channels*plane), make([]float64, 8*lda)
 		eachLevelBench(b, 2*8*n*channels*9, func() {
 			for i := 0; i < channels; i += width {
-				Taps64(c, plane, a, 0, lda, x[i*plane:], plane, off, width, n)
+				Taps64(c, plane, a, 0, lda, x[i*plane:], plane, off, Rows, width, n)
 			}
 		})
 	})
@@ -49,7 +49,7 @@ func BenchmarkConv3x3(b *testing.B) {
 		c, x, a := make([]float32, 8*plane), make([]float32, channels*plane), make([]float32, 8*lda)
 		eachLevelBench(b, 2*8*n*channels*9, func() {
 			for i := 0; i < channels; i += width {
-				Taps32(c, plane, a, 0, lda, x[i*plane:], plane, off, width, n)
+				Taps32(c, plane, a, 0, lda, x[i*plane:], plane, off, Rows, width, n)
 			}
 		})
 	})

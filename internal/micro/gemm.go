@@ -76,11 +76,11 @@ func (g *gemm) tile(c []float64, ldc int, a []float64, lda int, x []float64, str
 		a, lda = g.a[:], chain
 	}
 	if rows == Rows && width == panel {
-		taps64(c, ldc, a, 0, lda, 1, x, stride, oneTap, depth, panel)
+		taps64(&sums[float64]{c, ldc, a, 0, lda, 0, 1, x, stride, oneTap, Rows, depth, panel})
 		return
 	}
 	clear(g.c[:])
-	taps64(g.c[:], panel, a, 0, lda, 1, x, stride, oneTap, depth, upTo(width, Lanes64))
+	taps64(&sums[float64]{g.c[:], panel, a, 0, lda, 0, 1, x, stride, oneTap, Rows, depth, upTo(width, Lanes64)})
 	for o := range rows {
 		to := c[o*ldc:][:width]
 		for j, v := range g.c[o*panel:][:width] {

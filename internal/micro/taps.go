@@ -1,8 +1,13 @@
 package micro
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
-// Rows is the number of output rows that Taps32 and Taps64 compute at once.
+// Rows is the number of output rows that a step of the inner loops computes. Taps32,
+// Taps64, Packed32 and Packed64 take any multiple of it: as many as share a stretch of X
+// while it is in the first cache.
 const Rows = 8
 
 // Lanes32 and Lanes64 are what the row length n of Taps32 and Taps64 must be a
@@ -12,11 +17,11 @@ const (
 	Lanes64 = 8
 )
 
-// Taps64 adds to eight rows of C what a kernel makes of the rows of X:
+// Taps64 adds to rows of C what a kernel makes of the rows of X:
 //
 //	C[o·ldc + p] += Σ_i Σ_t A[first + o·lda + i·T + t] · X[i·stride + off[t] + p]
 //
-// for o < 8, i < channels, t < T = len(off), p < n. Three things are this sum:
+// for o < rows, i < channels, t < T = len(off), p < n. Three things are this sum:
 //
 //   - a dense convolution: X is padded planes, one a channel, laid out flat, so that
 //     a tap is a shift of the whole plane, and A the kernel as it is stored, o
@@ -32,41 +37,57 @@ const (
 // terms are added in the order of i and t, a product and its addition rounded at
 // once: the same bits on every processor that can do that.
 //
-// n is a multiple of Lanes64 and lda may be negative. It panics where a slice is too
-// short.
-func Taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, channels, n int) {
-	if !reach(len(c), ldc, len(a), first, lda, len(x), stride, off, channels, n, Lanes64) {
-		return
+// rows is a multiple of Rows, n one of Lanes64, and lda may be negative. It panics where
+// a slice is too short.
+func Taps64(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, rows, channels, n int) {
+	s := sums[float64]{c, ldc, a, first, lda, Rows * lda, 1, x, stride, off, rows, channels, n}
+	if s.reach(Lanes64) {
+		taps64(&s)
 	}
-	taps64(c, ldc, a, first, lda, 1, x, stride, off, channels, n)
 }
 
 // Taps32 is Taps64 in float32: |error| ≤ (channels·T + 1)·2⁻²⁴·Σ|a·x| a call, and n
 // is a multiple of Lanes32.
-func Taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, channels, n int) {
-	if !reach(len(c), ldc, len(a), first, lda, len(x), stride, off, channels, n, Lanes32) {
-		return
+func Taps32(c []float32, ldc int, a []float32, first, lda int, x []float32, stride int, off []int, rows, channels, n int) {
+	s := sums[float32]{c, ldc, a, first, lda, Rows * lda, 1, x, stride, off, rows, channels, n}
+	if s.reach(Lanes32) {
+		taps32(&s)
 	}
-	taps32(c, ldc, a, first, lda, 1, x, stride, off, channels, n)
 }
 
-// reach panics where the arguments of Taps32 or Taps64 look past a slice, and
-// reports whether there is anything to do.
-func reach(c, ldc, a, first, lda, x, stride int, off []int, channels, n, lanes int) bool {
-	if n <= 0 || channels <= 0 || len(off) == 0 {
+// sums is what Taps32 and Taps64 are asked for, where row o of A begins at
+// first + ⌊o/8⌋·group + (o mod 8)·lda and its elements are step apart.
+type sums[T float32 | float64] struct {
+	c                       []T
+	ldc                     int
+	a                       []T
+	first, lda, group, step int
+	x                       []T
+	stride                  int
+	off                     []int
+	rows, channels, n       int
+}
+
+// row is where row o of A begins.
+func (s *sums[T]) row(o int) int { return s.first + o/Rows*s.group + o%Rows*s.lda }
+
+// reach panics where s looks past a slice, and reports whether there is anything to do.
+func (s *sums[T]) reach(lanes int) bool {
+	if s.n <= 0 || s.channels <= 0 || s.rows <= 0 || len(s.off) == 0 {
 		return false
 	}
-	if n%lanes != 0 {
-		panic("micro: the row length is no multiple of the lanes")
+	if s.n%lanes != 0 || s.rows%Rows != 0 {
+		panic("micro: the row length is no multiple of the lanes, or the rows none of eight")
 	}
-	low, high := off[0], off[0]
-	for _, d := range off {
+	low, high := s.off[0], s.off[0]
+	for _, d := range s.off {
 		low, high = min(low, d), max(high, d)
 	}
-	last := (channels - 1) * stride
-	ok := ldc >= n && (Rows-1)*ldc+n <= c &&
-		first+min(0, (Rows-1)*lda) >= 0 && first+max(0, (Rows-1)*lda)+channels*len(off) <= a &&
-		low+min(0, last) >= 0 && high+max(0, last)+n <= x
+	last := (s.channels - 1) * s.stride
+	corners := []int{s.row(0), s.row(Rows - 1), s.row(s.rows - Rows), s.row(s.rows - 1)}
+	ok := s.ldc >= s.n && (s.rows-1)*s.ldc+s.n <= len(s.c) &&
+		slices.Min(corners) >= 0 && slices.Max(corners)+(s.channels*len(s.off)-1)*s.step < len(s.a) &&
+		low+min(0, last) >= 0 && high+max(0, last)+s.n <= len(s.x)
 	if !ok {
 		panic("micro: a slice is too short for its taps")
 	}
@@ -77,24 +98,22 @@ func reach(c, ldc, a, first, lda, x, stride int, off []int, channels, n, lanes i
 // element of X is loaded once for four products.
 const stretch = 64
 
-// taps is Taps32 and Taps64 in plain Go, where the elements of a row of A are step
-// apart. add adds v[r]·x to each row r of sum.
-func taps[T float32 | float64](c []T, ldc int, a []T, first, lda, step int, x []T, stride int, off []int, channels, n int,
-	add func(sum *[4][stretch]T, v [4]T, x []T)) {
+// taps is Taps32 and Taps64 in plain Go. add adds v[r]·x to each row r of sum.
+func (s *sums[T]) taps(add func(sum *[4][stretch]T, v [4]T, x []T)) {
 	var sum [4][stretch]T
-	for p := 0; p < n; p += stretch {
-		w := min(stretch, n-p)
-		for o := 0; o < Rows; o += 4 {
+	for p := 0; p < s.n; p += stretch {
+		w := min(stretch, s.n-p)
+		for o := 0; o < s.rows; o += 4 {
 			clear(sum[:])
-			at := first + o*lda
-			for i := range channels {
-				for t, d := range off {
-					k := at + (i*len(off)+t)*step
-					add(&sum, [4]T{a[k], a[k+lda], a[k+2*lda], a[k+3*lda]}, x[i*stride+d+p:][:w])
+			at := s.row(o)
+			for i := range s.channels {
+				for t, d := range s.off {
+					k := at + (i*len(s.off)+t)*s.step
+					add(&sum, [4]T{s.a[k], s.a[k+s.lda], s.a[k+2*s.lda], s.a[k+3*s.lda]}, s.x[i*s.stride+d+p:][:w])
 				}
 			}
 			for r := range sum {
-				to := c[(o+r)*ldc+p:][:w]
+				to := s.c[(o+r)*s.ldc+p:][:w]
 				for j, v := range sum[r][:w] {
 					to[j] += v
 				}
@@ -105,17 +124,15 @@ func taps[T float32 | float64](c []T, ldc int, a []T, first, lda, step int, x []
 
 // plain64 is taps in float64 with the roundings of the assembly, where the processor
 // can do that.
-func plain64(c []float64, ldc int, a []float64, first, lda, step int, x []float64, stride int, off []int, channels, n int) {
+func plain64(s *sums[float64]) {
 	if fused {
-		taps(c, ldc, a, first, lda, step, x, stride, off, channels, n, addFused)
+		s.taps(addFused)
 		return
 	}
-	taps(c, ldc, a, first, lda, step, x, stride, off, channels, n, addPlain)
+	s.taps(addPlain)
 }
 
-func plain32(c []float32, ldc int, a []float32, first, lda, step int, x []float32, stride int, off []int, channels, n int) {
-	taps(c, ldc, a, first, lda, step, x, stride, off, channels, n, addPlain)
-}
+func plain32(s *sums[float32]) { s.taps(addPlain) }
 
 // addPlain rounds a product and an addition, or both at once where the compiler
 // finds that faster.

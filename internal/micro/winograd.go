@@ -1,33 +1,24 @@
 package micro
 
-// Packed64 is Taps64 with one tap and the eight rows of A side by side, which is a
+// Packed64 is Taps64 with one tap and each eight rows of A side by side, which is a
 // product of matrices:
 //
-//	C[o·ldc + p] += Σ_i A[8·i + o] · X[i·stride + p]
+//	C[o·ldc + p] += Σ_i A[⌊o/8⌋·group + 8·i + o mod 8] · X[i·stride + p]
 //
-// for o < 8, i < channels, p < n, with the bound and the bits of Taps64.
-func Packed64(c []float64, ldc int, a, x []float64, stride, channels, n int) {
-	if packed(len(c), ldc, len(a), len(x), stride, channels, n, Lanes64) {
-		taps64(c, ldc, a, 0, 1, Rows, x, stride, oneTap, channels, n)
+// for o < rows, i < channels, p < n, with the bound and the bits of Taps64.
+func Packed64(c []float64, ldc int, a []float64, group int, x []float64, stride, rows, channels, n int) {
+	s := sums[float64]{c, ldc, a, 0, 1, group, Rows, x, stride, oneTap, rows, channels, n}
+	if s.reach(Lanes64) {
+		taps64(&s)
 	}
 }
 
 // Packed32 is Packed64 in float32, with the bound of Taps32.
-func Packed32(c []float32, ldc int, a, x []float32, stride, channels, n int) {
-	if packed(len(c), ldc, len(a), len(x), stride, channels, n, Lanes32) {
-		taps32(c, ldc, a, 0, 1, Rows, x, stride, oneTap, channels, n)
+func Packed32(c []float32, ldc int, a []float32, group int, x []float32, stride, rows, channels, n int) {
+	s := sums[float32]{c, ldc, a, 0, 1, group, Rows, x, stride, oneTap, rows, channels, n}
+	if s.reach(Lanes32) {
+		taps32(&s)
 	}
-}
-
-// packed is reach for the arguments of Packed32 or Packed64.
-func packed(c, ldc, a, x, stride, channels, n, lanes int) bool {
-	if !reach(c, ldc, a, 0, 1, x, stride, oneTap, channels, n, lanes) {
-		return false
-	}
-	if a < Rows*channels {
-		panic("micro: a slice is too short for its product")
-	}
-	return true
 }
 
 // WinogradTaps is the products that Winograd's F(2×2, 3×3) takes for four outputs,

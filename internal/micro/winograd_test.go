@@ -15,17 +15,18 @@ func TestPacked(t *testing.T) {
 }
 
 // byPacked is the sum of Taps64 or Taps32, made of a product of matrices.
-func byPacked[T float32 | float64](packed func(c []T, ldc int, a, x []T, stride, channels, n int)) func([]T, int, []T, int, int, []T, int, []int, int, int) {
-	return func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, channels, n int) {
+func byPacked[T float32 | float64](packed func(c []T, ldc int, a []T, group int, x []T, stride, rows, channels, n int)) func([]T, int, []T, int, int, []T, int, []int, int, int, int) {
+	return func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, rows, channels, n int) {
 		width := channels * len(off)
-		side, long := make([]T, Rows*width), make([]T, width*n)
+		group := Rows*width + 3
+		side, long := make([]T, rows/Rows*group), make([]T, width*n)
 		for i := range width {
-			for o := range Rows {
-				side[Rows*i+o] = a[first+o*lda+i]
+			for o := range rows {
+				side[o/Rows*group+Rows*i+o%Rows] = a[first+o*lda+i]
 			}
 			copy(long[i*n:][:n], x[i/len(off)*stride+off[i%len(off)]:])
 		}
-		packed(c, ldc, side, long, n, width, n)
+		packed(c, ldc, side, group, long, n, rows, width, n)
 	}
 }
 
@@ -85,8 +86,9 @@ func testWinograd[T float32 | float64](t *testing.T, u float64, f func(dst []T, 
 func TestWinogradTooShort(t *testing.T) {
 	v := make([]float64, 300)
 	for name, call := range map[string]func(){
-		"packed a":  func() { Packed64(v, 8, v[:15], v, 8, 2, 8) },
-		"packed x":  func() { Packed64(v, 8, v, v[:15], 8, 2, 8) },
+		"packed a":  func() { Packed64(v, 8, v[:15], 16, v, 8, 8, 2, 8) },
+		"packed 2":  func() { Packed64(v, 8, v[:31], 16, v, 8, 16, 2, 8) },
+		"packed x":  func() { Packed64(v, 8, v, 16, v[:15], 8, 8, 2, 8) },
 		"kernels":   func() { Winograd64(v, 8, v[:71], 9, 1) },
 		"distance":  func() { Winograd64(v, 8, v, 8, 1) },
 		"next":      func() { Winograd64(v, 7, v, 9, 1) },

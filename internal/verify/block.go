@@ -5,13 +5,10 @@ import (
 	"hash/fnv"
 
 	"repfuse/internal/conv"
+	"repfuse/internal/micro"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
 )
-
-// together is how many output channels are computed at a time, by one goroutine:
-// what conv's inner loops take at once.
-const together = 8
 
 // block compares one convolution of the result with its branches.
 func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
@@ -109,7 +106,7 @@ func (c *comparison) wide(b *Block, image conv.Map) error {
 		if err != nil {
 			return err
 		}
-		err = c.pass(p, c.out.Form.Out, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
+		err = c.pass(p, p.together(c.Jobs), c.out.Form.Out, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
 		if err := p.close(err); err != nil {
 			return err
 		}
@@ -144,19 +141,19 @@ func (f forms) close(err error) error {
 	return err
 }
 
-// pass runs output channels of both forms, some at a time, and gives each to visit,
+// pass runs output channels of both forms, size at a time, and gives each to visit,
 // which several goroutines call, each channel once: all channels, or, where there are
 // more than most, groups of them spread evenly. clock, where it is not nil, takes the
 // times.
-func (c *comparison) pass(f forms, most int, visit func(o int, want, got []float64), clock *clock) error {
+func (c *comparison) pass(f forms, size, most int, visit func(o int, want, got []float64), clock *clock) error {
 	channels, elems := f.branches.Channels(), f.branches.Elems()
-	groups := (channels + together - 1) / together
-	tasks := min(groups, (most+together-1)/together)
+	groups := (channels + size - 1) / size
+	tasks := min(groups, (most+size-1)/size)
 	clock.begin(tasks, groups)
 	return c.pairs.Each(c.ctx, c.Jobs, tasks, func(h *outputs, k int) error {
-		h.run(f, together*elems)
-		a := k * groups / tasks * together
-		b := min(channels, a+together)
+		h.run(f, size*elems)
+		a := k * groups / tasks * size
+		b := min(channels, a+size)
 		if err := clock.time(before, k, func() error { return h.branches.Rows(a, b, h.want) }); err != nil {
 			return err
 		}
@@ -171,6 +168,13 @@ func (c *comparison) pass(f forms, most int, visit func(o int, want, got []float
 	})
 }
 
+// together is how many channels each goroutine computes at a time where all are wanted:
+// what is fastest, but that none is idle while others do the last of them.
+func (f forms) together(jobs int) int {
+	share := f.branches.Channels() / (2 * jobs) / micro.Rows * micro.Rows
+	return max(micro.Rows, min(f.branches.Together(), share))
+}
+
 // outputs is one goroutine's means to run both forms, and what they give.
 type outputs struct {
 	of              forms
@@ -181,7 +185,8 @@ type outputs struct {
 // run has h run f, where it does not yet, and makes room for n elements of each.
 func (h *outputs) run(f forms, n int) {
 	if h.of != f {
-		h.of, h.branches, h.fused = f, f.branches.Worker(), f.fused.Worker()
+		h.of, h.branches = f, f.branches.Worker()
+		h.fused = f.fused.Beside(h.branches)
 	}
 	h.want, h.got = sized(h.want, n), sized(h.got, n)
 }

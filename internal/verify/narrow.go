@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"repfuse/internal/conv"
+	"repfuse/internal/micro"
 )
 
 // enough is how many times of a few channels a median is taken of, at least; passes
@@ -20,6 +21,10 @@ const (
 // largest of so many differences is a twentieth less than that of three times as many.
 const sampled = 96
 
+// timed is how many channels are run in float32 at a time: few, so that a median is of
+// many, but what the inner loops take at once.
+const timed = micro.Rows
+
 // narrow runs both forms in float32, compares them, and takes their time: after the
 // float64 run everything is warm, and the two forms take turns on the same threads.
 func (c *comparison) narrow(b *Block, image conv.Map) error {
@@ -30,12 +35,12 @@ func (c *comparison) narrow(b *Block, image conv.Map) error {
 	seen := make([]channel, c.out.Form.Out)
 	watch := &clock{}
 	ran := make([]bool, len(seen))
-	err = c.pass(f, sampled, func(o int, want, got []float64) {
+	err = c.pass(f, timed, sampled, func(o int, want, got []float64) {
 		ran[o] = true
 		seen[o].compare(c.limit[o], 0, want, got)
 	}, watch)
 	for n := 1; err == nil && n < passes && len(watch.took[before]) < enough; n++ {
-		err = c.pass(f, sampled, func(int, []float64, []float64) {}, watch)
+		err = c.pass(f, timed, sampled, func(int, []float64, []float64) {}, watch)
 	}
 	if err := f.close(err); err != nil {
 		return err
@@ -44,7 +49,7 @@ func (c *comparison) narrow(b *Block, image conv.Map) error {
 	l := c.limit[s.largest.Channel]
 	s.largest.Slack = l.float32
 	b.Float32 = Float32{Largest: s.largest, Mean: s.mean, Bound: finite(l.derived() + l.float32), Roundings: c.chain,
-		Compared: count(ran), Samples: len(watch.took[before]), Channels: min(together, c.out.Form.Out)}
+		Compared: count(ran), Samples: len(watch.took[before]), Channels: min(timed, c.out.Form.Out)}
 	b.Before.Seconds = f.branches.Ahead().Seconds() + watch.total(before)
 	b.After.Seconds = f.fused.Ahead().Seconds() + watch.total(after)
 	return nil
