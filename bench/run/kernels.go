@@ -5,13 +5,13 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
 	"os"
 	"os/exec"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -114,12 +114,15 @@ func (l layer) time(o conv.Options) (float64, error) {
 	}
 	// several images: one below the other, as verify runs them
 	image := conv.Random(channels, []int{l.images * l.size, l.size}, 1, 1)
-	r, err := conv.New(op.Conv{Weight: op.Param{Key: "weight", Tensor: kernel}}, image, o)
-	if err != nil {
-		return 0, err
+	e := op.Conv{Weight: op.Param{Key: "weight", Tensor: kernel}}
+	o.Memory = &conv.Memory{}
+	run := func() error {
+		r, err := conv.New(e, image, o)
+		if err != nil {
+			return err
+		}
+		return errors.Join(pass(r), r.Close())
 	}
-	defer r.Close()
-	run := pass(r)
 	var all []float64
 	for end := time.Now().Add(100 * time.Millisecond); len(all) < 3 || time.Now().Before(end); {
 		start := time.Now()
@@ -131,20 +134,12 @@ func (l layer) time(o conv.Options) (float64, error) {
 	return median(all), nil
 }
 
-// pass gives what computes all channels of r once, by all processors.
-func pass(r *conv.Runner) func() error {
+// pass computes all channels of r once, by all processors.
+func pass(r *conv.Runner) error {
 	jobs := runtime.GOMAXPROCS(0)
-	do := make([]func(int) error, jobs)
-	for k := range do {
-		w, dst := r.Worker(), make([]float64, micro.Rows*r.Elems())
-		do[k] = func(i int) error { return w.Rows(i*micro.Rows, min((i+1)*micro.Rows, r.Channels()), dst) }
-	}
-	return func() error {
-		workers := slices.Clone(do)
-		return parallel.Each(context.Background(), jobs, (r.Channels()+micro.Rows-1)/micro.Rows, func() func(int) error {
-			next := workers[0]
-			workers = workers[1:]
-			return next
-		})
-	}
+	size := max(micro.Rows, min(r.Together(), r.Channels()/(2*jobs)/micro.Rows*micro.Rows))
+	return parallel.Each(context.Background(), jobs, (r.Channels()+size-1)/size, func() func(int) error {
+		w, dst := r.Worker(), make([]float64, size*r.Elems())
+		return func(i int) error { return w.Rows(i*size, min((i+1)*size, r.Channels()), dst) }
+	})
 }

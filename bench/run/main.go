@@ -45,7 +45,7 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	for _, place := range strings.Split(*places, ",") {
+	for _, place := range strings.FieldsFunc(*places, func(r rune) bool { return r == 44 }) {
 		if err := o.table(place); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
