@@ -37,7 +37,7 @@ func main() {
 	flag.StringVar(&o.inputs, "in", "bench/out/in", "where the checkpoints are kept")
 	flag.IntVar(&o.rounds, "rounds", 9, "counted; one more comes first")
 	flag.Parse()
-	o.models = strings.Split(*models, ",")
+	o.models = list(*models)
 	fmt.Println(machine())
 	if quiet(o.python, "-c", "import torch") == nil {
 		if err := o.kernels(); err != nil {
@@ -45,13 +45,16 @@ func main() {
 			os.Exit(1)
 		}
 	}
-	for _, place := range strings.FieldsFunc(*places, func(r rune) bool { return r == 44 }) {
+	for _, place := range list(*places) {
 		if err := o.table(place); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
 	}
 }
+
+// list is what stands between commas.
+func list(s string) []string { return strings.FieldsFunc(s, func(r rune) bool { return r == ',' }) }
 
 func defaultPython() string {
 	if p := os.Getenv("PYTHON"); p != "" {

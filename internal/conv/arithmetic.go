@@ -1,22 +1,30 @@
 package conv
 
-import "repfuse/internal/micro"
+import (
+	"repfuse/internal/micro"
+	"repfuse/internal/tensor"
+)
 
 // arithmetic is what maps of a type of element are computed with.
 type arithmetic[T element] struct {
+	typ   tensor.Type
 	size  int // of an element, in bytes
 	lanes int // elements that every length is a multiple of
 
-	taps     func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, rows, channels, n int)
+	taps func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, rows, channels, n int)
+	// packed and winograd are nil where winograd is no faster than the plain sum.
 	packed   func(c []T, ldc int, a []T, group int, x []T, stride, rows, channels, n int)
 	winograd func(dst []T, next int, src []T, ld, channels int)
+	inPlace  func(stored []byte) (v []T, ok bool)
+	narrow   func(dst []T, src []float64)
+	widen    func(dst []float64, src []T)
 	in       func(memory []float64) []T
 	crew     func(*Memory) *crew[T]
 }
 
 var (
-	in32 = &arithmetic[float32]{size: 4, lanes: micro.Lanes32, taps: micro.Taps32, packed: micro.Packed32, winograd: micro.Winograd32,
-		in: micro.Halves, crew: func(m *Memory) *crew[float32] { return &m.crews.in32 }}
-	in64 = &arithmetic[float64]{size: 8, lanes: micro.Lanes64, taps: micro.Taps64, packed: micro.Packed64, winograd: micro.Winograd64,
-		in: func(memory []float64) []float64 { return memory }, crew: func(m *Memory) *crew[float64] { return &m.crews.in64 }}
+	in32 = &arithmetic[float32]{typ: tensor.F32, size: 4, lanes: micro.Lanes32, taps: micro.Taps32,
+		inPlace: micro.Singles, narrow: micro.Narrow, widen: micro.Widen, in: micro.Halves, crew: func(m *Memory) *crew[float32] { return &m.crews.in32 }}
+	in64 = &arithmetic[float64]{typ: tensor.F64, size: 8, lanes: micro.Lanes64, taps: micro.Taps64, packed: micro.Packed64, winograd: micro.Winograd64,
+		inPlace: micro.Floats, narrow: func(dst, src []float64) { copy(dst, src) }, widen: func(dst, src []float64) { copy(dst, src) }, in: func(memory []float64) []float64 { return memory }, crew: func(m *Memory) *crew[float64] { return &m.crews.in64 }}
 )

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -67,16 +68,21 @@ func (c *compiler[T]) planes(channels int) *stored[T] {
 
 // store lays the image out in the frame.
 func (c *compiler[T]) store(image Map) *stored[T] {
-	s := c.planes(image.Channels)
-	for i := range image.Channels {
-		plane := s.channel(i)
-		rows(image.Lo, image.Size, func(p []int, n int) {
-			to := plane[c.f.index(p):]
-			for k, v := range image.row(i, p, n) {
-				to[k] = T(v)
+	s := &stored[T]{data: c.take(image.Channels * c.f.plane), plane: c.f.plane}
+	each := tensor.Elems(image.Size)
+	c.concurrently(image.Channels, micro.Rows, func(w *worker[T], a, b int) error {
+		all := w.take(each)
+		defer w.give(all)
+		for i := a; i < b; i++ {
+			c.narrow(all, image.Data[i*each:][:each])
+			plane := s.channel(i)
+			clear(plane)
+			for k, begin := range c.begin {
+				copy(plane[begin:][:c.length], all[k*c.length:])
 			}
-		})
-	}
+		}
+		return nil
+	})
 	if a := len(image.Size) - 2; a >= 0 {
 		begin := image.Lo[a] - c.f.lo[a]
 		s.live = []int{begin, begin + image.Size[a]}
@@ -85,15 +91,15 @@ func (c *compiler[T]) store(image Map) *stored[T] {
 }
 
 // copyOut takes the image's box out of planes.
-func (c *compiler[T]) copyOut(dst []float64, planes []T, channels int) {
+func (c *compiler[T]) copyOut(w *worker[T], dst []float64, planes []T, channels int) {
+	each := len(c.begin) * c.length
+	all := w.take(each)
+	defer w.give(all)
 	for i := range channels {
-		for _, begin := range c.begin {
-			row := dst[:c.length]
-			for k, v := range planes[i*c.f.plane+begin:][:c.length] {
-				row[k] = float64(v)
-			}
-			dst = dst[c.length:]
+		for k, begin := range c.begin {
+			copy(all[k*c.length:][:c.length], planes[i*c.f.plane+begin:])
 		}
+		c.widen(dst[i*each:][:each], all)
 	}
 }
 

@@ -20,13 +20,13 @@ type kernel[T element] struct {
 }
 
 // rows reads the kernels of output channels a to b-1 of one group, [b-a, inner,
-// taps], and leaves their bytes in w.raw.
+// taps], and leaves their bytes in w.raw, which has place for a multiple of micro.Rows.
 func (k *kernel[T]) rows(w *worker[T], a, b int) error {
 	size := k.of.Type.Size()
 	row := k.inner * k.taps * size
-	w.raw = grown(w.raw, (b-a)*row)
+	w.raw = grown(w.raw, upTo(b-a, micro.Rows)*row)
 	if !k.transposed {
-		return k.failed(tensor.ReadFull(k.data, w.raw, int64(a)*int64(row)))
+		return k.failed(tensor.ReadFull(k.data, w.raw[:(b-a)*row], int64(a)*int64(row)))
 	}
 	// [I, O/g, taps]: what an input channel has of these rows lies together.
 	tap := k.taps * size
@@ -69,6 +69,14 @@ func (k *kernel[T]) decode(w *worker[T], dst []T, at int) {
 			dst[i] = float32(v)
 		}
 	}
+}
+
+// inPlace is what rows read as T, where it is stored so.
+func (k *kernel[T]) inPlace(w *worker[T]) (v []T, ok bool) {
+	if k.of.Type != w.typ {
+		return nil, false
+	}
+	return w.arithmetic.inPlace(w.raw)
 }
 
 // dense is a convolution whose output channels look at several input channels.
@@ -118,17 +126,24 @@ func (s *dense[T]) group(w *worker[T], a, b int, dst []T) error {
 		clear(c[o*s.f.plane:][:s.n])
 	}
 	taps, width := len(s.off), min(s.k.inner, max(1, min(64, 288/len(s.off))))
-	lda := width * taps
-	m := w.take(rows * lda)
-	defer w.give(m)
+	m, whole := s.k.inPlace(w)
+	lda := s.k.inner * taps
+	if !whole {
+		lda = width * taps
+		m = w.take(rows * lda)
+		defer w.give(m)
+	}
 	begin := a / s.k.outer * s.k.inner
 	for i := 0; i < s.k.inner; i += width {
-		channels := min(width, s.k.inner-i)
-		for o := range b - a {
-			s.k.decode(w, m[o*lda:][:channels*taps], (o*s.k.inner+i)*taps)
+		first, channels := i*taps, min(width, s.k.inner-i)
+		if !whole {
+			for o := range b - a {
+				s.k.decode(w, m[o*lda:][:channels*taps], (o*s.k.inner+i)*taps)
+			}
+			first = 0
 		}
 		x := s.in.data[(begin+i)*s.f.plane+s.first+s.low:]
-		w.taps(c, s.f.plane, m, 0, lda, x, s.f.plane, s.off, rows, channels, s.n)
+		w.taps(c, s.f.plane, m, first, lda, x, s.f.plane, s.off, rows, channels, s.n)
 	}
 	for o := range b - a {
 		to := dst[o*s.f.plane+s.first:][:s.n]

@@ -201,7 +201,7 @@ func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
 				if err := s.rows(w, o, end, planes); err != nil {
 					return err
 				}
-				c.copyOut(dst[(o-a)*each:], planes, end-o)
+				c.copyOut(w, dst[(o-a)*each:], planes, end-o)
 				return nil
 			})
 		}}

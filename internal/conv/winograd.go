@@ -50,7 +50,7 @@ func Roundings(inner, taps int) int {
 // winograd compiles a convolution in this way where it can be done and is worth it, or
 // else gives nil.
 func (c *compiler[T]) winograd(n *node, k *kernel[T], bias []T, in *stored[T], out box) source[T] {
-	if k.transposed || k.inner < fewest || !slices.Equal(k.of.Shape[2:], []int{3, 3}) || !slices.Equal(n.step, []int{1, 1}) {
+	if c.arithmetic.winograd == nil || k.transposed || k.inner < fewest || !slices.Equal(k.of.Shape[2:], []int{3, 3}) || !slices.Equal(n.step, []int{1, 1}) {
 		return nil
 	}
 	s := c.cut(in, n, out)

@@ -74,25 +74,13 @@ func winograd64(dst []float64, next int, src []float64, ld, channels int) bool {
 		return false
 	}
 	for o := 0; o < Rows; o += 4 {
-		winogradPD(unsafe.Pointer(&dst[o]), unsafe.Pointer(&src[o*ld]), 8*next, 8*ld, channels)
+		winograd4(unsafe.Pointer(&dst[o]), unsafe.Pointer(&src[o*ld]), 8*next, 8*ld, channels)
 	}
 	return true
 }
 
-// winograd32 is Winograd32 likewise.
-func winograd32(dst []float32, next int, src []float32, ld, channels int) bool {
-	if using == generic {
-		return false
-	}
-	winogradPS(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), 4*next, 4*ld, channels)
-	return true
-}
-
 //go:noescape
-func winogradPD(dst, src unsafe.Pointer, next, ld, channels int)
-
-//go:noescape
-func winogradPS(dst, src unsafe.Pointer, next, ld, channels int)
+func winograd4(dst, src unsafe.Pointer, next, ld, channels int)
 
 // lanes is the elements of size bytes in a vector.
 func lanes(size int) int {

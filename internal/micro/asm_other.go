@@ -18,7 +18,7 @@ func taps64(s *sums[float64]) { plain64(s) }
 
 func taps32(s *sums[float32]) { plain32(s) }
 
-// scale, rescale, round, pick, addScaled, magnify, settled, alike, winograd32, winograd64 and twofold do nothing of a
+// scale, rescale, round, pick, addScaled, magnify, settled, alike, winograd64 and twofold do nothing of a
 // pass and leave it to plain Go.
 func scale(element, []float64, []byte, float64) int { return 0 }
 
@@ -35,7 +35,6 @@ func magnify(dst, src []float64, a float64) int { return 0 }
 func settled(sum, mag []float64, theta float64) int { return 0 }
 func alike(sum, mag []float64, e float64) int       { return 0 }
 
-func winograd32(dst []float32, next int, src []float32, ld, channels int) bool { return false }
 func winograd64(dst []float64, next int, src []float64, ld, channels int) bool { return false }
 
 func twofold(*[2 * TwofoldLanes]float64, []float64, []float64, []float64) int { return 0 }

@@ -246,6 +246,14 @@ func Floats(b []byte) (v []float64, ok bool) {
 	return unsafe.Slice((*float64)(unsafe.Pointer(&b[0])), len(b)/8), true
 }
 
+// Singles is Floats for float32: b has to begin at a multiple of four.
+func Singles(b []byte) (v []float32, ok bool) {
+	if !little || len(b) == 0 || uintptr(unsafe.Pointer(&b[0]))%4 != 0 {
+		return nil, false
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&b[0])), len(b)/4), true
+}
+
 // Bytes is v as stored, in place; ok reports whether that can be.
 func Bytes(v []float64) (b []byte, ok bool) {
 	if !little || len(v) == 0 {
@@ -257,6 +265,28 @@ func Bytes(v []float64) (b []byte, ok bool) {
 // Halves is the memory of v as float32, two for each: what they hold is anything.
 func Halves(v []float64) []float32 {
 	return unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(v))), 2*len(v))
+}
+
+// Narrow rounds src to dst, to nearest even. Both are of one length.
+func Narrow(dst []float32, src []float64) {
+	if little && len(dst) > 0 {
+		RoundF32(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), src)
+		return
+	}
+	for i, v := range src {
+		dst[i] = float32(v)
+	}
+}
+
+// Widen sets dst to src. Both are of one length.
+func Widen(dst []float64, src []float32) {
+	if little && len(dst) > 0 {
+		ScaleF32(dst, unsafe.Slice((*byte)(unsafe.Pointer(&src[0])), 4*len(src)), 1)
+		return
+	}
+	for i, v := range src {
+		dst[i] = float64(v)
+	}
 }
 
 // LoadF32 sets dst to the little-endian float32 elements src, one for each place.

@@ -6,7 +6,7 @@ import (
 )
 
 // Rows is the number of output rows that a step of the inner loops computes. Taps32,
-// Taps64, Packed32 and Packed64 take any multiple of it: as many as share a stretch of X
+// Taps64 and Packed64 take any multiple of it: as many as share a stretch of X
 // while it is in the first cache.
 const Rows = 8
 

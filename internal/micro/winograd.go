@@ -13,14 +13,6 @@ func Packed64(c []float64, ldc int, a []float64, group int, x []float64, stride,
 	}
 }
 
-// Packed32 is Packed64 in float32, with the bound of Taps32.
-func Packed32(c []float32, ldc int, a []float32, group int, x []float32, stride, rows, channels, n int) {
-	s := sums[float32]{c, ldc, a, 0, 1, group, Rows, x, stride, oneTap, rows, channels, n}
-	if s.reach(Lanes32) {
-		taps32(&s)
-	}
-}
-
 // WinogradTaps is the products that Winograd's F(2×2, 3×3) takes for four outputs,
 // where the sums of a convolution take 36.
 const WinogradTaps = 16
@@ -44,14 +36,7 @@ func Winograd64(dst []float64, next int, src []float64, ld, channels int) {
 	}
 }
 
-// Winograd32 is Winograd64 in float32.
-func Winograd32(dst []float32, next int, src []float32, ld, channels int) {
-	if kernels(len(dst), next, len(src), ld, channels) && !winograd32(dst, next, src, ld, channels) {
-		winograd(dst, next, src, ld, channels)
-	}
-}
-
-// kernels panics where the arguments of Winograd32 or Winograd64 look past a slice, and
+// kernels panics where the arguments of Winograd64 look past a slice, and
 // reports whether there is anything to do.
 func kernels(dst, next, src, ld, channels int) bool {
 	if channels <= 0 {
@@ -63,12 +48,12 @@ func kernels(dst, next, src, ld, channels int) bool {
 	return true
 }
 
-// winograd is Winograd32 and Winograd64 in plain Go.
-func winograd[T float32 | float64](dst []T, next int, src []T, ld, channels int) {
+// winograd is Winograd64 in plain Go.
+func winograd(dst []float64, next int, src []float64, ld, channels int) {
 	for o := range Rows {
 		for i := range channels {
 			g, to := src[o*ld+9*i:][:9], dst[Rows*i+o:]
-			var h [4][3]T // G·g
+			var h [4][3]float64 // G·g
 			for k := range 3 {
 				sum := g[k] + g[6+k]
 				h[0][k], h[1][k], h[2][k], h[3][k] = g[k], (sum+g[3+k])*0.5, (sum-g[3+k])*0.5, g[6+k]

@@ -9,55 +9,48 @@ import (
 
 func TestPacked(t *testing.T) {
 	eachLevel(t, func(t *testing.T) {
-		t.Run("64", func(t *testing.T) { testTaps(t, 0x1p-53, Lanes64, byPacked(Packed64)) })
-		t.Run("32", func(t *testing.T) { testTaps(t, 0x1p-24, Lanes32, byPacked(Packed32)) })
+		testTaps(t, 0x1p-53, Lanes64, packed)
 	})
 }
 
-// byPacked is the sum of Taps64 or Taps32, made of a product of matrices.
-func byPacked[T float32 | float64](packed func(c []T, ldc int, a []T, group int, x []T, stride, rows, channels, n int)) func([]T, int, []T, int, int, []T, int, []int, int, int, int) {
-	return func(c []T, ldc int, a []T, first, lda int, x []T, stride int, off []int, rows, channels, n int) {
-		width := channels * len(off)
-		group := Rows*width + 3
-		side, long := make([]T, rows/Rows*group), make([]T, width*n)
-		for i := range width {
-			for o := range rows {
-				side[o/Rows*group+Rows*i+o%Rows] = a[first+o*lda+i]
-			}
-			copy(long[i*n:][:n], x[i/len(off)*stride+off[i%len(off)]:])
+// packed is Taps64, made of a product of matrices.
+func packed(c []float64, ldc int, a []float64, first, lda int, x []float64, stride int, off []int, rows, channels, n int) {
+	width := channels * len(off)
+	group := Rows*width + 3
+	side, long := make([]float64, rows/Rows*group), make([]float64, width*n)
+	for i := range width {
+		for o := range rows {
+			side[o/Rows*group+Rows*i+o%Rows] = a[first+o*lda+i]
 		}
-		packed(c, ldc, side, group, long, n, rows, width, n)
+		copy(long[i*n:][:n], x[i/len(off)*stride+off[i%len(off)]:])
 	}
+	Packed64(c, ldc, side, group, long, n, rows, width, n)
 }
 
 // An element of G·g·Gᵀ by its definition.
-func winogradElement[T float32 | float64](g []T, r, c int) float64 {
+func winogradElement(g []float64, r, c int) float64 {
 	m := [4][3]float64{{1, 0, 0}, {0.5, 0.5, 0.5}, {0.5, -0.5, 0.5}, {0, 0, 1}}
 	sum := 0.0
 	for a := range 3 {
 		for b := range 3 {
-			sum += m[r][a] * float64(g[3*a+b]) * m[c][b]
+			sum += m[r][a] * g[3*a+b] * m[c][b]
 		}
 	}
 	return sum
 }
 
 func TestWinograd(t *testing.T) {
-	t.Run("64", func(t *testing.T) { testWinograd(t, 0x1p-53, Winograd64) })
-	t.Run("32", func(t *testing.T) { testWinograd(t, 0x1p-24, Winograd32) })
-}
-
-func testWinograd[T float32 | float64](t *testing.T, u float64, f func(dst []T, next int, src []T, ld, channels int)) {
+	const u = 0x1p-53
 	for seed := range uint64(100) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		channels := 1 + r.IntN(9)
 		ld, next := 9*channels+r.IntN(4), Rows*channels+r.IntN(20)
-		src := uniform[T](r, (Rows-1)*ld+9*channels)
-		before := uniform[T](r, (WinogradTaps-1)*next+Rows*channels)
-		var first []T
+		src := uniform[float64](r, (Rows-1)*ld+9*channels)
+		before := uniform[float64](r, (WinogradTaps-1)*next+Rows*channels)
+		var first []float64
 		eachLevel(t, func(t *testing.T) {
 			got := slices.Clone(before)
-			f(got, next, src, ld, channels)
+			Winograd64(got, next, src, ld, channels)
 			for k, v := range got {
 				o, i, at := k%next%Rows, k%next/Rows, k/next
 				if i >= channels {
@@ -67,7 +60,7 @@ func testWinograd[T float32 | float64](t *testing.T, u float64, f func(dst []T, 
 					continue
 				}
 				want := winogradElement(src[o*ld+9*i:][:9], at/4, at%4)
-				if math.Abs(float64(v)-want) > 16*u { // nine terms of at most 1, on both sides
+				if math.Abs(v-want) > 16*u { // nine terms of at most 1, on both sides
 					t.Fatalf("seed %d: element %d of kernel %d, %d is %v, want %v", seed, at, o, i, v, want)
 				}
 			}
