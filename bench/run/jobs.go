@@ -49,10 +49,16 @@ func (o options) jobs(in, work string, rivals bool) []job {
 		})
 	}
 	if isRepVGG(in) && quiet(o.python, "-c", "import torch") == nil {
+		to := out("converted.pth")
 		jobs = append(jobs, job{
 			name: "torch script that verifies",
 			argv: []string{o.python, "bench/rivals/verify.py", in, fused},
 			env:  []string{"OMP_NUM_THREADS=" + cores()},
+		}, job{
+			name: "the projects' way with the .pth",
+			argv: []string{o.python, "bench/rivals/convert.py", filepath.Clean(in) + ".pth", to},
+			env:  []string{"OMP_NUM_THREADS=" + cores()},
+			out:  to,
 		})
 	}
 	return jobs
