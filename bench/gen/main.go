@@ -2,6 +2,7 @@
 // names and shapes and random values, as directories of .npy files.
 //
 //	go run ./bench/gen -model A0 DIR
+//	go run ./bench/gen -model A0*28 DIR # so many of it, each below a module of its own
 package main
 
 import (
@@ -21,17 +22,15 @@ import (
 
 func main() {
 	names := strings.Join(slices.Sorted(maps.Keys(models)), ", ")
-	model := flag.String("model", "A0", "one of "+names)
+	model := flag.String("model", "A0", "one of "+names+", and how many of it behind a *")
 	format := flag.String("format", "npy", "npy is the only one")
 	seed := flag.Uint64("seed", 1, "of the random values")
 	flag.Parse()
-	build, known := models[*model]
+	c, known := byName(*model)
 	if flag.NArg() != 1 || !known || *format != "npy" {
 		flag.Usage()
 		os.Exit(2)
 	}
-	var c checkpoint
-	build(&c)
 	if err := c.write(flag.Arg(0), *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -13,6 +14,29 @@ var models = map[string]func(*checkpoint){
 	"mobileone-s0":  mobileOneS0,
 	"dbb-r18":       dbbResNet18,
 	"unireplknet-s": uniRepLKNetS,
+	"huge":          func(c *checkpoint) { c.repVGGBlock("stage0", 4096, 4096, true) }, // one block of 677 MB
+}
+
+// byName is a model, or several of one, whose keys begin with net0, net1 and so on.
+func byName(name string) (c checkpoint, known bool) {
+	name, times, several := strings.Cut(name, "*")
+	build, known := models[name]
+	if !known {
+		return nil, false
+	}
+	if build(&c); !several {
+		return c, true
+	}
+	n, err := strconv.Atoi(times)
+	one := c
+	c = nil
+	for k := range n {
+		for _, e := range one {
+			e.Key = fmt.Sprintf("net%d.%s", k, e.Key)
+			c = append(c, e)
+		}
+	}
+	return c, err == nil && n > 0
 }
 
 // repVGG is RepVGG (Ding et al., CVPR 2021) of so many blocks and channels a stage;

@@ -16,9 +16,12 @@ func TestSizes(t *testing.T) {
 		{"B1", 453, 57.48},
 		{"B3", 453, 123.19},
 		{"mobileone-s0", 1323, 5.38},
+		{"A0*3", 1053, 27.4},
 	} {
-		var c checkpoint
-		models[test.model](&c)
+		c, known := byName(test.model)
+		if !known {
+			t.Fatalf("%s is not known", test.model)
+		}
 		var counters, elements int64
 		var keys []string
 		for _, e := range c {

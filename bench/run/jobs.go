@@ -17,32 +17,55 @@ type job struct {
 	out  string   // what it writes, wiped behind it; "" if nothing
 }
 
+// The commands that goals are set for.
+const (
+	copying   = "`cp -r`"
+	fusing    = "`repfuse fuse`"
+	verifying = "`repfuse verify`"
+	helping   = "`repfuse --help`"
+
+	numpyScript  = "numpy script"
+	torchScript  = "torch script"
+	torchVerify  = "torch script that verifies"
+	torchConvert = "conversion by model classes, of the .pth"
+)
+
+func copyingFile(ext string) string { return "`cp` of the " + ext }
+func fusingFile(ext string) string  { return "`repfuse fuse` of the " + ext }
+
+// copyAndFuse is the two commands that every model is measured with.
+func (o options) copyAndFuse(in, work string) []job {
+	cp, fuse := filepath.Join(work, "cp"), filepath.Join(work, "fuse")
+	return []job{
+		{name: copying, argv: []string{"cp", "-r", in, cp}, out: cp},
+		{name: fusing, argv: []string{o.repfuse, "fuse", "--quiet", in, fuse}, out: fuse},
+	}
+}
+
 // jobs is the commands of one model. The first is what the others are compared with.
-func (o options) jobs(in, work string, rivals bool) []job {
+func (o options) jobs(in, work string) []job {
 	out := func(name string) string { return filepath.Join(work, name) }
 	fused := out("fused")
-	jobs := []job{
-		{name: "`cp -r`", argv: []string{"cp", "-r", in, out("cp")}, out: out("cp")},
-		{name: "bare copy", argv: []string{"/proc/self/exe", copyFlag, in, out("bare")}, out: out("bare")},
-		{name: "`repfuse fuse`", argv: []string{o.repfuse, "fuse", "--quiet", in, out("fuse")}, out: out("fuse")},
-		{name: "`repfuse --help`", argv: []string{o.repfuse, "--help"}},
-	}
+	jobs := append(o.copyAndFuse(in, work),
+		job{name: "bare copy", argv: []string{"/proc/self/exe", copyFlag, in, out("bare")}, out: out("bare")},
+		job{name: helping, argv: []string{o.repfuse, "--help"}})
 	// verify needs something to verify; without it, the table says that fuse failed.
 	if quiet(o.repfuse, "fuse", "--quiet", in, fused) == nil {
-		jobs = append(jobs, job{name: "`repfuse verify`", argv: []string{o.repfuse, "verify", "--quiet", in, fused}})
+		jobs = append(jobs, job{name: verifying, argv: []string{o.repfuse, "verify", "--quiet", in, fused}})
 	}
 	jobs = append(jobs, o.fileJobs(in, work)...)
-	if !rivals {
+	if !hasRivals(filepath.Base(in)) {
 		return jobs
 	}
-	for _, library := range []string{"numpy", "torch"} {
+	for _, script := range [][2]string{{"numpy", numpyScript}, {"torch", torchScript}} {
+		library, name := script[0], script[1]
 		if quiet(o.python, "-c", "import "+library) != nil {
 			fmt.Fprintf(os.Stderr, "bench: %s has no %s, which is left out\n", o.python, library)
 			continue
 		}
 		to := out(library)
 		jobs = append(jobs, job{
-			name: library + " script",
+			name: name,
 			argv: []string{o.python, "bench/rivals/fuse.py", library, in, to},
 			env:  []string{"OMP_NUM_THREADS=" + cores()},
 			out:  to,
@@ -51,11 +74,11 @@ func (o options) jobs(in, work string, rivals bool) []job {
 	if isRepVGG(in) && quiet(o.python, "-c", "import torch") == nil {
 		to := out("converted.pth")
 		jobs = append(jobs, job{
-			name: "torch script that verifies",
+			name: torchVerify,
 			argv: []string{o.python, "bench/rivals/verify.py", in, fused},
 			env:  []string{"OMP_NUM_THREADS=" + cores()},
 		}, job{
-			name: "the projects' way with the .pth",
+			name: torchConvert,
 			argv: []string{o.python, "bench/rivals/convert.py", filepath.Clean(in) + ".pth", to},
 			env:  []string{"OMP_NUM_THREADS=" + cores()},
 			out:  to,
@@ -79,8 +102,8 @@ func (o options) fileJobs(in, work string) []job {
 		}
 		copied, fused := filepath.Join(work, "cp"+ext), filepath.Join(work, "fused-file"+ext)
 		jobs = append(jobs,
-			job{name: "`cp` of the " + ext, argv: []string{"cp", file, copied}, out: copied},
-			job{name: "`repfuse fuse` of the " + ext, argv: []string{o.repfuse, "fuse", "--quiet", "--force", file, fused}, out: fused})
+			job{name: copyingFile(ext), argv: []string{"cp", file, copied}, out: copied},
+			job{name: fusingFile(ext), argv: []string{o.repfuse, "fuse", "--quiet", "--force", file, fused}, out: fused})
 	}
 	return jobs
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -35,7 +34,7 @@ var layers = []layer{
 
 // kernels prints a row for every layer: PyTorch's time, and repfuse's beside it. They
 // take turns, a tenth of a second each; the ratio is the median over the rounds.
-func (o options) kernels() error {
+func (o options) kernels(found *findings) error {
 	rival := exec.Command(o.python, "bench/rivals/conv.py")
 	rival.Env = append(os.Environ(), "OMP_NUM_THREADS="+cores())
 	rival.Stderr = os.Stderr
@@ -53,18 +52,20 @@ func (o options) kernels() error {
 	fmt.Printf("\nConvolutions, %s threads, %d rounds.\n\n", cores(), o.rounds)
 	fmt.Println("| layer | PyTorch float32, ms | repfuse float32, × that | repfuse float64, × that |")
 	fmt.Println("|---|---:|---:|---:|")
-	logs, dense, lines := 0.0, 0, bufio.NewReader(answers)
+	lines := bufio.NewReader(answers)
 	for _, l := range layers {
 		torch, single, double, err := l.compare(ask, lines, o.rounds)
 		if err != nil {
 			return err
 		}
 		fmt.Printf("| %s | %.3f | %.2f | %.2f |\n", l, torch, single, double)
-		if l.width > 1 {
-			logs, dense = logs+math.Log(single), dense+1
+		switch {
+		case l.width > 1:
+			found.dense = append(found.dense, single)
+		case l.kernel == 31:
+			found.depthwise = single
 		}
 	}
-	fmt.Printf("\nDense layers in float32: geometric mean %.2f.\n", math.Exp(logs/float64(dense)))
 	ask.Close()
 	return rival.Wait()
 }

@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command run times repfuse against what does the same job, or less of it, and
-// prints a table for each place that output goes to.
+// Command run times repfuse against what does the same job, or less of it. It prints a
+// table for each place that output goes to, one of how the cost grows, and at the end
+// what was to be reached and what was.
 //
 // Method. All commands of a table run in random order, round after round, the
 // output wiped behind each. What is compared is the ratio to `cp -r` of the same
@@ -13,6 +14,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -30,27 +32,42 @@ func main() {
 		return
 	}
 	var o options
-	models := flag.String("models", "A0,B1,B3,mobileone-s0", "what to fuse, as bench/gen names it")
+	models := flag.String("models", "A0,B1,B3,mobileone-s0,dbb-r18,unireplknet-s", "what to fuse, as bench/gen names it")
 	places := flag.String("out", "/dev/shm,bench/out", "where output goes, a table for each")
 	flag.StringVar(&o.repfuse, "repfuse", "./repfuse", "the command under test")
 	flag.StringVar(&o.python, "python", defaultPython(), "for the rivals; with numpy and torch, or these are left out")
 	flag.StringVar(&o.inputs, "in", "bench/out/in", "where the checkpoints are kept")
+	growth := flag.String("growth", "A0,A0*2,A0*4,A0*8,A0*16,A0*32,A0*56,huge", "what the growth of the cost is measured with")
 	flag.IntVar(&o.rounds, "rounds", 9, "counted; one more comes first")
 	flag.Parse()
 	o.models = list(*models)
+	if err := o.all(list(*places), list(*growth)); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// all measures everything.
+func (o options) all(places, growth []string) error {
 	fmt.Println(machine())
+	found := &findings{models: o.models}
 	if quiet(o.python, "-c", "import torch") == nil {
-		if err := o.kernels(); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+		if err := o.kernels(found); err != nil {
+			return err
 		}
 	}
-	for _, place := range list(*places) {
-		if err := o.table(place); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+	for _, place := range places {
+		if err := o.table(place, found); err != nil {
+			return err
 		}
 	}
+	if len(places) > 0 && len(growth) > 0 {
+		if err := o.growth(places[0], growth); err != nil {
+			return err
+		}
+	}
+	found.print()
+	return nil
 }
 
 // list is what stands between commas.
@@ -70,36 +87,77 @@ type options struct {
 }
 
 // table measures every model with output to one place, and prints a row a command.
-func (o options) table(place string) error {
+func (o options) table(place string, found *findings) error {
 	if err := os.MkdirAll(place, 0o777); err != nil {
 		return err
 	}
-	fmt.Printf("\nOutput to %s (%s), %d rounds.\n\n", place, fileSystem(place), o.rounds)
+	at := fileSystem(place)
+	fmt.Printf("\nOutput to %s (%s), %d rounds.\n\n", place, at, o.rounds)
 	fmt.Println("| model | command | wall, ms | × `cp -r` | peak memory, MB |")
 	fmt.Println("|---|---|---:|---:|---:|")
 	for _, model := range o.models {
-		if err := o.rows(model, place); err != nil {
+		all, err := o.rows(model, place, o.jobs)
+		if err != nil {
 			return err
 		}
+		for _, s := range all {
+			fmt.Printf("| %s | %s | %s |\n", model, s.name, s.cells(all[0]))
+		}
+		found.add(at, model, all)
 	}
 	return nil
 }
 
 // rows measures one model.
-func (o options) rows(model, place string) error {
+func (o options) rows(model, place string, jobs func(in, work string) []job) ([]series, error) {
 	in, err := o.input(model)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	work, err := os.MkdirTemp(place, "bench-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(work)
-	for _, row := range rounds(o.jobs(in, work, hasRivals(model)), o.rounds) {
-		fmt.Printf("| %s | %s |\n", model, row)
+	return rounds(jobs(in, work), o.rounds), nil
+}
+
+// growth measures models of more and more bytes.
+func (o options) growth(place string, models []string) error {
+	fmt.Printf("\nHow the cost grows, output to %s (%s), %d rounds.\n\n", place, fileSystem(place), o.rounds)
+	fmt.Println("| model | MB | `cp -r`, ms | `repfuse fuse`, ms | × `cp -r` | ms a MB | peak memory, MB |")
+	fmt.Println("|---|---:|---:|---:|---:|---:|---:|")
+	for _, model := range models {
+		all, err := o.rows(model, place, func(in, work string) []job { return o.copyAndFuse(in, work) })
+		if err != nil {
+			return err
+		}
+		size, err := bytesIn(filepath.Join(o.inputs, model))
+		if err != nil {
+			return err
+		}
+		cp, fuse := all[0], all[1]
+		if why := cp.failed() + fuse.failed(); why != "" {
+			return errors.New(why)
+		}
+		fmt.Printf("| %s | %.0f | %.1f | %.1f | %.2f | %.2f | %.1f |\n",
+			model, size/1e6, cp.wall(), fuse.wall(), fuse.ratio(cp), fuse.wall()/(size/1e6), fuse.memory())
 	}
 	return nil
+}
+
+// bytesIn is the size of the files of a directory.
+func bytesIn(dir string) (float64, error) {
+	files, err := os.ReadDir(dir)
+	n := 0.0
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			return 0, err
+		}
+		n += float64(info.Size())
+	}
+	return n, err
 }
 
 // input is the checkpoint of a model, made when it is first asked for, and read once

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -67,41 +68,82 @@ func (j job) measure() (r result) {
 	return r
 }
 
-// rounds runs the jobs in random order n times and once before, and gives the cells
-// of a row for each.
-func rounds(jobs []job, n int) []string {
-	results := make([][]result, len(jobs))
+// series is what the rounds of one job gave.
+type series struct {
+	job
+	results []result
+}
+
+// rounds runs the jobs in random order n times and once before.
+func rounds(jobs []job, n int) []series {
+	all := make([]series, len(jobs))
+	for i, j := range jobs {
+		all[i].job = j
+	}
 	for round := range n + 1 {
 		for _, i := range rand.Perm(len(jobs)) {
-			if r := jobs[i].measure(); round > 0 || r.Failed != "" {
-				results[i] = append(results[i], r)
+			if r := all[i].measure(); round > 0 || r.Failed != "" {
+				all[i].results = append(all[i].results, r)
 			}
 		}
 	}
-	var rows []string
-	for i, j := range jobs {
-		rows = append(rows, fmt.Sprintf("%s | %s", j.name, cells(results[i], results[0])))
-	}
-	return rows
+	return all
 }
 
-// cells is the medians of wall time, of its ratio to the reference's in the same
-// round, and of peak memory; or that the command failed, and how on stderr.
-func cells(of, reference []result) string {
-	var wall, ratio, memory []float64
-	for i, r := range of {
-		if r.Failed != "" || reference[i].Failed != "" {
-			fmt.Fprintln(os.Stderr, "bench:", r.Failed+reference[i].Failed)
+// failed is why a run failed, if one did.
+func (s series) failed() string {
+	for _, r := range s.results {
+		if r.Failed != "" {
+			return r.Failed
+		}
+	}
+	return ""
+}
+
+// wall is the median of the milliseconds.
+func (s series) wall() float64 {
+	var all []float64
+	for _, r := range s.results {
+		all = append(all, r.Wall.Seconds()*1e3)
+	}
+	return median(all)
+}
+
+// ratio is the median of the ratios to a rival's wall time in the same round.
+func (s series) ratio(rival series) float64 {
+	var all []float64
+	for k, r := range s.results {
+		all = append(all, r.Wall.Seconds()/rival.results[k].Wall.Seconds())
+	}
+	return median(all)
+}
+
+// memory is the median of the peaks, in megabytes.
+func (s series) memory() float64 {
+	var all []float64
+	for _, r := range s.results {
+		all = append(all, float64(r.Memory)/1e6)
+	}
+	return median(all)
+}
+
+// cells is the medians of wall time, of its ratio to the reference's, and of peak
+// memory; or that the command failed, and how on stderr.
+func (s series) cells(reference series) string {
+	for _, why := range []string{s.failed(), reference.failed()} {
+		if why != "" {
+			fmt.Fprintln(os.Stderr, "bench:", why)
 			return "failed | |"
 		}
-		wall = append(wall, r.Wall.Seconds()*1e3)
-		ratio = append(ratio, r.Wall.Seconds()/reference[i].Wall.Seconds())
-		memory = append(memory, float64(r.Memory)/1e6)
 	}
-	return fmt.Sprintf("%.1f | %.2f | %.1f", median(wall), median(ratio), median(memory))
+	return fmt.Sprintf("%.1f | %.2f | %.1f", s.wall(), s.ratio(reference), s.memory())
 }
 
+// median is NaN of nothing.
 func median(v []float64) float64 {
+	if len(v) == 0 {
+		return math.NaN()
+	}
 	slices.Sort(v)
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
 }
