@@ -19,6 +19,7 @@ type compiler[T element] struct {
 	image  box
 	begin  []int // of each row of the image in a plane
 	length int   // of a row
+	solid  bool  // whether they lie one behind the other, as the image has them
 	jobs   int
 	// together is how many channels are computed at a time; see Runner.Together.
 	together int
@@ -74,9 +75,13 @@ func (c *compiler[T]) store(image Map) *stored[T] {
 		all := w.take(each)
 		defer w.give(all)
 		for i := a; i < b; i++ {
-			c.narrow(all, image.Data[i*each:][:each])
-			plane := s.channel(i)
+			plane, from := s.channel(i), image.Data[i*each:][:each]
 			clear(plane)
+			if c.solid {
+				c.narrow(plane[c.begin[0]:][:each], from)
+				continue
+			}
+			c.narrow(all, from)
 			for k, begin := range c.begin {
 				copy(plane[begin:][:c.length], all[k*c.length:])
 			}
@@ -96,10 +101,15 @@ func (c *compiler[T]) copyOut(w *worker[T], dst []float64, planes []T, channels 
 	all := w.take(each)
 	defer w.give(all)
 	for i := range channels {
-		for k, begin := range c.begin {
-			copy(all[k*c.length:][:c.length], planes[i*c.f.plane+begin:])
+		plane, to := planes[i*c.f.plane:][:c.f.plane], dst[i*each:][:each]
+		if c.solid {
+			c.widen(to, plane[c.begin[0]:][:each])
+			continue
 		}
-		c.widen(dst[i*each:][:each], all)
+		for k, begin := range c.begin {
+			copy(all[k*c.length:][:c.length], plane[begin:])
+		}
+		c.widen(to, all)
 	}
 }
 

@@ -155,6 +155,8 @@ func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) 
 		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: o.Jobs, memory: o.Memory,
 	}
 	c.begin, c.length = c.f.lines(out)
+	last := len(c.begin) - 1
+	c.solid = last >= 0 && c.begin[last] == c.begin[0]+last*c.length
 	c.together = together(c.f.plane * by.size)
 	in := c.store(image)
 	var open atomic.Int64
@@ -231,18 +233,23 @@ func (c *compiler[T]) concurrently(n, size int, do func(w *worker[T], a, b int) 
 	var next atomic.Int64
 	var wait sync.WaitGroup
 	failed := make([]error, min(c.jobs, (n+size-1)/size))
-	for j := range failed {
-		wait.Go(func() {
-			w := c.crew(c.memory).take(c.arithmetic)
-			defer c.crew(c.memory).give(w)
-			for failed[j] == nil {
-				b := int(next.Add(int64(size)))
-				if b-size >= n {
-					return
-				}
-				failed[j] = do(w, b-size, min(n, b))
+	one := func(j int) {
+		w := c.crew(c.memory).take(c.arithmetic)
+		defer c.crew(c.memory).give(w)
+		for failed[j] == nil {
+			b := int(next.Add(int64(size)))
+			if b-size >= n {
+				return
 			}
-		})
+			failed[j] = do(w, b-size, min(n, b))
+		}
+	}
+	for j := range failed {
+		if j == len(failed)-1 {
+			one(j) // the caller, which would only wait
+			break
+		}
+		wait.Go(func() { one(j) })
 	}
 	wait.Wait()
 	return errors.Join(failed...)

@@ -24,7 +24,7 @@ func Each(ctx context.Context, jobs, n int, worker func() func(k int) error) err
 	failed := make([]error, min(jobs, n))
 	for j := range failed {
 		do := worker()
-		wait.Go(func() {
+		work := func() {
 			for !stop.Load() {
 				k := int(next.Add(1)) - 1
 				if k >= n {
@@ -37,7 +37,12 @@ func Each(ctx context.Context, jobs, n int, worker func() func(k int) error) err
 					stop.Store(true)
 				}
 			}
-		})
+		}
+		if j == len(failed)-1 {
+			work() // by the caller, which would only wait
+		} else {
+			wait.Go(work)
+		}
 	}
 	wait.Wait()
 	if err := ctx.Err(); err != nil {
