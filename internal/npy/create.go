@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -75,7 +76,7 @@ type outFile struct {
 	written atomic.Int64 // bytes of elements
 
 	mu     sync.Mutex // of what follows
-	file   *handle    // nil before the first write and after Done
+	file   *disk.File // nil before the first write and after Done
 	offset int64      // of the elements
 	done   bool
 }
@@ -106,7 +107,7 @@ func within(s tensor.Spec, p []byte, off int64) error {
 }
 
 // open gives the file, which it makes, with its header, the first time.
-func (o *outFile) open(dir string) (*handle, error) {
+func (o *outFile) open(dir string) (*disk.File, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.done {
@@ -119,7 +120,7 @@ func (o *outFile) open(dir string) (*handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := openFile(filepath.Join(dir, o.spec.Key+Ext), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := disk.Create(filepath.Join(dir, o.spec.Key+Ext))
 	if err != nil {
 		return nil, err
 	}

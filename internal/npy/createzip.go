@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"unicode/utf8"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -28,7 +29,7 @@ func CreateZip(path string, specs []tensor.Spec) (tensor.Writer, error) {
 		}
 		w.end = w.members[i].data + s.Bytes()
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := disk.Create(path)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +38,7 @@ func CreateZip(path string, specs []tensor.Spec) (tensor.Writer, error) {
 }
 
 type zipWriter struct {
-	f       *os.File
+	f       *disk.File
 	members []zipMember
 	end     int64 // of the last member
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -146,7 +147,7 @@ func (d folder) header(e entry, o Options) (tensor.Tensor, error) {
 		return tensor.Tensor{}, err
 	}
 	defer f.Close()
-	h, err := ReadHeader(f, then.bytes(), o)
+	h, err := ReadHeader(f, then.Bytes(), o)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
@@ -157,10 +158,10 @@ func (d folder) header(e entry, o Options) (tensor.Tensor, error) {
 }
 
 // open opens a regular file and nothing else: opening a pipe would wait for its writer.
-func (d folder) open(e entry) (*handle, identity, error) {
+func (d folder) open(e entry) (*disk.File, disk.Identity, error) {
 	if e.regular {
-		if f, ok := openIn(d.top, e.name); ok {
-			if now, err := f.identity(); err == nil && now.regular() {
+		if f, ok := disk.OpenIn(d.top, e.name); ok {
+			if now, err := f.Identity(); err == nil && now.Regular() {
 				return f, now, nil
 			}
 			f.Close()
@@ -168,20 +169,20 @@ func (d folder) open(e entry) (*handle, identity, error) {
 	}
 	info, err := d.root.Stat(e.name)
 	if err != nil {
-		return nil, identity{}, err
+		return nil, disk.Identity{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, identity{}, fmt.Errorf("%s, want a regular file", info.Mode().Type())
+		return nil, disk.Identity{}, fmt.Errorf("%s, want a regular file", info.Mode().Type())
 	}
 	opened, err := d.root.Open(e.name)
 	if err != nil {
-		return nil, identity{}, err
+		return nil, disk.Identity{}, err
 	}
-	f, err := take(opened)
+	f, err := disk.Take(opened)
 	if err != nil {
-		return nil, identity{}, err
+		return nil, disk.Identity{}, err
 	}
-	now, err := f.identity()
+	now, err := f.Identity()
 	if err != nil {
 		f.Close()
 	}
@@ -190,12 +191,12 @@ func (d folder) open(e entry) (*handle, identity, error) {
 
 // openElements opens the elements of a file that was what then says when its header was
 // read.
-func openElements(path string, then identity, h Header) (tensor.Data, error) {
-	f, err := openFile(path, os.O_RDONLY, 0)
+func openElements(path string, then disk.Identity, h Header) (tensor.Data, error) {
+	f, err := disk.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	now, err := f.identity()
+	now, err := f.Identity()
 	if err == nil {
 		err = unchanged(path, then, now)
 	}
@@ -207,11 +208,11 @@ func openElements(path string, then identity, h Header) (tensor.Data, error) {
 }
 
 // unchanged is an error where a file is not the one that was looked at.
-func unchanged(path string, then, now identity) error {
+func unchanged(path string, then, now disk.Identity) error {
 	switch {
-	case then.bytes() != now.bytes():
-		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", path, now.bytes(), then.bytes())
-	case !then.same(now):
+	case then.Bytes() != now.Bytes():
+		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", path, now.Bytes(), then.Bytes())
+	case !then.Same(now):
 		return fmt.Errorf("%s has changed since its header was read", path)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -80,7 +81,7 @@ func TestOuter(t *testing.T) {
 	outer, off, n := d.(interface {
 		Outer() (io.ReaderAt, int64, int64)
 	}).Outer()
-	if _, ok := outer.(*handle); !ok || off != 128 || n != 2 {
+	if _, ok := outer.(*disk.File); !ok || off != 128 || n != 2 {
 		t.Errorf("%T at %d, %d bytes", outer, off, n)
 	}
 }

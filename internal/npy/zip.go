@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -27,7 +28,7 @@ func OpenZip(path string, o Options) (*Set, error) {
 	} else if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
 		return nil, fmt.Errorf("%s, want a regular file", info.Mode().Type())
 	}
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -39,12 +40,12 @@ func OpenZip(path string, o Options) (*Set, error) {
 	return set, nil
 }
 
-func (s *Set) readZip(f *os.File, o Options) error {
-	info, err := f.Stat()
+func (s *Set) readZip(f *disk.File, o Options) error {
+	file, err := f.Identity()
 	if err != nil {
 		return err
 	}
-	r, err := zip.NewReader(f, info.Size())
+	r, err := zip.NewReader(f, file.Bytes())
 	if err != nil {
 		return err
 	}
@@ -61,7 +62,7 @@ func (s *Set) readZip(f *os.File, o Options) error {
 			return fmt.Errorf("member %s twice", z.Name)
 		}
 		met[key] = true
-		t, err := openMember(f, info.Size(), z, o)
+		t, err := openMember(f, file.Bytes(), z, o)
 		if err != nil {
 			return fmt.Errorf("%s: %w", z.Name, err)
 		}
@@ -72,7 +73,7 @@ func (s *Set) readZip(f *os.File, o Options) error {
 }
 
 // openMember reads the header of one member of a file of the given size.
-func openMember(f *os.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
+func openMember(f *disk.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
 	const encrypted = 1
 	switch {
 	case z.Flags&encrypted != 0:
@@ -85,7 +86,7 @@ func openMember(f *os.File, size int64, z *zip.File, o Options) (tensor.Tensor, 
 	return tensor.Tensor{}, fmt.Errorf("compressed by method %d, want stored (0) or deflated (8)", z.Method)
 }
 
-func openStored(f *os.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
+func openStored(f *disk.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
 	if z.CompressedSize64 != z.UncompressedSize64 {
 		return tensor.Tensor{}, fmt.Errorf("stored in %d bytes, want its size %d", z.CompressedSize64, z.UncompressedSize64)
 	}

@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/facts"
 	"repfuse/internal/pth/pickle"
 	"repfuse/internal/tensor"
@@ -40,7 +41,7 @@ type File struct {
 	// Facts is what the modules say of themselves, if the state was a pickled module.
 	Facts *facts.Model
 
-	file *os.File
+	file *disk.File
 }
 
 // Close closes the file. Data that is still open cannot be read after it.
@@ -71,7 +72,7 @@ func Open(path string, o Options) (*File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: a directory or special file, want a regular one", path)
 	}
-	f, err := os.Open(path)
+	f, err := disk.Open(path)
 	if err != nil {
 		return nil, err
 	}

@@ -3,16 +3,16 @@ package pth
 import (
 	"errors"
 	"fmt"
-	"os"
 	"sync/atomic"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
 // writer writes a zip archive whose records have their places from the start, so
 // that the elements can come in any order.
 type writer struct {
-	f     *os.File
+	f     *disk.File
 	specs []tensor.Spec
 	plan  *plan
 	first int // the record of tensor 0
@@ -35,7 +35,7 @@ func Create(path, root string, specs []tensor.Spec) (tensor.Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if w.f, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+	if w.f, err = disk.Create(path); err != nil {
 		return nil, err
 	}
 	return w, nil

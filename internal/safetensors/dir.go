@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 )
 
@@ -89,7 +90,7 @@ func only(dir, suffix string) (string, error) {
 }
 
 // openWithin opens a file of a directory, through no link that leads out of it.
-func openWithin(root *os.Root, name string) (*os.File, error) {
+func openWithin(root *os.Root, name string) (*disk.File, error) {
 	info, err := root.Stat(name)
 	if err == nil {
 		return regular(name, info, root.Open)

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -32,7 +33,7 @@ type File struct {
 	// Names is the names of the files, without their directory, sorted.
 	Names []string
 
-	files []*os.File
+	files []*disk.File
 }
 
 // Open reads the header of the file, or, where path ends in .index.json, the index
@@ -54,13 +55,13 @@ func Open(path string) (*File, error) {
 }
 
 // single reads the header of a file that is a whole checkpoint.
-func single(path string, f *os.File) (*File, error) {
+func single(path string, f *disk.File) (*File, error) {
 	h, err := readFile(f)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return &File{Tensors: h.tensors(f), Metadata: h.metadata, Names: []string{filepath.Base(path)}, files: []*os.File{f}}, nil
+	return &File{Tensors: h.tensors(f), Metadata: h.metadata, Names: []string{filepath.Base(path)}, files: []*disk.File{f}}, nil
 }
 
 // Close closes the files. Data that is still open cannot be read after it.
@@ -77,11 +78,15 @@ func (f *File) Close() error {
 
 // regular opens a file that is known not to be a pipe, a device or a directory,
 // where opening or reading could wait for ever.
-func regular(path string, info fs.FileInfo, open func(string) (*os.File, error)) (*os.File, error) {
+func regular(path string, info fs.FileInfo, open func(string) (*os.File, error)) (*disk.File, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s: a %s, want a regular file", path, kind(info.Mode()))
 	}
-	return open(path)
+	f, err := open(path)
+	if err != nil {
+		return nil, err
+	}
+	return disk.Take(f)
 }
 
 func kind(m fs.FileMode) string {
@@ -91,12 +96,12 @@ func kind(m fs.FileMode) string {
 	return "special file"
 }
 
-func readFile(f *os.File) (*header, error) {
-	info, err := f.Stat()
+func readFile(f *disk.File) (*header, error) {
+	file, err := f.Identity()
 	if err != nil {
 		return nil, err
 	}
-	return readHeader(f, info.Size())
+	return readHeader(f, file.Bytes())
 }
 
 // tensors binds the spans of a header to the file that they lie in.

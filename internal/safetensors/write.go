@@ -8,18 +8,18 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
 	"sync/atomic"
 	"unicode/utf8"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
 // writer writes one file: its header at once, the spans as they come.
 type writer struct {
-	f     *os.File
+	f     *disk.File
 	specs []tensor.Spec
 	at    []int64 // of tensor i, in the file
 	wrote []atomic.Int64
@@ -35,7 +35,7 @@ func Create(path string, specs []tensor.Spec, metadata map[string]string) (tenso
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := disk.Create(path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,178 @@
+package disk
+
+import (
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// File is an open regular file: a descriptor and little more. Package os asks the kernel
+// whether it can wait for the file, which it cannot, and guards each call against a
+// Close at the same time, which nobody makes; for a tensor of some hundred bytes that is
+// most of the work.
+//
+// Go's scheduler takes a call that lasts for 20 µs for one that waits, and gives the
+// processor to another thread. Copying a quarter of a megabyte from the page cache lasts
+// longer and waits for nothing. So what is in the page cache is read, and what goes to a
+// file system in memory is written, without telling the scheduler.
+type File struct {
+	fd       int
+	path     string // for messages
+	inMemory bool   // its file system is
+}
+
+// Open opens a file for reading. One that has become a pipe is not waited for.
+func Open(path string) (*File, error) { return open(path, unix.O_RDONLY) }
+
+// Create makes a file, which must not be there, for writing.
+func Create(path string) (*File, error) {
+	f, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
+	if err != nil {
+		return nil, err
+	}
+	var s unix.Statfs_t
+	f.inMemory = unix.Fstatfs(f.fd, &s) == nil && s.Type == unix.TMPFS_MAGIC
+	return f, nil
+}
+
+func open(path string, flag int) (*File, error) {
+	fd, err := retry(func() (int, error) {
+		return unix.Open(path, flag|unix.O_CLOEXEC|unix.O_NONBLOCK, 0o666)
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &File{fd: fd, path: path}, nil
+}
+
+// OpenIn opens what lies below the directory dir and is reached through no link; ok
+// reports whether that could be done.
+func OpenIn(dir *os.File, name string) (f *File, ok bool) {
+	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
+	fd, err := unix.Openat2(int(dir.Fd()), name, &how)
+	if err != nil {
+		return nil, false
+	}
+	return &File{fd: fd, path: name}, true
+}
+
+// Take is a file that package os opened for reading, which is closed.
+func Take(f *os.File) (*File, error) {
+	defer f.Close()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	return &File{fd: fd, path: f.Name()}, nil
+}
+
+// ReadAt fills p from byte off of the file on.
+func (f *File) ReadAt(p []byte, off int64) (int, error) {
+	for done := 0; ; {
+		n, err := retry(func() (int, error) { return f.read(p[done:], off+int64(done)) })
+		if err != nil {
+			return done, &fs.PathError{Op: "read", Path: f.path, Err: err}
+		}
+		done += n
+		switch {
+		case done == len(p):
+			return done, nil
+		case n == 0:
+			return done, io.EOF
+		}
+	}
+}
+
+// read reads what is in the page cache at once, and waits where nothing is.
+func (f *File) read(p []byte, off int64) (int, error) {
+	if len(p) > 0 {
+		v := unix.Iovec{Base: &p[0]}
+		v.SetLen(len(p))
+		n, _, failed := syscall.RawSyscall6(unix.SYS_PREADV2, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1,
+			uintptr(off), uintptr(off>>32), unix.RWF_NOWAIT)
+		if failed == 0 && n > 0 {
+			return int(n), nil
+		}
+	}
+	return unix.Pread(f.fd, p, off)
+}
+
+// WriteAt writes p at byte off of the file.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	for done := 0; ; {
+		n, err := retry(func() (int, error) { return f.write(p[done:], off+int64(done)) })
+		if err == nil && n == 0 && len(p) > 0 {
+			err = io.ErrShortWrite
+		}
+		if err != nil {
+			return done, &fs.PathError{Op: "write", Path: f.path, Err: err}
+		}
+		if done += n; done == len(p) {
+			return done, nil
+		}
+	}
+}
+
+func (f *File) write(p []byte, off int64) (int, error) {
+	if !f.inMemory || len(p) == 0 {
+		return unix.Pwrite(f.fd, p, off)
+	}
+	v := unix.Iovec{Base: &p[0]}
+	v.SetLen(len(p))
+	n, _, failed := syscall.RawSyscall6(unix.SYS_PWRITEV2, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1, uintptr(off), uintptr(off>>32), 0)
+	if failed != 0 {
+		return 0, failed
+	}
+	return int(n), nil
+}
+
+// Close closes the file. A second time it is an error, and not another file that is
+// closed, which may have the number by then.
+func (f *File) Close() error {
+	fd := f.fd
+	f.fd = -1
+	if err := unix.Close(fd); err != nil && err != unix.EINTR { // then it is closed all the same
+		return &fs.PathError{Op: "close", Path: f.path, Err: err}
+	}
+	return nil
+}
+
+// retry calls again what a signal interrupted.
+func retry(call func() (int, error)) (int, error) {
+	for {
+		n, err := call()
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// Identity is by what a file is known again.
+type Identity struct {
+	size     int64
+	dev, ino uint64
+	modified unix.Timespec
+	mode     uint32
+}
+
+// Identity asks the file system.
+func (f *File) Identity() (Identity, error) {
+	var s unix.Stat_t
+	if err := unix.Fstat(f.fd, &s); err != nil {
+		return Identity{}, &fs.PathError{Op: "stat", Path: f.path, Err: err}
+	}
+	return Identity{s.Size, uint64(s.Dev), s.Ino, s.Mtim, s.Mode & unix.S_IFMT}, nil
+}
+
+// Bytes is the file's size.
+func (i Identity) Bytes() int64 { return i.size }
+
+// Regular reports whether it is a regular file.
+func (i Identity) Regular() bool { return i.mode == unix.S_IFREG }
+
+// Same reports whether it is the same file, and nobody has written to it between.
+func (i Identity) Same(other Identity) bool { return i == other }
