@@ -89,16 +89,26 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // read reads what is in the page cache at once, and waits where nothing is.
 func (f *File) read(p []byte, off int64) (int, error) {
-	if len(p) > 0 {
-		v := unix.Iovec{Base: &p[0]}
-		v.SetLen(len(p))
-		n, _, failed := syscall.RawSyscall6(unix.SYS_PREADV2, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1,
-			uintptr(off), uintptr(off>>32), unix.RWF_NOWAIT)
-		if failed == 0 && n > 0 {
-			return int(n), nil
-		}
+	if n := f.atOnce(unix.SYS_PREADV2, p, off, unix.RWF_NOWAIT); n > 0 {
+		return n, nil
 	}
 	return unix.Pread(f.fd, p, off)
+}
+
+// atOnce reads or writes behind the scheduler's back; 0 is that it could not be done, for
+// whatever reason.
+func (f *File) atOnce(call uintptr, p []byte, off int64, flags uintptr) int {
+	if len(p) == 0 {
+		return 0
+	}
+	v := unix.Iovec{Base: &p[0]}
+	v.SetLen(len(p))
+	// The offset is in two halves, of which systems of 64 bits look at the first alone.
+	n, _, failed := syscall.RawSyscall6(call, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1, uintptr(off), uintptr(off>>32), flags)
+	if failed != 0 {
+		return 0
+	}
+	return int(n)
 }
 
 // WriteAt writes p at byte off of the file.
@@ -117,17 +127,14 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	}
 }
 
+// write writes to memory at once.
 func (f *File) write(p []byte, off int64) (int, error) {
-	if !f.inMemory || len(p) == 0 {
-		return unix.Pwrite(f.fd, p, off)
+	if f.inMemory {
+		if n := f.atOnce(unix.SYS_PWRITEV2, p, off, 0); n > 0 {
+			return n, nil
+		}
 	}
-	v := unix.Iovec{Base: &p[0]}
-	v.SetLen(len(p))
-	n, _, failed := syscall.RawSyscall6(unix.SYS_PWRITEV2, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1, uintptr(off), uintptr(off>>32), 0)
-	if failed != 0 {
-		return 0, failed
-	}
-	return int(n), nil
+	return unix.Pwrite(f.fd, p, off)
 }
 
 // Close closes the file. A second time it is an error, and not another file that is
