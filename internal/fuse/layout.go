@@ -1,6 +1,9 @@
 package fuse
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // layout is what is known of a tile of rows before there is one: its taps, how many
 // channels a row spans, and how the elements at a tap come about.
@@ -40,14 +43,27 @@ func (l *layout) taps() int { return l.count }
 
 // unitRows is the layout that pulling starts with: row o is one, times channel o.
 func unitRows(rows, rank int) *layout {
-	spans := make([]span, rows)
-	for o := range spans {
-		spans[o] = span{o, o + 1}
-	}
-	l := newLayout(point(rank), spans)
+	l := newLayout(point(rank), unitSpans(rows))
 	l.terms[0] = 1
 	l.finish(false)
 	return l
+}
+
+// ones is the spans of single channels, as many as were asked for so far. They are not
+// written to again.
+var ones atomic.Pointer[[]span]
+
+// unitSpans is n spans of one channel each.
+func unitSpans(n int) []span {
+	if all := ones.Load(); all != nil && len(*all) >= n {
+		return (*all)[:n]
+	}
+	spans := make([]span, roomFor(n))
+	for o := range spans {
+		spans[o] = span{o, o + 1}
+	}
+	ones.Store(&spans)
+	return spans[:n]
 }
 
 // gets notes that terms of rows r come to tap t of l, each after some roundings and
@@ -147,10 +163,7 @@ func prepareConcat(n *concat, r, dst *layout) {
 func prepareSeq(n *seq, r, dst *layout) {
 	n.mids = make([]*layout, len(n.parts))
 	for k := len(n.parts) - 1; k > 0; k-- {
-		spans := make([]span, len(r.spans))
-		for j, s := range r.spans {
-			spans[j] = spanOf(n.parts[k], s)
-		}
+		spans := spansOf(n.parts[k], r.spans)
 		if d, ok := n.parts[k].(*diag); ok && d.inPlace() {
 			same := *r
 			same.spans = spans
@@ -164,6 +177,18 @@ func prepareSeq(n *seq, r, dst *layout) {
 		n.mids[k], r = mid, mid
 	}
 	prepare(n.parts[0], r, dst)
+}
+
+// spansOf is what rows that look at spans look at before n.
+func spansOf(n node, spans []span) []span {
+	if d, ok := n.(*diag); ok && d.offset == 0 {
+		return spans
+	}
+	before := make([]span, len(spans))
+	for j, s := range spans {
+		before[j] = spanOf(n, s)
+	}
+	return before
 }
 
 // rowNumbers bounds the numbers that pulling one row laid out as r through n takes,

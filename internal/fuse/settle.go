@@ -146,7 +146,8 @@ func (e *careful[T, F]) elements(s *sheet, list []int, whole bool, found func(at
 	rows, cols := rowsAndColumns(s, list, whole)
 	first := rows[0]
 	n := rows[len(rows)-1] - first + 1
-	dst := e.newCells(s.layout, e.w.f.places(s.first+first, n), cols)
+	dst := e.newCells(s.layout, make([]place, n), cols)
+	e.w.f.place(dst.at, s.first+first)
 	locate := func(at int) (o, k, i int) {
 		o, k, i = at/s.cells()-first, at%s.taps(), at%s.cells()/s.taps()
 		if cols != nil {

@@ -30,16 +30,24 @@ type sheet struct {
 	overAt int // the first element that is infinite, if over says that one is
 }
 
-// newSheet is the sheet of rows a to a+n-1, stored in out.
+// newSheet is the sheet of rows a to a+n-1, stored in out. It takes the place of the one
+// before.
 func (w *Worker) newSheet(out []byte, typ tensor.Type, a, n int) *sheet {
-	f := w.f
-	s := &sheet{layout: f.root, w: w, first: a, at: f.places(a, n), typ: typ, out: out, fresh: make([]bool, n)}
-	for o := range s.fresh {
-		s.fresh[o] = true
-	}
+	s := &w.sheet
+	*s = sheet{layout: w.f.root, w: w, first: a, at: w.places.alloc(n), typ: typ, out: out, fresh: allFresh(s.fresh, n), list: s.list}
+	w.f.place(s.at, a)
 	s.sum = w.floats.alloc(n * s.slots * s.width)
 	s.mag = w.floats.alloc(n * s.slots * s.width)
 	return s
+}
+
+// allFresh is n rows that nothing was added to, in the memory of list if that is enough.
+func allFresh(list []bool, n int) []bool {
+	list = slices.Grow(list[:0], n)[:n]
+	for o := range list {
+		list[o] = true
+	}
+	return list
 }
 
 // cells is how many elements a row has.

@@ -34,50 +34,62 @@ type source struct {
 	conv      *conv
 	data      tensor.Data // nil before a row is asked for
 	held      []byte      // all rows, or nil
-	buf       []byte
-	first, n  int // the rows that buf holds
+	window    *window
 	rowBytes  int
 	rowsAhead int
 }
 
+// window is what was read last, of one of the sources that take turns at it: each is done
+// with its rows before the next reads.
+type window struct {
+	of       *source // nil where there is nothing
+	b        []byte
+	first, n int // rows
+}
+
 // of has s read the kernel n, which is opened when a row is asked for.
 func (s *source) of(n *conv) {
-	s.conv, s.data, s.held, s.n = n, nil, nil, 0
+	s.conv, s.data, s.held = n, nil, nil
 	s.rowBytes = n.cells * n.weight.Type.Size()
 	s.rowsAhead = max(1, readBytes/s.rowBytes)
 }
 
 func (s *source) close() error {
+	if s.window.of == s {
+		s.window.of = nil
+	}
 	if s.data == nil {
 		return nil
 	}
 	return s.data.Close()
 }
 
-// row is the stored bytes of row k. Rows after it, below limit, are read with it.
+// row is the stored bytes of row k, good until another source reads. Rows after it, below
+// limit, are read with it.
 func (s *source) row(k, limit int) ([]byte, error) {
 	if s.held != nil {
 		return s.held[k*s.rowBytes:][:s.rowBytes], nil
 	}
-	if k < s.first || k >= s.first+s.n {
+	w := s.window
+	if w.of != s || k < w.first || k >= w.first+w.n {
 		if err := s.fill(k, max(1, min(s.rowsAhead, limit-k))); err != nil {
 			return nil, err
 		}
 	}
-	at := (k - s.first) * s.rowBytes
-	return s.buf[at : at+s.rowBytes], nil
+	at := (k - w.first) * s.rowBytes
+	return w.b[at : at+s.rowBytes], nil
 }
 
 func (s *source) fill(k, n int) error {
-	if need := n * s.rowBytes; cap(s.buf) < need {
-		s.buf = make([]byte, roomFor(need))
+	w := s.window
+	if need := n * s.rowBytes; cap(w.b) < need {
+		w.b = make([]byte, max(need, readBytes))
 	}
-	s.buf = s.buf[:n*s.rowBytes]
-	s.n = 0
-	if err := s.read(s.buf, k); err != nil {
+	w.b, w.of = w.b[:n*s.rowBytes], nil
+	if err := s.read(w.b, k); err != nil {
 		return err
 	}
-	s.first, s.n = k, n
+	w.of, w.first, w.n = s, k, n
 	return nil
 }
 
@@ -113,7 +125,8 @@ func (s *source) floats(v []float64, k int) error {
 // kernel once.
 func (n *conv) multiplied() error {
 	n.once.Do(func() {
-		var s source
+		s := scanners.Get().(*source)
+		defer scanners.Put(s)
 		s.of(n)
 		defer s.close()
 		if n.rows*s.rowBytes <= heldBytes {
@@ -123,7 +136,7 @@ func (n *conv) multiplied() error {
 			}
 			s.held = n.held
 		}
-		n.err = n.measure(&s)
+		n.err = n.measure(s)
 	})
 	return n.err
 }
@@ -155,7 +168,7 @@ func (n *conv) scan(visit func(k int, row []float64) error) error {
 }
 
 // scanners holds sources for the sake of their memory.
-var scanners = sync.Pool{New: func() any { return new(source) }}
+var scanners = sync.Pool{New: func() any { return &source{window: &window{}} }}
 
 func (s *source) scan(visit func(k int, row []float64) error) error {
 	v := make([]float64, s.conv.cells)

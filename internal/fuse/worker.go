@@ -18,8 +18,11 @@ type Worker struct {
 
 	f       *Fused
 	sources []*source // by conv.id, nil before they are needed
-	idle    []*source // closed; their memory waits for another kernel
+	idle    []*source // closed, for another kernel
+	window  window    // of all sources
 	floats  arena[float64]
+	places  arena[place]
+	sheet   sheet
 	twofold careful[dd, doubles]
 	exact   careful[*big.Float, reals]
 	row     []float64 // a stored row, decoded
@@ -65,7 +68,7 @@ func (w *Worker) Close() error {
 
 func (w *Worker) source(n *conv) *source {
 	if w.sources[n.id] == nil {
-		s := &source{}
+		s := &source{window: &w.window}
 		if last := len(w.idle) - 1; last >= 0 {
 			s, w.idle = w.idle[last], w.idle[:last]
 		}
@@ -117,9 +120,11 @@ func rounded(v dd, t tensor.Type) float64 {
 // element of a stored kernel that is no finite number is an error.
 func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
 	w.floats.begin(w.f.numbers)
+	w.places.begin(2 * n)
 	s := w.newSheet(out, typ, a, n)
-	r := &tile{layout: w.f.units, at: unitPlaces(a, n), val: w.floats.alloc(n), owned: true}
-	for o := range r.val {
+	r := &tile{layout: w.f.units, at: w.places.alloc(n), val: w.floats.alloc(n), owned: true}
+	for o := range r.val { // the rows that pulling starts with: each touches its own channel
+		r.at[o] = place{row: o, src: o, base: a + o, width: 1}
 		r.val[o] = 1
 	}
 	if err := w.pull(w.f.pulled, r, s); err != nil {
@@ -132,23 +137,12 @@ func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
 	return s, nil
 }
 
-// places is where the rows of the kernel from a on lie.
-func (f *Fused) places(a, n int) []place {
-	at := make([]place, n)
+// place sets at to where the rows of the kernel from a on lie.
+func (f *Fused) place(at []place, a int) {
 	for o := range at {
 		s := f.span(a + o)
 		at[o] = place{row: o, src: o, base: s.lo, width: s.width()}
 	}
-	return at
-}
-
-// unitPlaces is the rows that pulling starts with: each touches its own channel.
-func unitPlaces(a, n int) []place {
-	at := make([]place, n)
-	for o := range at {
-		at[o] = place{row: o, src: o, base: a + o, width: 1}
-	}
-	return at
 }
 
 // finite reports the first element of a stored kernel that is no finite number.
