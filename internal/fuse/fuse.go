@@ -65,6 +65,7 @@ type Fused struct {
 	tileRows        int
 	numbers         int // that a tile takes
 
+	store    *store // of the vectors
 	biasOnce sync.Once
 	bias     []dd
 	biasErr  error
@@ -81,9 +82,10 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	if !out.IsFloat() {
 		return nil, fmt.Errorf("element type %s, want a floating one", out)
 	}
-	f := &Fused{Form: form, Type: out, rows: form.WeightShape()[0]}
+	f := &Fused{Form: form, Type: out, rows: form.WeightShape()[0], store: stores.Get().(*store)}
 	f.perGroup = f.rows / form.Groups
-	b := &builder{rank: form.Rank()}
+	f.store.begin(e)
+	b := &builder{rank: form.Rank(), store: f.store}
 	if form.Transposed {
 		f.forward, f.pulled, err = b.transposed(e, form)
 	} else {
@@ -95,6 +97,14 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	}
 	f.convs = b.convs
 	return f, f.layOut()
+}
+
+// Free gives the memory of the vectors to the next New. f and its workers must not be used
+// any more, but that a worker may go on to another expression.
+func (f *Fused) Free() {
+	f.store.floats.used, f.store.pairs.used = 0, 0
+	stores.Put(f.store)
+	f.store = nil
 }
 
 // layOut places all taps and decides how many rows are computed at a time.

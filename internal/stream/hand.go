@@ -67,7 +67,7 @@ func (h *hand) next() (t task, ok bool) {
 }
 
 func (h *hand) do(t task) error {
-	if t.fused == nil {
+	if t.block == nil {
 		return h.copy(t)
 	}
 	return h.fuse(t)
@@ -141,14 +141,14 @@ func (h *hand) fuse(t task) error {
 	it := &h.run.items[t.item]
 	if it.IsBias {
 		b := h.buffer(&h.out, int(it.Bytes()))
-		small, err := t.fused.Bias(b)
+		small, err := t.block.Bias(b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", it.Key, err)
 		}
 		h.run.small(t.item, small)
 		return h.run.put(t.item, b, 0)
 	}
-	h.work(t.fused)
+	h.work(t.block.Fused)
 	row := it.Bytes() / int64(it.Shape[0])
 	b := h.buffer(&h.out, int(row)*(t.to-t.from))
 	before := h.worker.Small

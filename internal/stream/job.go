@@ -3,6 +3,7 @@ package stream
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"repfuse/internal/fuse"
 )
@@ -12,8 +13,20 @@ import (
 // the others join in with what has most pieces left.
 type job struct {
 	item           int
-	next, n, piece int         // bytes of a kept tensor, rows of a kernel, or one for a bias
-	fused          *fuse.Fused // nil where the tensor is kept
+	next, n, piece int    // bytes of a kept tensor, rows of a kernel, or one for a bias
+	block          *block // nil where the tensor is kept
+}
+
+// block is what items are made of. Its memory is free when they all are.
+type block struct {
+	*fuse.Fused
+	holders atomic.Int32 // items to be done, and feed while it is at it
+}
+
+func (b *block) release() {
+	if b != nil && b.holders.Add(-1) == 0 {
+		b.Free()
+	}
 }
 
 // pieces is how many have not been begun.
@@ -23,7 +36,7 @@ func (j *job) pieces() int { return (j.n - j.next + j.piece - 1) / j.piece }
 type task struct {
 	item     int
 	from, to int
-	fused    *fuse.Fused
+	block    *block
 }
 
 // jobs is those that were taken up and have pieces left.
@@ -47,7 +60,7 @@ func (s *jobs) begin(j *job) (t task, ok bool) {
 	if at < 0 {
 		return task{}, false
 	}
-	t = task{j.item, j.next, min(j.next+j.piece, j.n), j.fused}
+	t = task{j.item, j.next, min(j.next+j.piece, j.n), j.block}
 	if j.next = t.to; j.next == j.n {
 		s.open = slices.Delete(s.open, at, at+1)
 	}

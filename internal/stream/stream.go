@@ -96,8 +96,9 @@ type run struct {
 
 // feed queues a job for each item.
 func (r *run) feed() error {
-	var fused *fuse.Fused
+	var b *block
 	var of *plan.Output
+	defer func() { b.release() }()
 	for _, k := range order(r.items) {
 		it := &r.items[k]
 		if it.Kept != nil {
@@ -111,11 +112,14 @@ func (r *run) feed() error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", it.Key, err)
 			}
-			fused, of = f, it.Output
+			b.release()
+			b, of = &block{Fused: f}, it.Output
+			b.holders.Store(1)
 		}
-		j := &job{item: k, n: 1, piece: 1, fused: fused}
+		b.holders.Add(1)
+		j := &job{item: k, n: 1, piece: 1, block: b}
 		if !it.IsBias {
-			j.n, j.piece = it.Shape[0], fused.RowsPerBlock(r.o.Piece)
+			j.n, j.piece = it.Shape[0], b.RowsPerBlock(r.o.Piece)
 		}
 		if err := r.send(j); err != nil {
 			return err
@@ -150,7 +154,9 @@ func (r *run) keptPiece(it *plan.Item) int {
 }
 
 func (r *run) send(j *job) error {
-	r.parts[j.item].left.Store(int64(max(1, j.pieces())))
+	p := &r.parts[j.item]
+	p.block = j.block
+	p.left.Store(int64(max(1, j.pieces())))
 	select {
 	case r.queue <- j:
 		return nil
@@ -178,6 +184,7 @@ func (r *run) put(item int, b []byte, off int64) error {
 	if p.left.Add(-1) > 0 {
 		return nil
 	}
+	p.block.release()
 	crc := p.crc()
 	r.result.CRC[item] = crc
 	if err := r.w.Done(item, crc); err != nil {
