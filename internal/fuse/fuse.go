@@ -145,6 +145,10 @@ func (f *Fused) span(o int) span {
 // channels of a transposed convolution.
 func (f *Fused) Rows() int { return f.rows }
 
+// Products reports whether kernels are multiplied: the work that keeps a processor busy,
+// and takes memory.
+func (f *Fused) Products() bool { return f.dense }
+
 // RowBytes is the stored size of a row of the kernel.
 func (f *Fused) RowBytes() int { return f.root.taps() * f.root.width * f.Type.Size() }
 

@@ -128,12 +128,14 @@ const diagRoundings = 3
 
 func prepareConv(n *conv, r, dst *layout) {
 	n.table = r.table(n.box, dst.box)
+	n.to, n.keeps = dst, n.taps() == 1 && len(r.taken) == r.taps() && r.taps() == dst.taps()
 	fanIn := min(r.width, n.rows/n.groups)
 	n.dense = fanIn > 1
 	adds, roundings := 1, 1
 	if n.dense {
-		// micro.Gemm64 called for chunks of at most a block: each a chain of its own
-		roundings = gemmBlock + 2 + (fanIn+n.chunk()-1)/n.chunk()
+		// micro.Gemm64 called for chunks of at most a block: each a chain of its own, that is
+		// added to the sum, or to those of the other chunks first
+		roundings, adds = gemmBlock+2, 1+(fanIn+n.chunk()-1)/n.chunk()
 		dst.byTap = dst.byTap || n.taps() == 1
 		dst.byRow = dst.byRow || n.taps() > 1
 	}
@@ -196,7 +198,7 @@ func spansOf(n node, spans []span) []span {
 func rowNumbers(n node, r *layout, careful bool) int {
 	switch n := n.(type) {
 	case *conv:
-		if n.dense && !careful {
+		if n.dense && !careful && !(n.keeps && n.to.slots == n.to.taps() && !n.to.asStored) {
 			return r.taps() * n.cells
 		}
 	case *sum:

@@ -22,8 +22,10 @@ type conv struct {
 	groups int
 	cells  int // elements of a row: width × taps
 
-	table []int // see box.table
-	dense bool  // rows of several channels meet it: a product of matrices
+	table []int   // see box.table
+	to    *layout // of what rows of it are added to
+	keeps bool    // all taps of rows stay where they are
+	dense bool    // rows of several channels meet it: a product of matrices
 	// norms are ‖column‖₂ over the rows of each group, groups × cells, for the bound
 	// on Σ|terms|; held is the stored rows, nil where they are too many. Both are made once
 	// by the first worker that needs them.

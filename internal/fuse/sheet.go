@@ -121,6 +121,26 @@ func (s *sheet) begin(o int) {
 
 func (s *sheet) together() bool { return s.asStored }
 
+func (s *sheet) grid(o, n, base int) ([]float64, int) {
+	if s.asStored || s.slots < s.taps() {
+		return nil, 0
+	}
+	for k := range n {
+		if s.at[o+k].base != s.at[o].base {
+			return nil, 0
+		}
+	}
+	for k := range n {
+		s.begin(o + k)
+	}
+	return s.sum[o*s.slots*s.width+base-s.at[o].base:], s.width
+}
+
+func (s *sheet) magnitudes(o, tap, base, width int) []float64 {
+	_, mag, _ := s.line(o, tap)
+	return mag[base-s.at[o].base:][:width]
+}
+
 func (s *sheet) spread(t strip) {
 	s.begin(t.o)
 	from := t.base - s.at[t.o].base

@@ -28,8 +28,7 @@ func (n *conv) chunk() int {
 	return max(1, min(gemmBlock, chunkFloats/n.cells))
 }
 
-// source reads the rows of one stored kernel, some at a time, and when that is closed
-// those of another.
+// source reads the rows of one stored kernel, some at a time.
 type source struct {
 	conv      *conv
 	data      tensor.Data // nil before a row is asked for
@@ -47,17 +46,14 @@ type window struct {
 	first, n int // rows
 }
 
-// of has s read the kernel n, which is opened when a row is asked for.
-func (s *source) of(n *conv) {
-	s.conv, s.data, s.held = n, nil, nil
-	s.rowBytes = n.cells * n.weight.Type.Size()
+// sourceOf reads the kernel n, which is opened when a row is asked for.
+func sourceOf(n *conv) *source {
+	s := &source{conv: n, rowBytes: n.cells * n.weight.Type.Size()}
 	s.rowsAhead = max(1, readBytes/s.rowBytes)
+	return s
 }
 
 func (s *source) close() error {
-	if s.window.of == s {
-		s.window.of = nil
-	}
 	if s.data == nil {
 		return nil
 	}
@@ -125,10 +121,8 @@ func (s *source) floats(v []float64, k int) error {
 // kernel once.
 func (n *conv) multiplied() error {
 	n.once.Do(func() {
-		s := scanners.Get().(*source)
-		defer scanners.Put(s)
-		s.of(n)
-		defer s.close()
+		s := n.scanner()
+		defer s.release()
 		if n.rows*s.rowBytes <= heldBytes {
 			n.held = make([]byte, n.rows*s.rowBytes)
 			if n.err = s.read(n.held, 0); n.err != nil {
@@ -160,15 +154,24 @@ func (n *conv) measure(s *source) error {
 
 // scan visits all rows of the stored kernel.
 func (n *conv) scan(visit func(k int, row []float64) error) error {
-	s := scanners.Get().(*source)
-	defer scanners.Put(s)
-	s.of(n)
-	defer s.close()
+	s := n.scanner()
+	defer s.release()
 	return s.scan(visit)
 }
 
-// scanners holds sources for the sake of their memory.
-var scanners = sync.Pool{New: func() any { return &source{window: &window{}} }}
+// scanner is a source with a window of its own.
+func (n *conv) scanner() *source {
+	s := sourceOf(n)
+	s.window = windows.Get().(*window)
+	return s
+}
+
+func (s *source) release() {
+	s.close()
+	windows.Put(s.window)
+}
+
+var windows = sync.Pool{New: func() any { return new(window) }}
 
 func (s *source) scan(visit func(k int, row []float64) error) error {
 	v := make([]float64, s.conv.cells)

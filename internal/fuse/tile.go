@@ -40,6 +40,11 @@ type target interface {
 	// begins at channel base and has all elements of it; where it cannot, it reports so and
 	// does nothing.
 	whole(o, base int, n *conv, b []byte, a float64) bool
+	// grid is where the products of n rows from o on may be added to, tap after tap of each
+	// row, from channel base on, and how far the taps are apart; nil if they lie otherwise.
+	grid(o, n, base int) (c []float64, stride int)
+	// magnitudes is those of a tap of row o, which is in a grid.
+	magnitudes(o, tap, base, width int) []float64
 	// together reports whether the taps of a channel lie together, so that a strip of all of
 	// them is added at once.
 	together() bool
@@ -107,6 +112,24 @@ func (t *tile) spread(s strip) {
 }
 
 func (t *tile) together() bool { return false }
+
+func (t *tile) grid(o, n, base int) ([]float64, int) {
+	from := base - t.at[o].base
+	for k := range n {
+		if t.at[o+k].base != t.at[o].base || t.slots < t.taps() {
+			return nil, 0
+		}
+	}
+	for k := range n {
+		t.begin(o + k)
+	}
+	return t.val[o*t.taps()*t.width+from:], t.width
+}
+
+func (t *tile) magnitudes(o, tap, base, width int) []float64 {
+	_, mag := t.line(o, tap, base-t.at[o].base, width)
+	return mag
+}
 
 func (t *tile) whole(o, base int, n *conv, b []byte, a float64) bool {
 	if !t.fresh[o] || t.taps() != n.taps() || t.slots > 0 || base != t.at[o].base || n.width != t.width {

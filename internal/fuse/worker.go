@@ -9,8 +9,7 @@ import (
 )
 
 // Worker computes rows of the kernel, some at a time. Each goroutine has its own. It
-// opens the stored kernels when it first needs them; Close closes them. Its memory is
-// used again when it goes on to another expression.
+// opens the stored kernels when it first needs them; Close closes them.
 type Worker struct {
 	// Small counts the elements that were not zero and became subnormal or zero when
 	// they were stored, over all calls of Kernel.
@@ -18,8 +17,13 @@ type Worker struct {
 
 	f       *Fused
 	sources []*source // by conv.id, nil before they are needed
-	idle    []*source // closed, for another kernel
-	window  window    // of all sources
+	*Scratch
+}
+
+// Scratch is the memory that a worker computes in, and needs nothing of afterwards.
+// Workers that take turns may share one. The zero Scratch takes no memory before it is used.
+type Scratch struct {
+	window  window // of all sources
 	floats  arena[float64]
 	places  arena[place]
 	sheet   sheet
@@ -33,12 +37,18 @@ type Worker struct {
 	lo, hi  []byte // a row of bounds, stored; see unlike
 }
 
-// NewWorker makes a worker. It takes no memory before it is used.
+// NewWorker makes a worker with memory of its own.
 func (f *Fused) NewWorker() *Worker {
 	w := &Worker{}
-	w.twofold.w, w.exact.w = w, w
+	w.Use(&Scratch{})
 	w.begin(f)
 	return w
+}
+
+// Use has the worker compute in s, which no other uses before this one is done.
+func (w *Worker) Use(s *Scratch) {
+	w.Scratch = s
+	s.twofold.w, s.exact.w = w, w
 }
 
 func (w *Worker) begin(f *Fused) {
@@ -59,7 +69,6 @@ func (w *Worker) Close() error {
 	for i, s := range w.sources {
 		if s != nil {
 			all = append(all, s.close())
-			w.idle = append(w.idle, s)
 		}
 		w.sources[i] = nil
 	}
@@ -68,14 +77,11 @@ func (w *Worker) Close() error {
 
 func (w *Worker) source(n *conv) *source {
 	if w.sources[n.id] == nil {
-		s := &source{window: &w.window}
-		if last := len(w.idle) - 1; last >= 0 {
-			s, w.idle = w.idle[last], w.idle[:last]
-		}
-		s.of(n)
-		w.sources[n.id] = s
+		w.sources[n.id] = sourceOf(n)
 	}
-	return w.sources[n.id]
+	s := w.sources[n.id]
+	s.window = &w.window
+	return s
 }
 
 // Kernel stores rows a to b-1 of the fused kernel in dst, as they lie on disk. The

@@ -20,7 +20,9 @@ type hand struct {
 	data tensor.Data
 
 	fused  *fuse.Fused  // of worker, nil where it is closed
-	worker *fuse.Worker // kept with its memory
+	worker *fuse.Worker // kept for the next
+
+	scratch fuse.Scratch
 }
 
 // close closes what is open; errors of closing what was only read change nothing.
@@ -152,9 +154,22 @@ func (h *hand) fuse(t task) error {
 	row := it.Bytes() / int64(it.Shape[0])
 	b := h.buffer(&h.out, int(row)*(t.to-t.from))
 	before := h.worker.Small
-	if err := h.worker.Kernel(b, t.from, t.to); err != nil {
+	if err := h.kernel(b, t); err != nil {
 		return fmt.Errorf("%s: %w", it.Key, err)
 	}
 	h.run.small(t.item, h.worker.Small-before)
 	return h.run.put(t.item, b, int64(t.from)*row)
+}
+
+// kernel computes rows, in memory of h's own unless they take much of both: then each
+// processor has some, and no more would be of use.
+func (h *hand) kernel(b []byte, t task) error {
+	if !t.block.Products() {
+		h.worker.Use(&h.scratch)
+		return h.worker.Kernel(b, t.from, t.to)
+	}
+	s := <-h.run.scratch
+	defer func() { h.run.scratch <- s }()
+	h.worker.Use(s)
+	return h.worker.Kernel(b, t.from, t.to)
 }

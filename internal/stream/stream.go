@@ -54,8 +54,9 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)),
-		queue:  make(chan *job, o.Jobs), // one waiting for each, so that none waits for feed
-		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
+		queue:   make(chan *job, o.Jobs), // one waiting for each, so that none waits for feed
+		scratch: make(chan *fuse.Scratch, o.Jobs),
+		result:  &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
 	go func() {
 		defer close(r.queue)
 		if err := r.feed(); err != nil {
@@ -63,6 +64,9 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 		}
 	}()
 	var workers sync.WaitGroup
+	for range max(1, o.Jobs-1) {
+		r.scratch <- &fuse.Scratch{}
+	}
 	for range o.Jobs {
 		workers.Go(func() {
 			h := &hand{run: r}
@@ -88,6 +92,7 @@ type run struct {
 	o       Options
 	ctx     context.Context
 	queue   chan *job
+	scratch chan *fuse.Scratch // for products of matrices
 	jobs    jobs
 	parts   []parts
 	written atomic.Int64
