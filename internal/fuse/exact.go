@@ -24,6 +24,7 @@ type careful[T any, F field[T]] struct {
 	f     F
 	w     *Worker
 	cells arena[T]
+	pairs []pair
 }
 
 func (e *careful[T, F]) pull(n node, r, dst *cells[T]) error {
@@ -139,13 +140,13 @@ func (e *careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
 				end = k
 			}
 		}
-		pairs := wantedPairs(n, r, dst, r.at[j:end])
+		e.pairs = wantedPairs(e.pairs[:0], n, r, dst, r.at[j:end])
 		for k := r.at[j].base; k < r.at[j].base+r.at[j].width; k++ {
 			b, err := src.row(k, limit)
 			if err != nil {
 				return err
 			}
-			e.pullRow(n, b, r, dst, r.at[j:end], pairs, k)
+			e.pullRow(n, b, r, dst, r.at[j:end], e.pairs, k)
 		}
 		j = end
 	}
@@ -156,9 +157,8 @@ func (e *careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
 // destination that their product goes to.
 type pair struct{ row, τ, t, to int }
 
-// wantedPairs is the pairs whose products are wanted, of the rows at.
-func wantedPairs[T any](n *conv, r, dst *cells[T], at []place) []pair {
-	var list []pair
+// wantedPairs adds to list the pairs whose products are wanted, of the rows at.
+func wantedPairs[T any](list []pair, n *conv, r, dst *cells[T], at []place) []pair {
 	for j, p := range at {
 		for k, to := range n.table {
 			if dst.want == nil || len(dst.wanted(p.row, to)) > 0 {

@@ -99,11 +99,15 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	return f, f.layOut()
 }
 
-// Free gives the memory of the vectors to the next New. f and its workers must not be used
+// Free gives the memory of the vectors and of the kernels that are held to the next. f and its workers must not be used
 // any more, but that a worker may go on to another expression.
 func (f *Fused) Free() {
 	f.store.floats.used, f.store.pairs.used = 0, 0
 	stores.Put(f.store)
+	for _, c := range f.convs {
+		heldKernels.give(c.held)
+		c.held = nil
+	}
 	f.store = nil
 }
 

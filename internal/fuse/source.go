@@ -3,6 +3,7 @@ package fuse
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"repfuse/internal/tensor"
@@ -43,7 +44,8 @@ type source struct {
 type window struct {
 	of       *source // nil where there is nothing
 	b        []byte
-	first, n int // rows
+	first, n int       // rows
+	decoded  []float64 // one, see scan
 }
 
 // sourceOf reads the kernel n, which is opened when a row is asked for.
@@ -124,7 +126,7 @@ func (n *conv) multiplied() error {
 		s := n.scanner()
 		defer s.release()
 		if n.rows*s.rowBytes <= heldBytes {
-			n.held = make([]byte, n.rows*s.rowBytes)
+			n.held = heldKernels.take(n.rows * s.rowBytes)
 			if n.err = s.read(n.held, 0); n.err != nil {
 				return
 			}
@@ -133,6 +135,25 @@ func (n *conv) multiplied() error {
 		n.err = n.measure(s)
 	})
 	return n.err
+}
+
+// spares is memory of held kernels that are not needed any more.
+type spares struct{ pool sync.Pool }
+
+var heldKernels spares
+
+// take is n bytes.
+func (s *spares) take(n int) []byte {
+	if b, ok := s.pool.Get().(*[]byte); ok && cap(*b) >= n {
+		return (*b)[:n]
+	}
+	return make([]byte, n)
+}
+
+func (s *spares) give(b []byte) {
+	if b != nil {
+		s.pool.Put(&b)
+	}
 }
 
 // measure makes n.norms.
@@ -174,7 +195,8 @@ func (s *source) release() {
 var windows = sync.Pool{New: func() any { return new(window) }}
 
 func (s *source) scan(visit func(k int, row []float64) error) error {
-	v := make([]float64, s.conv.cells)
+	s.window.decoded = slices.Grow(s.window.decoded[:0], s.conv.cells)
+	v := s.window.decoded[:s.conv.cells]
 	for k := range s.conv.rows {
 		b, err := s.row(k, s.conv.rows)
 		if err != nil {
