@@ -37,8 +37,22 @@ func (h *hand) close() {
 	}
 }
 
-// work has the worker go on to f.
-func (h *hand) work(f *fuse.Fused) {
+// work does pieces until there are none, or one fails, or the context ends.
+func (h *hand) work() error {
+	for h.run.ctx.Err() == nil {
+		t, ok, err := h.next()
+		if err == nil && ok {
+			err = h.do(t)
+		}
+		if err != nil || !ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// goOn has the worker go on to f.
+func (h *hand) goOn(f *fuse.Fused) {
 	if h.fused == f {
 		return
 	}
@@ -51,20 +65,22 @@ func (h *hand) work(f *fuse.Fused) {
 	h.fused = f
 }
 
-// next is the next piece to do: of the same job, of the next in the queue, or of one
-// that another is at; ok reports whether there is any.
-func (h *hand) next() (t task, ok bool) {
+// next is the next piece to do: of the same job, of the next item, or of a job that
+// another is at; ok reports whether there is any.
+func (h *hand) next() (t task, ok bool, err error) {
 	for {
 		if t, ok := h.run.jobs.begin(h.job); ok {
-			return t, true
+			return t, true, nil
 		}
-		j, queued := <-h.run.queue
-		if queued {
-			h.run.jobs.add(j)
-		} else if j = h.run.jobs.longest(); j == nil {
-			return task{}, false
+		if h.job, err = h.run.begin(); err != nil {
+			return task{}, false, err
 		}
-		h.job = j
+		if h.job == nil {
+			h.job = h.run.jobs.longest()
+		}
+		if h.job == nil {
+			return task{}, false, nil
+		}
 	}
 }
 
@@ -150,7 +166,7 @@ func (h *hand) fuse(t task) error {
 		h.run.small(t.item, small)
 		return h.run.put(t.item, b, 0)
 	}
-	h.work(t.block.Fused)
+	h.goOn(t.block.Fused)
 	row := it.Bytes() / int64(it.Shape[0])
 	b := h.buffer(&h.out, int(row)*(t.to-t.from))
 	before := h.worker.Small

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"repfuse/internal/fuse"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // job is an item to be written. One goroutine takes it up and does its pieces, since
@@ -17,15 +19,26 @@ type job struct {
 	block          *block // nil where the tensor is kept
 }
 
-// block is what items are made of. Its memory is free when they all are.
+// block is what items are made of, from when the first of them is taken up to when the last
+// is done.
 type block struct {
 	*fuse.Fused
-	holders atomic.Int32 // items to be done, and feed while it is at it
+	of      *plan.Output
+	once    sync.Once
+	err     error
+	holders atomic.Int32 // items to be done
+}
+
+// ready reads the vectors, if nobody has.
+func (b *block) ready(t tensor.Type) error {
+	b.once.Do(func() { b.Fused, b.err = fuse.New(b.of.Expr, t) })
+	return b.err
 }
 
 func (b *block) release() {
 	if b != nil && b.holders.Add(-1) == 0 {
 		b.Free()
+		b.Fused = nil
 	}
 }
 
