@@ -106,14 +106,17 @@ func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, 
 	for from := k.lo; from < k.hi; {
 		// chunks begin at multiples, so that every row adds in the same order
 		rows := min(k.hi, (from/n.chunk()+1)*n.chunk()) - from
-		w.chunk = slices.Grow(w.chunk[:0], rows*n.cells)
-		b := w.chunk[:rows*n.cells]
-		if err := src.floats(b, from); err != nil {
+		stored, err := src.rows(from, rows)
+		if err != nil {
 			return err
 		}
 		p := at[0]
 		a := r.val[p.src*r.taps()*r.width+p.skip+from-p.base:]
-		micro.Gemm64(c, stride, a, r.width, b, n.cells, m, n.cells, rows)
+		for x := 0; x < n.cells; x += micro.Panel {
+			width := min(micro.Panel, n.cells-x)
+			n.decodePanel(&w.panel, stored, x, width)
+			micro.Gemm64(c[x:], stride, a, r.width, w.panel[:], micro.Panel, m, width, rows)
+		}
 		from += rows
 	}
 	for j, p := range at {
@@ -128,6 +131,15 @@ func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, 
 		}
 	}
 	return nil
+}
+
+// decodePanel decodes the cells from x on, so many of each stored row.
+func (n *conv) decodePanel(dst *[gemmBlock * micro.Panel]float64, stored []byte, x, width int) {
+	size := n.weight.Type.Size()
+	row := n.cells * size
+	for at, to := x*size, 0; at < len(stored); at, to = at+row, to+micro.Panel {
+		decode(dst[to:][:width], stored[at:][:width*size], n.weight.Type, 1)
+	}
 }
 
 // sideBySide reports whether rows go to rows one after the other.

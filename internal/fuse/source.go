@@ -13,7 +13,8 @@ const (
 	// readBytes is how much of a stored kernel is read at once: little enough for the
 	// second cache, beside what is made of it.
 	readBytes = 64 << 10
-	// chunkFloats is the size of the part of a stored kernel that a product works on.
+	// chunkFloats is the size of the part of a stored kernel that is read at once where it is
+	// not held: few rows of a long one.
 	chunkFloats = 64 << 10
 	// gemmBlock is the longest chain of additions within micro.Gemm64.
 	gemmBlock = 64
@@ -105,18 +106,13 @@ func (s *source) read(b []byte, k int) (err error) {
 	return nil
 }
 
-// floats decodes the rows from k on that fill v.
-func (s *source) floats(v []float64, k int) error {
-	cells := s.conv.cells
-	n := len(v) / cells
-	for i := range n {
-		b, err := s.row(k+i, k+n)
-		if err != nil {
-			return err
-		}
-		decode(v[i*cells:(i+1)*cells], b, s.conv.weight.Type, 1)
+// rows is the stored bytes of n rows from k on, good until another source reads.
+func (s *source) rows(k, n int) ([]byte, error) {
+	if s.held != nil {
+		return s.held[k*s.rowBytes:][:n*s.rowBytes], nil
 	}
-	return nil
+	err := s.fill(k, n)
+	return s.window.b, err
 }
 
 // multiplied makes what products with n need, n.norms and n.held, reading the whole

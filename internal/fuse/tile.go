@@ -175,13 +175,14 @@ func (s strip) add(val, mag []float64, step, k int) {
 	}
 }
 
-// roomFor is how much room is made for n: a power of two, so that a little more has room
-// the next time, unless that were a lot.
+// roomFor is how much room is made for n: up to a quarter more, so that a little more has
+// room the next time, unless that were a lot.
 func roomFor(n int) int {
 	if n > productBytes/8 {
 		return n
 	}
-	return 1 << bits.Len(uint(n-1))
+	step := max(1, 1<<bits.Len(uint(n))>>3)
+	return (n + step - 1) / step * step
 }
 
 // arena hands out slices that are given back in the opposite order, by setting used

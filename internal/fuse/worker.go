@@ -29,10 +29,10 @@ type Scratch struct {
 	sheet   sheet
 	twofold careful[dd, doubles]
 	exact   careful[*big.Float, reals]
-	row     []float64 // a stored row, decoded
-	chunk   []float64 // the part of a stored kernel that a product works on, decoded
-	strips  []float64 // columns of one, see careful.gather
-	values  []float64 // elements of a sheet, and as they are stored
+	row     []float64                        // a stored row, decoded
+	panel   [gemmBlock * micro.Panel]float64 // the part of a stored kernel that a product works on, decoded
+	strips  []float64                        // columns of one, see careful.gather
+	values  []float64                        // elements of a sheet, and as they are stored
 	stored  []byte
 	lo, hi  []byte // a row of bounds, stored; see unlike
 }

@@ -146,8 +146,8 @@ func TestMemory(t *testing.T) {
 	if err := w.Kernel(make([]byte, f.tileRows*f.RowBytes()), 0, f.tileRows); err != nil {
 		t.Fatal(err)
 	}
-	got := 8*cap(w.floats.buf) + 16*cap(w.twofold.cells.buf) + 8*cap(w.chunk) + cap(w.window.b)
-	if limit := productBytes + 16*carefulCells + 8*chunkFloats + readBytes + 64<<10; got > limit {
+	got := 8*cap(w.floats.buf) + 16*cap(w.twofold.cells.buf) + 8*len(w.panel) + cap(w.window.b)
+	if limit := productBytes + 16*carefulCells + 4*chunkFloats + 64<<10; got > limit {
 		t.Errorf("a worker holds %d bytes, want at most %d", got, limit)
 	}
 }
