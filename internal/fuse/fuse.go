@@ -82,7 +82,7 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	if !out.IsFloat() {
 		return nil, fmt.Errorf("element type %s, want a floating one", out)
 	}
-	f := &Fused{Form: form, Type: out, rows: form.WeightShape()[0], store: stores.Get().(*store)}
+	f := &Fused{Form: form, Type: out, rows: form.WeightShape()[0], store: spareStores.take()}
 	f.perGroup = f.rows / form.Groups
 	f.store.begin(e)
 	b := &builder{rank: form.Rank(), store: f.store}
@@ -103,10 +103,12 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 // any more, but that a worker may go on to another expression.
 func (f *Fused) Free() {
 	f.store.floats.used, f.store.pairs.used = 0, 0
-	stores.Put(f.store)
+	spareStores.give(f.store)
 	for _, c := range f.convs {
-		heldKernels.give(c.held)
-		c.held = nil
+		if c.held != nil {
+			spareKernels.give(c.held)
+			c.held = nil
+		}
 	}
 	f.store = nil
 }

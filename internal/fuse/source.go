@@ -122,7 +122,7 @@ func (n *conv) multiplied() error {
 		s := n.scanner()
 		defer s.release()
 		if n.rows*s.rowBytes <= heldBytes {
-			n.held = heldKernels.take(n.rows * s.rowBytes)
+			n.held = spareKernels.take(n.rows * s.rowBytes)
 			if n.err = s.read(n.held, 0); n.err != nil {
 				return
 			}
@@ -131,25 +131,6 @@ func (n *conv) multiplied() error {
 		n.err = n.measure(s)
 	})
 	return n.err
-}
-
-// spares is memory of held kernels that are not needed any more.
-type spares struct{ pool sync.Pool }
-
-var heldKernels spares
-
-// take is n bytes.
-func (s *spares) take(n int) []byte {
-	if b, ok := s.pool.Get().(*[]byte); ok && cap(*b) >= n {
-		return (*b)[:n]
-	}
-	return make([]byte, n)
-}
-
-func (s *spares) give(b []byte) {
-	if b != nil {
-		s.pool.Put(&b)
-	}
 }
 
 // measure makes n.norms.

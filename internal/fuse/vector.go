@@ -3,7 +3,6 @@ package fuse
 import (
 	"fmt"
 	"math"
-	"sync"
 
 	"repfuse/internal/op"
 )
@@ -41,8 +40,6 @@ func (m *store) begin(e op.Expr) {
 	m.floats.begin(4 * n)
 	m.pairs.begin(3 * n)
 }
-
-var stores = sync.Pool{New: func() any { return new(store) }}
 
 // vector reads a parameter of n elements, or of one that stands for all n.
 func (m *store) vector(p *op.Param, n int) ([]float64, error) {

@@ -72,11 +72,14 @@ func (h *hand) next() (t task, ok bool, err error) {
 		if t, ok := h.run.jobs.begin(h.job); ok {
 			return t, true, nil
 		}
-		if h.job, err = h.run.begin(); err != nil {
+		if h.job = h.run.jobs.crowded(cap(h.run.scratch)); h.job == nil {
+			h.job, err = h.run.begin()
+		}
+		if err != nil {
 			return task{}, false, err
 		}
 		if h.job == nil {
-			h.job = h.run.jobs.longest()
+			h.job = h.run.jobs.longest(anyJob)
 		}
 		if h.job == nil {
 			return task{}, false, nil

@@ -80,13 +80,36 @@ func (s *jobs) begin(j *job) (t task, ok bool) {
 	return t, true
 }
 
-// longest is the one with most pieces left, nil where there is none.
-func (s *jobs) longest() *job {
+// anyJob is for longest.
+func anyJob(*job) bool { return true }
+
+// multiplies reports whether a job's pieces are products of kernels.
+func multiplies(j *job) bool { return j.block != nil && j.block.Products() }
+
+// crowded is a job to join rather than to begin another: where as many multiply kernels as
+// have memory for it, one more would hold kernels and wait.
+func (s *jobs) crowded(most int) *job {
+	s.mu.Lock()
+	n := 0
+	for _, j := range s.open {
+		if multiplies(j) {
+			n++
+		}
+	}
+	s.mu.Unlock()
+	if n < most {
+		return nil
+	}
+	return s.longest(multiplies)
+}
+
+// longest is the one of some jobs that has most pieces left, nil where there is none.
+func (s *jobs) longest(among func(*job) bool) *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var most *job
 	for _, j := range s.open {
-		if most == nil || j.pieces() > most.pieces() {
+		if among(j) && (most == nil || j.pieces() > most.pieces()) {
 			most = j
 		}
 	}

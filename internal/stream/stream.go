@@ -144,6 +144,9 @@ func order(items []plan.Item) []int {
 		if n := items[k].Bytes(); n > total/16 {
 			large[k] = n
 		}
+		if k > 0 && items[k].Output != nil && items[k].Output == items[k-1].Output {
+			large[k] = large[k-1] // so that the block is soon done
+		}
 		list[k] = k
 	}
 	slices.SortStableFunc(list, func(a, b int) int { return cmp.Compare(large[b], large[a]) })
