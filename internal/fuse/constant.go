@@ -1,6 +1,10 @@
 package fuse
 
-import "repfuse/internal/micro"
+import (
+	"slices"
+
+	"repfuse/internal/micro"
+)
 
 // Bias stores the bias of all output channels in dst and returns how many of them
 // were not zero and became subnormal or zero. It is zero where the form has none. The
@@ -157,8 +161,6 @@ func (m *store) ofConv(n *conv, in []dd) ([]dd, error) {
 	if out == nil {
 		out = m.zeros(n.rows)
 	}
-	mark := m.floats.used
-	defer func() { m.floats.used = mark }()
 	hi, lo := m.overTaps(n, in)
 	perGroup := n.rows / n.groups
 	err := n.scan(func(o int, row []float64) error {
@@ -175,7 +177,9 @@ func (m *store) ofConv(n *conv, in []dd) ([]dd, error) {
 // overTaps is the input of each group as the rows of the kernel meet it: every channel
 // once for every tap.
 func (m *store) overTaps(n *conv, in []dd) (hi, lo []float64) {
-	hi, lo = m.floats.alloc(len(in) * n.taps())[:0], m.floats.alloc(len(in) * n.taps())[:0]
+	total := len(in) * n.taps()
+	m.spread = slices.Grow(m.spread[:0], 2*total)
+	hi, lo = m.spread[:0:total], m.spread[total:total:2*total]
 	for _, v := range in {
 		for range n.taps() {
 			hi, lo = append(hi, v.hi), append(lo, v.lo)

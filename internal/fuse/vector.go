@@ -22,6 +22,7 @@ type factors struct {
 type store struct {
 	floats arena[float64]
 	pairs  arena[dd]
+	spread []float64 // a constant, as the taps of a kernel meet it
 }
 
 // begin makes room for what is read of e and made of it.
