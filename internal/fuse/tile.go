@@ -190,22 +190,27 @@ func roomFor(n int) int {
 type arena[T any] struct {
 	buf  []T
 	used int
+	most int // ever used
 }
 
-// begin takes back all that was handed out, and makes room for n.
+// begin takes back all that was handed out, and makes room for n, or for as much as was
+// needed before.
 func (a *arena[T]) begin(n int) {
+	n = max(n, a.most)
 	if a.used = 0; len(a.buf) < n {
 		a.buf = nil // before there is another
 		a.buf = make([]T, roomFor(n))
 	}
 }
 
+// alloc is n numbers of any value. What is more than begin was told of has memory of its
+// own.
 func (a *arena[T]) alloc(n int) []T {
-	if a.used+n > len(a.buf) {
-		// what was handed out stays valid: it has the old array
-		a.buf = make([]T, max(a.used+n, len(a.buf)+len(a.buf)/2))
-	}
-	s := a.buf[a.used : a.used+n : a.used+n]
+	from := a.used
 	a.used += n
-	return s
+	a.most = max(a.most, a.used)
+	if a.used > len(a.buf) {
+		return make([]T, n)
+	}
+	return a.buf[from:a.used:a.used]
 }
