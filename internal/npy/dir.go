@@ -53,10 +53,11 @@ func OpenDir(dir string, o Options) (*Set, error) {
 	}
 	defer top.Close()
 	set := &Set{}
-	found, err := set.walk(dir)
+	found, err := set.walk(nil, dir, "")
 	if err != nil {
 		return nil, err
 	}
+	slices.Sort(set.Others)
 	if err := sortByKey(found); err != nil {
 		return nil, err
 	}
@@ -75,27 +76,29 @@ func keyOf(name string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(name, Ext), "/", ".")
 }
 
-// walk lists the arrays below dir, and notes the other files, by name. It follows no
-// links; names alone are looked at.
-func (s *Set) walk(dir string) (found []entry, err error) {
-	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+// walk adds to found the arrays below dir, whose names begin with prefix, and notes the other
+// files. It follows no links; names alone are looked at.
+func (s *Set) walk(found []entry, dir, prefix string) ([]entry, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.Grow(found, len(list))
+	for _, d := range list {
+		name := prefix + d.Name()
 		switch {
-		case err != nil:
-			return err
-		case name != "." && strings.HasPrefix(d.Name(), "."):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
+		case strings.HasPrefix(d.Name(), "."):
 		case d.IsDir():
+			if found, err = s.walk(found, filepath.Join(dir, d.Name()), name+"/"); err != nil {
+				return nil, err
+			}
 		case strings.HasSuffix(name, Ext):
 			found = append(found, entry{name, keyOf(name), d.Type().IsRegular()})
 		default:
 			s.Others = append(s.Others, name)
 		}
-		return nil
-	})
-	slices.Sort(s.Others)
-	return found, err
+	}
+	return found, nil
 }
 
 // sortByKey is an error where a key is there twice.
