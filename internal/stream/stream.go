@@ -54,11 +54,11 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)), order: order(items),
-		scratch: make(chan *fuse.Scratch, o.Jobs),
+		scratch: make(chan *fuse.Scratch, min(o.Jobs, runtime.GOMAXPROCS(0))),
 		result:  &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
 	r.share()
 	var workers sync.WaitGroup
-	for range max(1, o.Jobs-1) {
+	for range cap(r.scratch) {
 		r.scratch <- &fuse.Scratch{}
 	}
 	for range o.Jobs {
