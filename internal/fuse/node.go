@@ -56,6 +56,39 @@ type seq struct {
 	mids  []*layout // rows before part k; nil where they stay in place
 }
 
+// second is the part whose rows come to the first with no other tile between, 0 if there
+// is none.
+func (n *seq) second() int {
+	for k, mid := range n.mids {
+		if mid != nil {
+			return k
+		}
+	}
+	return 0
+}
+
+// tables adds to list those by which rows go through n, where there is no tile on the way;
+// else ok is false.
+func tables(list [][]int, n node) (all [][]int, ok bool) {
+	switch n := n.(type) {
+	case *conv:
+		return append(list, n.table), true
+	case *diag:
+		return append(list, n.table), true
+	case *seq:
+		if n.second() == 0 {
+			return tables(list, n.parts[0])
+		}
+	case *sum:
+		ok = true
+		for k := 0; ok && k < len(n.parts); k++ {
+			list, ok = tables(list, n.parts[k])
+		}
+		return list, ok
+	}
+	return nil, false
+}
+
 type sum struct{ parts []node }
 
 type concat struct {
