@@ -121,10 +121,10 @@ func (f *Fused) layOut() error {
 	if reach := reachOf(f.pulled, f.units.box); !slices.Equal(reach.lo, f.root.lo) || !slices.Equal(reach.ext, f.root.ext) {
 		return fmt.Errorf("taps from %v, %v of them, want %v and %v as the form says", reach.lo, reach.ext, f.root.lo, f.root.ext)
 	}
-	for o := range f.rows {
-		s, own := spanOf(f.pulled, span{o, o + 1}), f.span(o)
+	for o := 0; o < f.rows; o += f.perGroup {
+		s, own := spanOf(f.pulled, span{o, o + f.perGroup}), f.span(o)
 		if s.within(own) != s {
-			return fmt.Errorf("row %d looks at channels %d to %d, want some of %d to %d as the form says", o, s.lo, s.hi-1, own.lo, own.hi-1)
+			return fmt.Errorf("rows %d to %d look at channels %d to %d, want some of %d to %d as the form says", o, o+f.perGroup-1, s.lo, s.hi-1, own.lo, own.hi-1)
 		}
 	}
 	prepare(f.pulled, f.units, f.root)

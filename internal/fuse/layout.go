@@ -18,8 +18,9 @@ type layout struct {
 	kappa int    // roundings that one term suffers, at most
 	// slot numbers the taps whose elements have several terms: beside those, Σ|terms|
 	// is kept. It is -1 for the others, whose magnitude is their own.
-	slot  []int
-	slots int
+	slot   []int
+	slots  int
+	summed []int // the taps that have one
 	// byTap and byRow report products whose rows are of one tap, and of several.
 	byTap, byRow bool
 	// asStored reports that all taps have slots and that sums lie as the elements do.
@@ -87,6 +88,7 @@ func (l *layout) finish(all bool) {
 		if n > 1 || all {
 			l.slot[t] = l.slots
 			l.slots++
+			l.summed = append(l.summed, t)
 		}
 	}
 	l.asStored = l.slots == l.count && (all || l.byRow || !l.byTap)

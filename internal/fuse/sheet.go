@@ -80,10 +80,9 @@ func (s *sheet) strands(o int) []strand {
 		s.list = append(s.list, strand{sum, mag, o * s.cells(), 1})
 		return s.list
 	}
-	for k, slot := range s.slot {
-		if from := slot * s.width; slot >= 0 {
-			s.list = append(s.list, strand{sum[from:][:s.width], mag[from:][:s.width], o*s.cells() + k, s.taps()})
-		}
+	for slot, k := range s.summed {
+		from := slot * s.width
+		s.list = append(s.list, strand{sum[from:][:s.width], mag[from:][:s.width], o*s.cells() + k, s.taps()})
 	}
 	return s.list
 }
