@@ -39,8 +39,8 @@ func (s *Set) Close() error {
 // OpenDir finds the arrays in a directory and the folders in it, one to a file:
 // conv/bn/weight.npy and conv.bn.weight.npy both have the key conv.bn.weight, and
 // it is an error if both are there. Files and folders whose name begins with a dot
-// are passed over. Headers alone are read; nothing stays open. A symbolic link that
-// leads out of the directory is an error.
+// are passed over. Headers alone are read; the directory alone stays open. A symbolic link
+// that leads out of it is an error.
 func OpenDir(dir string, o Options) (*Set, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -51,18 +51,26 @@ func OpenDir(dir string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer top.Close()
-	set := &Set{}
-	found, err := set.walk(nil, dir, "")
-	if err != nil {
-		return nil, err
+	set := &Set{close: top.Close}
+	err = set.lookAt(folder{root, top, dir}, o)
+	if len(set.Tensors) == 0 {
+		set.close = nil
+		top.Close()
 	}
-	slices.Sort(set.Others)
-	if err := sortByKey(found); err != nil {
-		return nil, err
-	}
-	set.Tensors, err = folder{root, top, dir}.lookAt(found, o)
 	return set, err
+}
+
+func (s *Set) lookAt(d folder, o Options) error {
+	found, err := s.walk(nil, d.path, "")
+	if err != nil {
+		return err
+	}
+	slices.Sort(s.Others)
+	if err := sortByKey(found); err != nil {
+		return err
+	}
+	s.Tensors, err = d.lookAt(found, o)
+	return err
 }
 
 // entry is a file that holds an array by its name.
@@ -153,9 +161,13 @@ func (d folder) header(e entry, o Options) (tensor.Tensor, error) {
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	dir, name := d.path, e.name // and not all of d, which would stay
+	top, dir, name := d.top, d.path, e.name // and not all of d, which would stay
 	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
-		return openElements(filepath.Join(dir, filepath.FromSlash(name)), then, h)
+		f, err := openBelow(top, dir, name)
+		if err != nil {
+			return nil, err
+		}
+		return f.elements(then, h)
 	}}, nil
 }
 
@@ -191,16 +203,11 @@ func (d folder) open(e entry) (*handle, identity, error) {
 	return f, now, err
 }
 
-// openElements opens the elements of a file that was what then says when its header was
-// read.
-func openElements(path string, then identity, h Header) (tensor.Data, error) {
-	f, err := openFile(path, os.O_RDONLY, 0)
-	if err != nil {
-		return nil, err
-	}
+// elements is the elements of a file that was what then says when its header was read.
+func (f *handle) elements(then identity, h Header) (tensor.Data, error) {
 	now, err := f.identity()
 	if err == nil {
-		err = unchanged(path, then, now)
+		err = unchanged(f, then, now)
 	}
 	if err != nil {
 		f.Close()
@@ -210,12 +217,12 @@ func openElements(path string, then identity, h Header) (tensor.Data, error) {
 }
 
 // unchanged is an error where a file is not the one that was looked at.
-func unchanged(path string, then, now identity) error {
+func unchanged(f *handle, then, now identity) error {
 	switch {
 	case then.bytes() != now.bytes():
-		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", path, now.bytes(), then.bytes())
+		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", f.path(), now.bytes(), then.bytes())
 	case !then.same(now):
-		return fmt.Errorf("%s has changed since its header was read", path)
+		return fmt.Errorf("%s has changed since its header was read", f.path())
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,9 +13,11 @@ import (
 // can wait for the file, which it cannot, and guards each call against a Close at the
 // same time, which nobody makes; for a tensor of some hundred bytes that is most of the work.
 type handle struct {
-	fd   int
-	path string // for messages
+	fd        int
+	dir, name string // for messages
 }
+
+func (f *handle) path() string { return filepath.Join(f.dir, filepath.FromSlash(f.name)) }
 
 // openFile is os.OpenFile for a regular file. One that has become a pipe since it was
 // found is not waited for.
@@ -25,7 +28,7 @@ func openFile(path string, flag int, mode os.FileMode) (*handle, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &handle{fd, path}, nil
+	return &handle{fd, "", path}, nil
 }
 
 // openIn opens what lies below the directory dir and is reached through no link; ok
@@ -36,7 +39,21 @@ func openIn(dir *os.File, name string) (f *handle, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	return &handle{fd, name}, true
+	return &handle{fd, "", name}, true
+}
+
+// openBelow opens what lies below top, which is the directory dir, for reading, by way of no
+// directory above. One that has become a pipe is not waited for.
+func openBelow(top *os.File, dir, name string) (*handle, error) {
+	f := &handle{-1, dir, name}
+	fd, err := retry(func() (int, error) {
+		return unix.Openat(int(top.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: f.path(), Err: err}
+	}
+	f.fd = fd
+	return f, nil
 }
 
 // take is a file that package os opened, which is closed.
@@ -46,7 +63,7 @@ func take(f *os.File) (*handle, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	return &handle{fd, f.Name()}, nil
+	return &handle{fd, "", f.Name()}, nil
 }
 
 // ReadAt fills p from byte off of the file on.
@@ -54,7 +71,7 @@ func (f *handle) ReadAt(p []byte, off int64) (int, error) {
 	for done := 0; ; {
 		n, err := retry(func() (int, error) { return unix.Pread(f.fd, p[done:], off+int64(done)) })
 		if err != nil {
-			return done, &fs.PathError{Op: "read", Path: f.path, Err: err}
+			return done, &fs.PathError{Op: "read", Path: f.path(), Err: err}
 		}
 		done += n
 		switch {
@@ -74,7 +91,7 @@ func (f *handle) WriteAt(p []byte, off int64) (int, error) {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
-			return done, &fs.PathError{Op: "write", Path: f.path, Err: err}
+			return done, &fs.PathError{Op: "write", Path: f.path(), Err: err}
 		}
 		if done += n; done == len(p) {
 			return done, nil
@@ -88,7 +105,7 @@ func (f *handle) Close() error {
 	fd := f.fd
 	f.fd = -1
 	if err := unix.Close(fd); err != nil && err != unix.EINTR { // then it is closed all the same
-		return &fs.PathError{Op: "close", Path: f.path, Err: err}
+		return &fs.PathError{Op: "close", Path: f.path(), Err: err}
 	}
 	return nil
 }
@@ -114,7 +131,7 @@ type identity struct {
 func (f *handle) identity() (identity, error) {
 	var s unix.Stat_t
 	if err := unix.Fstat(f.fd, &s); err != nil {
-		return identity{}, &fs.PathError{Op: "stat", Path: f.path, Err: err}
+		return identity{}, &fs.PathError{Op: "stat", Path: f.path(), Err: err}
 	}
 	return identity{s.Size, uint64(s.Dev), s.Ino, s.Mtim, s.Mode & unix.S_IFMT}, nil
 }

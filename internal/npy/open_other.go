@@ -5,10 +5,13 @@ package npy
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // handle is an open file.
 type handle struct{ *os.File }
+
+func (f *handle) path() string { return f.Name() }
 
 func openFile(path string, flag int, mode os.FileMode) (*handle, error) {
 	f, err := os.OpenFile(path, flag, mode)
@@ -16,6 +19,11 @@ func openFile(path string, flag int, mode os.FileMode) (*handle, error) {
 		return nil, err
 	}
 	return &handle{f}, nil
+}
+
+// openBelow opens what lies below a directory.
+func openBelow(_ *os.File, dir, name string) (*handle, error) {
+	return openFile(filepath.Join(dir, filepath.FromSlash(name)), os.O_RDONLY, 0)
 }
 
 func openIn(*os.File, string) (f *handle, ok bool) { return nil, false }
