@@ -4,6 +4,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"unsafe"
 
@@ -20,10 +21,13 @@ import (
 // longer and waits for nothing. So what is in the page cache is read, and what goes to a
 // file system in memory is written, without telling the scheduler.
 type File struct {
-	fd       int
-	path     string // for messages
-	inMemory bool   // its file system is
+	fd        int
+	dir, name string // for messages
+	inMemory  bool   // its file system is
 }
+
+// Path is what the file was opened by.
+func (f *File) Path() string { return filepath.Join(f.dir, filepath.FromSlash(f.name)) }
 
 // Open opens a file for reading. One that has become a pipe is not waited for.
 func Open(path string) (*File, error) { return open(path, unix.O_RDONLY) }
@@ -46,7 +50,7 @@ func open(path string, flag int) (*File, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &File{fd: fd, path: path}, nil
+	return &File{fd: fd, name: path}, nil
 }
 
 // OpenIn opens what lies below the directory dir and is reached through no link; ok
@@ -57,7 +61,21 @@ func OpenIn(dir *os.File, name string) (f *File, ok bool) {
 	if err != nil {
 		return nil, false
 	}
-	return &File{fd: fd, path: name}, true
+	return &File{fd: fd, name: name}, true
+}
+
+// OpenBelow opens what lies below top, which is the directory dir, for reading, by way of no
+// directory above. A file that has become a pipe is not waited for.
+func OpenBelow(top *os.File, dir, name string) (*File, error) {
+	f := &File{fd: -1, dir: dir, name: name}
+	fd, err := retry(func() (int, error) {
+		return unix.Openat(int(top.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: f.Path(), Err: err}
+	}
+	f.fd = fd
+	return f, nil
 }
 
 // Take is a file that package os opened for reading, which is closed.
@@ -67,7 +85,7 @@ func Take(f *os.File) (*File, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("fcntl", err)
 	}
-	return &File{fd: fd, path: f.Name()}, nil
+	return &File{fd: fd, name: f.Name()}, nil
 }
 
 // ReadAt fills p from byte off of the file on.
@@ -75,7 +93,7 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	for done := 0; ; {
 		n, err := retry(func() (int, error) { return f.read(p[done:], off+int64(done)) })
 		if err != nil {
-			return done, &fs.PathError{Op: "read", Path: f.path, Err: err}
+			return done, &fs.PathError{Op: "read", Path: f.Path(), Err: err}
 		}
 		done += n
 		switch {
@@ -119,7 +137,7 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 			err = io.ErrShortWrite
 		}
 		if err != nil {
-			return done, &fs.PathError{Op: "write", Path: f.path, Err: err}
+			return done, &fs.PathError{Op: "write", Path: f.Path(), Err: err}
 		}
 		if done += n; done == len(p) {
 			return done, nil
@@ -143,7 +161,7 @@ func (f *File) Close() error {
 	fd := f.fd
 	f.fd = -1
 	if err := unix.Close(fd); err != nil && err != unix.EINTR { // then it is closed all the same
-		return &fs.PathError{Op: "close", Path: f.path, Err: err}
+		return &fs.PathError{Op: "close", Path: f.Path(), Err: err}
 	}
 	return nil
 }
@@ -170,7 +188,7 @@ type Identity struct {
 func (f *File) Identity() (Identity, error) {
 	var s unix.Stat_t
 	if err := unix.Fstat(f.fd, &s); err != nil {
-		return Identity{}, &fs.PathError{Op: "stat", Path: f.path, Err: err}
+		return Identity{}, &fs.PathError{Op: "stat", Path: f.Path(), Err: err}
 	}
 	return Identity{s.Size, uint64(s.Dev), s.Ino, s.Mtim, s.Mode & unix.S_IFMT}, nil
 }

@@ -5,6 +5,7 @@ package disk
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // File is an open regular file.
@@ -23,6 +24,14 @@ func wrap(f *os.File, err error) (*File, error) {
 		return nil, err
 	}
 	return &File{f}, nil
+}
+
+// Path is what the file was opened by.
+func (f *File) Path() string { return f.Name() }
+
+// OpenBelow opens what lies below top, which is the directory dir, for reading.
+func OpenBelow(top *os.File, dir, name string) (*File, error) {
+	return Open(filepath.Join(dir, filepath.FromSlash(name)))
 }
 
 // OpenIn opens what lies below the directory dir and is reached through no link; ok

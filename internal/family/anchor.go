@@ -35,14 +35,8 @@ func (f *Family) Anchored(keys Keys, module string) bool {
 }
 
 func (p Pattern) holds(keys Keys, module string) bool {
-	whole := func(key string) string {
-		if module == "" {
-			return key
-		}
-		return module + "." + key
-	}
 	if !strings.ContainsAny(p.Key, "*<") {
-		t, ok := keys.Lookup(whole(p.Key))
+		t, ok := keys.Lookup(module, p.Key)
 		return ok && p.fits(t)
 	}
 	glob := CompileGlob(p.Key)
@@ -50,7 +44,7 @@ func (p Pattern) holds(keys Keys, module string) bool {
 		if !glob.Match(key) {
 			return false
 		}
-		t, _ := keys.Lookup(whole(key))
+		t, _ := keys.Lookup(module, key)
 		return p.fits(t)
 	})
 }

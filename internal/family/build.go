@@ -122,12 +122,11 @@ func (b *builder) maybe(p *part, key string) (*op.Param, bool) {
 	if key == "" {
 		return nil, false
 	}
-	whole := b.whole(b.fill(key))
-	t, ok := b.site.Keys.Lookup(whole)
+	t, ok := b.lookup(b.fill(key))
 	if !ok {
 		return nil, false
 	}
-	p.used = append(p.used, whole)
+	p.used = append(p.used, t.Key)
 	return &t, true
 }
 
@@ -241,7 +240,7 @@ func (b *builder) pool(n *poolNode) part {
 	var p part
 	k := n.kernel
 	if n.like != "" {
-		t, ok := b.site.Keys.Lookup(b.whole(b.fill(n.like)))
+		t, ok := b.lookup(b.fill(n.like))
 		if !ok || len(t.Shape) < 3 {
 			p.missing = append(p.missing, b.whole(b.fill(n.like)))
 			return p
@@ -256,7 +255,7 @@ func (b *builder) split(n *splitNode) part {
 	var p part
 	s := op.Select{}
 	for k, key := range n.keys {
-		t, ok := b.site.Keys.Lookup(b.whole(b.fill(key)))
+		t, ok := b.lookup(b.fill(key))
 		if !ok || len(t.Shape) < 2 {
 			p.missing = append(p.missing, b.whole(b.fill(key)))
 			return p
@@ -274,7 +273,7 @@ func (b *builder) channels(n *channelsNode) part {
 	var p part
 	s := op.Select{From: n.from, To: n.to, Of: n.of}
 	if n.like != "" {
-		t, ok := b.site.Keys.Lookup(b.whole(b.fill(n.like)))
+		t, ok := b.lookup(b.fill(n.like))
 		if !ok || len(t.Shape) < 2 {
 			p.missing = append(p.missing, b.whole(b.fill(n.like)))
 			return p

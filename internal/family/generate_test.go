@@ -120,8 +120,8 @@ func TestChainWithGap(t *testing.T) {
 
 type listed map[string]*op.Param
 
-func (l listed) Lookup(key string) (tensor.Named, bool) {
-	p, ok := l[key]
+func (l listed) Lookup(module, key string) (tensor.Named, bool) {
+	p, ok := l[Whole(module, key)]
 	if !ok {
 		return tensor.Named{}, false
 	}

@@ -14,8 +14,9 @@ import (
 
 // Keys is what a matcher sees of a checkpoint.
 type Keys interface {
-	// Lookup finds a tensor by its whole key.
-	Lookup(key string) (tensor.Named, bool)
+	// Lookup finds a tensor by its key relative to a module; the Named has the whole key.
+	// Whole puts the two together: where it is not there, mostly, nobody needs that.
+	Lookup(module, key string) (tensor.Named, bool)
 	// Below lists the keys under a module, relative to it.
 	Below(module string) []string
 }
@@ -204,15 +205,21 @@ func (b *builder) plausible(yes *Match) bool {
 	return true
 }
 
-// whole is a relative key as the checkpoint has it.
-func (b *builder) whole(key string) string {
+// Whole is a key relative to a module as the checkpoint has it.
+func Whole(module, key string) string {
 	switch {
 	case key == "." || key == "":
-		return b.site.Module
-	case b.site.Module == "":
+		return module
+	case module == "":
 		return key
 	}
-	return b.site.Module + "." + key
+	return module + "." + key
+}
+
+func (b *builder) whole(key string) string { return Whole(b.site.Module, key) }
+
+func (b *builder) lookup(key string) (tensor.Named, bool) {
+	return b.site.Keys.Lookup(b.site.Module, key)
 }
 
 // fill puts captured values and answers in the place of <name>.

@@ -7,13 +7,13 @@ import "fmt"
 // input channels a group.
 func (b *builder) wants(m *Match) {
 	for _, key := range b.family.Need {
-		if _, ok := b.site.Keys.Lookup(b.whole(key)); !ok {
+		if _, ok := b.lookup(key); !ok {
 			m.Missing = append(m.Missing, b.whole(key))
 		}
 	}
 	first, width := "", 0
 	for _, key := range b.family.Alike {
-		t, ok := b.site.Keys.Lookup(b.whole(key))
+		t, ok := b.lookup(key)
 		switch {
 		case !ok || len(t.Shape) < 2 || m.Err != nil:
 		case first == "":

@@ -15,7 +15,8 @@ import (
 // stored is the shapes of a checkpoint's tensors, by key.
 type stored map[string][]int
 
-func (s stored) Lookup(key string) (tensor.Named, bool) {
+func (s stored) Lookup(module, key string) (tensor.Named, bool) {
+	key = family.Whole(module, key)
 	shape, ok := s[key]
 	return tensor.Named{Key: key, Tensor: tensor.Of(tensor.F32, shape, make([]float64, tensor.Elems(shape)))}, ok
 }
@@ -200,7 +201,8 @@ func TestSyntaxErrors(t *testing.T) {
 // kernels.
 type all struct{}
 
-func (all) Lookup(key string) (tensor.Named, bool) {
+func (all) Lookup(module, key string) (tensor.Named, bool) {
+	key = family.Whole(module, key)
 	shape := []int{2, 2, 3, 3}
 	for _, vector := range []string{"bias", "running_mean", "running_var", "bn.weight", "v"} {
 		if strings.HasSuffix(key, vector) {

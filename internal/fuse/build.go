@@ -11,6 +11,7 @@ import (
 // builder turns an expression into nodes, from the input on.
 type builder struct {
 	rank  int
+	store *store
 	convs []*conv
 }
 
@@ -26,13 +27,13 @@ func (b *builder) node(e op.Expr, in int) (n node, out int, err error) {
 		n, err := b.conv(e, form)
 		return n, form.Out, err
 	case op.BatchNorm:
-		n, err := batchNorm(e, in, b.rank)
+		n, err := b.store.batchNorm(e, in, b.rank)
 		return n, in, err
 	case op.Scale:
-		n, err := scale(e, in, b.rank)
+		n, err := b.store.scale(e, in, b.rank)
 		return n, in, err
 	case op.Shift:
-		n, err := shift(e, in, b.rank)
+		n, err := b.store.shift(e, in, b.rank)
 		return n, in, err
 	case op.Select:
 		return &diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, e.To - e.From, nil
@@ -56,7 +57,7 @@ func (b *builder) conv(e op.Conv, form op.Form) (*conv, error) {
 	if !e.Weight.Type.IsFloat() {
 		return nil, fmt.Errorf("%s: element type %s, want a floating one", e.Weight.Key, e.Weight.Type)
 	}
-	bias, err := vector(e.Bias, form.Out)
+	bias, err := b.store.vector(e.Bias, form.Out)
 	if err != nil {
 		return nil, err
 	}

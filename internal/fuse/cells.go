@@ -29,11 +29,41 @@ func (c *cells[T]) row(o, tap int) []T {
 	return c.val[at : at+c.n]
 }
 
+// wanted is the columns that are wanted at a tap of row o, where some are; nil is all.
 func (c *cells[T]) wanted(o, tap int) []int {
 	if c.want == nil {
 		return nil
 	}
-	return c.want[o*c.taps()+tap]
+	if list := c.want[o*c.taps()+tap]; len(list) < c.n {
+		return list
+	}
+	return nil
+}
+
+// wants reports whether any column is wanted at a tap of row o.
+func (c *cells[T]) wants(o, tap int) bool { return c.want == nil || len(c.want[o*c.taps()+tap]) > 0 }
+
+// wantFor has c, whose row j goes to row at[j].row of dst through n, want those taps whole
+// that go where something is wanted.
+func (e *careful[T, F]) wantFor(c *cells[T], n node, at []place, dst *cells[T]) {
+	list, ok := tables(nil, n)
+	if !ok || dst.want == nil {
+		return
+	}
+	for i := len(e.columns); i < c.n; i++ {
+		e.columns = append(e.columns, i)
+	}
+	c.want = make([][]int, len(at)*c.taps())
+	for _, table := range list {
+		each := len(table) / c.taps()
+		for k, to := range table {
+			for j, p := range at {
+				if dst.wants(p.row, to) {
+					c.want[j*c.taps()+k/each] = e.columns[:c.n]
+				}
+			}
+		}
+	}
 }
 
 // columns is the places from x to y-1 among the columns held of row o that are

@@ -1,129 +1,167 @@
 package fuse
 
-import "repfuse/internal/micro"
+import (
+	"slices"
+
+	"repfuse/internal/micro"
+)
 
 // Bias stores the bias of all output channels in dst and returns how many of them
 // were not zero and became subnormal or zero. It is zero where the form has none. The
 // first call computes it, reading those kernels that a constant meets; a value that
 // the element type cannot hold is an *OverflowError.
 func (f *Fused) Bias(dst []byte) (small int, err error) {
-	bias, err := f.Constant()
+	bias, err := f.constant()
 	if err != nil {
 		return 0, err
 	}
 	size := f.Type.Size()
-	hi := make([]float64, len(bias))
-	for o, v := range bias {
-		hi[o] = v[0]
-		if encode(dst[o*size:(o+1)*size], []float64{rounded(dd{v[0], v[1]}, f.Type)}, f.Type).infinite {
-			if err := f.finite(); err != nil {
-				return 0, err
-			}
-			return 0, &OverflowError{Channel: o, Value: v[0], Type: f.Type, Bias: true}
+	var part [256]float64
+	for first := 0; first < len(bias); first += len(part) {
+		v := part[:min(len(part), len(bias)-first)]
+		for o := range v {
+			v[o] = rounded(bias[first+o], f.Type)
 		}
+		if encode(dst[first*size:][:len(v)*size], v, f.Type).infinite {
+			return 0, f.biasOverflow(dst, bias)
+		}
+		small += countSmall(v, f.Type)
 	}
-	return countSmall(hi, f.Type), nil
+	return small, nil
+}
+
+// biasOverflow is the error of a stored bias that is infinite somewhere.
+func (f *Fused) biasOverflow(dst []byte, bias []dd) error {
+	if err := f.finite(); err != nil {
+		return err
+	}
+	size := f.Type.Size()
+	o := 0
+	for !scan(dst[o*size:][:size], f.Type).infinite {
+		o++
+	}
+	return &OverflowError{Channel: o, Value: bias[o].hi, Type: f.Type, Bias: true}
 }
 
 // Constant is the bias as double-double numbers, hi and lo, an output channel each.
 // Of n terms it errs by less than n·2⁻¹⁰⁰ of the sum of their magnitudes.
 func (f *Fused) Constant() ([][2]float64, error) {
-	f.biasOnce.Do(func() {
-		f.bias, f.biasErr = constant(f.forward, nil)
-	})
-	if f.biasErr != nil {
-		return nil, f.biasErr
+	bias, err := f.constant()
+	if err != nil {
+		return nil, err
 	}
-	all := make([][2]float64, f.Form.Out)
-	for o, v := range f.bias {
+	all := make([][2]float64, len(bias))
+	for o, v := range bias {
 		all[o] = [2]float64{v.hi, v.lo}
 	}
 	return all, nil
 }
 
+// constant is the bias, all zero where nothing adds one.
+func (f *Fused) constant() ([]dd, error) {
+	f.biasOnce.Do(func() {
+		f.bias, f.biasErr = f.store.constant(f.forward, nil)
+		if f.bias == nil {
+			f.bias = f.store.zeros(f.Form.Out)
+		}
+	})
+	return f.bias, f.biasErr
+}
+
 // constant is what n makes of an image that is the constant in everywhere; nil is
 // zero. It may be in itself or a vector of n, and is not to be written to.
-func constant(n node, in []dd) ([]dd, error) {
+func (m *store) constant(n node, in []dd) ([]dd, error) {
 	switch n := n.(type) {
 	case *diag:
-		return n.constant(in), nil
+		return m.ofDiag(n, in), nil
 	case *conv:
-		return n.constant(in)
+		return m.ofConv(n, in)
 	case *seq:
 		var err error
 		for _, p := range n.parts {
-			if in, err = constant(p, in); err != nil {
+			if in, err = m.constant(p, in); err != nil {
 				return nil, err
 			}
 		}
 		return in, nil
 	case *sum:
-		var all []dd
-		for _, p := range n.parts {
-			v, err := constant(p, in)
-			if err != nil {
-				return nil, err
-			}
-			all = sumOf(all, v)
-		}
-		return all, nil
+		return m.ofSum(n, in)
 	case *concat:
-		var all []dd
-		for k, p := range n.parts {
-			v, err := constant(p, in)
-			if err != nil {
-				return nil, err
-			}
-			if v == nil {
-				v = make([]dd, n.from[k+1]-n.from[k])
-			}
-			all = append(all, v...)
-		}
-		return all, nil
+		return m.ofConcat(n, in)
 	}
 	return in, nil
 }
 
+func (m *store) ofSum(n *sum, in []dd) ([]dd, error) {
+	var all []dd
+	for _, p := range n.parts {
+		v, err := m.constant(p, in)
+		if err != nil {
+			return nil, err
+		}
+		all = m.sumOf(all, v)
+	}
+	return all, nil
+}
+
+func (m *store) ofConcat(n *concat, in []dd) ([]dd, error) {
+	all := m.zeros(n.from[len(n.parts)])
+	for k, p := range n.parts {
+		v, err := m.constant(p, in)
+		if err != nil {
+			return nil, err
+		}
+		copy(all[n.from[k]:], v)
+	}
+	return all, nil
+}
+
+func (m *store) zeros(n int) []dd {
+	v := m.pairs.alloc(n)
+	clear(v)
+	return v
+}
+
 // sumOf is a+b as a new vector, or the other itself where one is nil.
-func sumOf(a, b []dd) []dd {
+func (m *store) sumOf(a, b []dd) []dd {
 	if a == nil {
 		return b
 	}
 	if b == nil {
 		return a
 	}
-	s := make([]dd, len(a))
+	s := m.pairs.alloc(len(a))
 	for i := range s {
 		s[i] = a[i].add(b[i])
 	}
 	return s
 }
 
-// constant: an average of a constant is that constant.
-func (n *diag) constant(in []dd) []dd {
+// ofDiag: an average of a constant is that constant.
+func (m *store) ofDiag(n *diag, in []dd) []dd {
 	if in != nil && n.to > 0 {
 		in = in[n.offset:n.to]
 	}
 	if in != nil && n.factor != nil {
-		scaled := make([]dd, len(in))
+		scaled := m.pairs.alloc(len(in))
 		for c, v := range in {
 			scaled[c] = v.mul(n.factor.value[c])
 		}
 		in = scaled
 	}
-	return sumOf(in, n.term)
+	return m.sumOf(in, n.term)
 }
 
-// constant: the kernel summed over its taps, times in, plus the bias.
-func (n *conv) constant(in []dd) ([]dd, error) {
-	out := asDD(n.bias)
+// ofConv: the kernel summed over its taps, times in, plus the bias.
+func (m *store) ofConv(n *conv, in []dd) ([]dd, error) {
+	out := m.asDD(n.bias)
 	if in == nil {
 		return out, nil
 	}
 	if out == nil {
-		out = make([]dd, n.rows)
+		out = m.zeros(n.rows)
 	}
-	hi, lo := n.overTaps(in)
+	hi, lo := m.overTaps(n, in)
 	perGroup := n.rows / n.groups
 	err := n.scan(func(o int, row []float64) error {
 		from := o / perGroup * n.cells
@@ -138,8 +176,10 @@ func (n *conv) constant(in []dd) ([]dd, error) {
 
 // overTaps is the input of each group as the rows of the kernel meet it: every channel
 // once for every tap.
-func (n *conv) overTaps(in []dd) (hi, lo []float64) {
-	hi, lo = make([]float64, 0, len(in)*n.taps()), make([]float64, 0, len(in)*n.taps())
+func (m *store) overTaps(n *conv, in []dd) (hi, lo []float64) {
+	total := len(in) * n.taps()
+	m.spread = slices.Grow(m.spread[:0], 2*total)
+	hi, lo = m.spread[:0:total], m.spread[total:total:2*total]
 	for _, v := range in {
 		for range n.taps() {
 			hi, lo = append(hi, v.hi), append(lo, v.lo)

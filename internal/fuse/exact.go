@@ -24,6 +24,10 @@ type careful[T any, F field[T]] struct {
 	f     F
 	w     *Worker
 	cells arena[T]
+	pairs []pair
+
+	gathered []bool // by tap of a kernel
+	columns  []int  // 0, 1, 2, …
 }
 
 func (e *careful[T, F]) pull(n node, r, dst *cells[T]) error {
@@ -74,6 +78,9 @@ func (e *careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
 			into.at[j].row = j
 		}
 		mid := e.newCells(n.mids[k], at, nil)
+		if k == n.second() {
+			e.wantFor(mid, n.parts[0], r.at, dst)
+		}
 		if err := e.pull(n.parts[k], &into, mid); err != nil {
 			return err
 		}
@@ -93,8 +100,11 @@ func (e *careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
 	for j, p := range r.at {
 		s.at[j].base += n.offset
 		for τ := range r.taps() {
+			if n.factor == nil || !s.wants(p.src, τ) {
+				continue
+			}
 			row := s.row(p.src, τ)[p.skip:][:p.width]
-			for c := 0; c < len(row) && n.factor != nil; c++ {
+			for c := range row {
 				row[c] = e.f.scale(row[c], n.factor, p.base+c)
 			}
 		}
@@ -139,13 +149,13 @@ func (e *careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
 				end = k
 			}
 		}
-		pairs := wantedPairs(n, r, dst, r.at[j:end])
+		e.pairs = wantedPairs(e.pairs[:0], n, r, dst, r.at[j:end])
 		for k := r.at[j].base; k < r.at[j].base+r.at[j].width; k++ {
 			b, err := src.row(k, limit)
 			if err != nil {
 				return err
 			}
-			e.pullRow(n, b, r, dst, r.at[j:end], pairs, k)
+			e.pullRow(n, b, r, dst, r.at[j:end], e.pairs, k)
 		}
 		j = end
 	}
@@ -156,12 +166,11 @@ func (e *careful[T, F]) pullConv(n *conv, r, dst *cells[T]) error {
 // destination that their product goes to.
 type pair struct{ row, τ, t, to int }
 
-// wantedPairs is the pairs whose products are wanted, of the rows at.
-func wantedPairs[T any](n *conv, r, dst *cells[T], at []place) []pair {
-	var list []pair
+// wantedPairs adds to list the pairs whose products are wanted, of the rows at.
+func wantedPairs[T any](list []pair, n *conv, r, dst *cells[T], at []place) []pair {
 	for j, p := range at {
 		for k, to := range n.table {
-			if dst.want == nil || len(dst.wanted(p.row, to)) > 0 {
+			if dst.wants(p.row, to) {
 				list = append(list, pair{j, k / n.taps(), k % n.taps(), to})
 			}
 		}
@@ -178,7 +187,7 @@ func (e *careful[T, F]) pullRow(n *conv, b []byte, r, dst *cells[T], at []place,
 	if x >= y {
 		return
 	}
-	strips := e.gather(n, b, dst, at[0].row, s.lo, x, y)
+	strips := e.gather(n, b, dst, at[0].row, s.lo, x, y, pairs)
 	for _, q := range pairs {
 		p := at[q.row]
 		a := r.row(p.src, q.τ)[p.skip+k-p.base]
@@ -187,22 +196,29 @@ func (e *careful[T, F]) pullRow(n *conv, b []byte, r, dst *cells[T], at []place,
 }
 
 // gather decodes, tap after tap, the elements of a stored row that stand in the
-// columns from x to y-1 of row o; the stored row begins at channel base.
-func (e *careful[T, F]) gather(n *conv, b []byte, dst *cells[T], o, base, x, y int) []float64 {
+// columns from x to y-1 of row o; the stored row begins at channel base. Those at taps that
+// no pair has are anything.
+func (e *careful[T, F]) gather(n *conv, b []byte, dst *cells[T], o, base, x, y int, pairs []pair) []float64 {
 	taps, size, w := n.taps(), n.weight.Type.Size(), e.w
 	w.strips = slices.Grow(w.strips[:0], taps*(y-x))[:taps*(y-x)]
 	var row []float64 // all of it decoded, where nearly all of it is asked for
 	if dst.cols == nil {
 		row = w.decode(b, n)
 	}
-	for i := x; i < y; i++ {
-		from := (dst.channel(o, i) - base) * taps
-		for t := range taps {
-			to := w.strips[t*(y-x)+i-x:][:1]
+	e.gathered = slices.Grow(e.gathered[:0], taps)[:taps]
+	clear(e.gathered)
+	for _, q := range pairs {
+		if e.gathered[q.t] {
+			continue
+		}
+		e.gathered[q.t] = true
+		for i := x; i < y; i++ {
+			from := (dst.channel(o, i)-base)*taps + q.t
+			to := w.strips[q.t*(y-x)+i-x:][:1]
 			if row != nil {
-				to[0] = row[from+t]
+				to[0] = row[from]
 			} else {
-				tensor.Decode(to, b[(from+t)*size:(from+t+1)*size], n.weight.Type)
+				tensor.Decode(to, b[from*size:(from+1)*size], n.weight.Type)
 			}
 		}
 	}

@@ -65,6 +65,7 @@ type Fused struct {
 	tileRows        int
 	numbers         int // that a tile takes
 
+	store    *store // of the vectors
 	biasOnce sync.Once
 	bias     []dd
 	biasErr  error
@@ -81,9 +82,10 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	if !out.IsFloat() {
 		return nil, fmt.Errorf("element type %s, want a floating one", out)
 	}
-	f := &Fused{Form: form, Type: out, rows: form.WeightShape()[0]}
+	f := &Fused{Form: form, Type: out, rows: form.WeightShape()[0], store: spareStores.take()}
 	f.perGroup = f.rows / form.Groups
-	b := &builder{rank: form.Rank()}
+	f.store.begin(e)
+	b := &builder{rank: form.Rank(), store: f.store}
 	if form.Transposed {
 		f.forward, f.pulled, err = b.transposed(e, form)
 	} else {
@@ -97,6 +99,20 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	return f, f.layOut()
 }
 
+// Free gives the memory of the vectors and of the kernels that are held to the next. f and its workers must not be used
+// any more, but that a worker may go on to another expression.
+func (f *Fused) Free() {
+	f.store.floats.used, f.store.pairs.used = 0, 0
+	spareStores.give(f.store)
+	for _, c := range f.convs {
+		if c.held != nil {
+			spareKernels.give(c.held)
+			c.held = nil
+		}
+	}
+	f.store = nil
+}
+
 // layOut places all taps and decides how many rows are computed at a time.
 func (f *Fused) layOut() error {
 	f.units = unitRows(f.rows, f.Form.Rank())
@@ -105,10 +121,10 @@ func (f *Fused) layOut() error {
 	if reach := reachOf(f.pulled, f.units.box); !slices.Equal(reach.lo, f.root.lo) || !slices.Equal(reach.ext, f.root.ext) {
 		return fmt.Errorf("taps from %v, %v of them, want %v and %v as the form says", reach.lo, reach.ext, f.root.lo, f.root.ext)
 	}
-	for o := range f.rows {
-		s, own := spanOf(f.pulled, span{o, o + 1}), f.span(o)
+	for o := 0; o < f.rows; o += f.perGroup {
+		s, own := spanOf(f.pulled, span{o, o + f.perGroup}), f.span(o)
 		if s.within(own) != s {
-			return fmt.Errorf("row %d looks at channels %d to %d, want some of %d to %d as the form says", o, s.lo, s.hi-1, own.lo, own.hi-1)
+			return fmt.Errorf("rows %d to %d look at channels %d to %d, want some of %d to %d as the form says", o, o+f.perGroup-1, s.lo, s.hi-1, own.lo, own.hi-1)
 		}
 	}
 	prepare(f.pulled, f.units, f.root)
@@ -134,6 +150,10 @@ func (f *Fused) span(o int) span {
 // Rows is the number of rows of the stored kernel: output channels, or the input
 // channels of a transposed convolution.
 func (f *Fused) Rows() int { return f.rows }
+
+// Products reports whether kernels are multiplied: the work that keeps a processor busy,
+// and takes memory.
+func (f *Fused) Products() bool { return f.dense }
 
 // RowBytes is the stored size of a row of the kernel.
 func (f *Fused) RowBytes() int { return f.root.taps() * f.root.width * f.Type.Size() }

@@ -1,6 +1,9 @@
 package fuse
 
-import "slices"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // layout is what is known of a tile of rows before there is one: its taps, how many
 // channels a row spans, and how the elements at a tap come about.
@@ -15,8 +18,9 @@ type layout struct {
 	kappa int    // roundings that one term suffers, at most
 	// slot numbers the taps whose elements have several terms: beside those, Σ|terms|
 	// is kept. It is -1 for the others, whose magnitude is their own.
-	slot  []int
-	slots int
+	slot   []int
+	slots  int
+	summed []int // the taps that have one
 	// byTap and byRow report products whose rows are of one tap, and of several.
 	byTap, byRow bool
 	// asStored reports that all taps have slots and that sums lie as the elements do.
@@ -40,14 +44,27 @@ func (l *layout) taps() int { return l.count }
 
 // unitRows is the layout that pulling starts with: row o is one, times channel o.
 func unitRows(rows, rank int) *layout {
-	spans := make([]span, rows)
-	for o := range spans {
-		spans[o] = span{o, o + 1}
-	}
-	l := newLayout(point(rank), spans)
+	l := newLayout(point(rank), unitSpans(rows))
 	l.terms[0] = 1
 	l.finish(false)
 	return l
+}
+
+// ones is the spans of single channels, as many as were asked for so far. They are not
+// written to again.
+var ones atomic.Pointer[[]span]
+
+// unitSpans is n spans of one channel each.
+func unitSpans(n int) []span {
+	if all := ones.Load(); all != nil && len(*all) >= n {
+		return (*all)[:n]
+	}
+	spans := make([]span, roomFor(n))
+	for o := range spans {
+		spans[o] = span{o, o + 1}
+	}
+	ones.Store(&spans)
+	return spans[:n]
 }
 
 // gets notes that terms of rows r come to tap t of l, each after some roundings and
@@ -71,6 +88,7 @@ func (l *layout) finish(all bool) {
 		if n > 1 || all {
 			l.slot[t] = l.slots
 			l.slots++
+			l.summed = append(l.summed, t)
 		}
 	}
 	l.asStored = l.slots == l.count && (all || l.byRow || !l.byTap)
@@ -112,12 +130,14 @@ const diagRoundings = 3
 
 func prepareConv(n *conv, r, dst *layout) {
 	n.table = r.table(n.box, dst.box)
+	n.to, n.keeps = dst, n.taps() == 1 && len(r.taken) == r.taps() && r.taps() == dst.taps()
 	fanIn := min(r.width, n.rows/n.groups)
 	n.dense = fanIn > 1
 	adds, roundings := 1, 1
 	if n.dense {
-		// micro.Gemm64 called for chunks of at most a block: each a chain of its own
-		roundings = gemmBlock + 2 + (fanIn+n.chunk()-1)/n.chunk()
+		// micro.Gemm64 called for chunks of at most a block: each a chain of its own, that is
+		// added to the sum, or to those of the other chunks first
+		roundings, adds = gemmBlock+2, 1+(fanIn+n.chunk()-1)/n.chunk()
 		dst.byTap = dst.byTap || n.taps() == 1
 		dst.byRow = dst.byRow || n.taps() > 1
 	}
@@ -147,10 +167,7 @@ func prepareConcat(n *concat, r, dst *layout) {
 func prepareSeq(n *seq, r, dst *layout) {
 	n.mids = make([]*layout, len(n.parts))
 	for k := len(n.parts) - 1; k > 0; k-- {
-		spans := make([]span, len(r.spans))
-		for j, s := range r.spans {
-			spans[j] = spanOf(n.parts[k], s)
-		}
+		spans := spansOf(n.parts[k], r.spans)
 		if d, ok := n.parts[k].(*diag); ok && d.inPlace() {
 			same := *r
 			same.spans = spans
@@ -166,12 +183,24 @@ func prepareSeq(n *seq, r, dst *layout) {
 	prepare(n.parts[0], r, dst)
 }
 
+// spansOf is what rows that look at spans look at before n.
+func spansOf(n node, spans []span) []span {
+	if d, ok := n.(*diag); ok && d.offset == 0 {
+		return spans
+	}
+	before := make([]span, len(spans))
+	for j, s := range spans {
+		before[j] = spanOf(n, s)
+	}
+	return before
+}
+
 // rowNumbers bounds the numbers that pulling one row laid out as r through n takes,
 // beside r and the destination.
 func rowNumbers(n node, r *layout, careful bool) int {
 	switch n := n.(type) {
 	case *conv:
-		if n.dense && !careful {
+		if n.dense && !careful && !(n.keeps && n.to.slots == n.to.taps() && !n.to.asStored) {
 			return r.taps() * n.cells
 		}
 	case *sum:

@@ -22,8 +22,10 @@ type conv struct {
 	groups int
 	cells  int // elements of a row: width × taps
 
-	table []int // see box.table
-	dense bool  // rows of several channels meet it: a product of matrices
+	table []int   // see box.table
+	to    *layout // of what rows of it are added to
+	keeps bool    // all taps of rows stay where they are
+	dense bool    // rows of several channels meet it: a product of matrices
 	// norms are ‖column‖₂ over the rows of each group, groups × cells, for the bound
 	// on Σ|terms|; held is the stored rows, nil where they are too many. Both are made once
 	// by the first worker that needs them.
@@ -52,6 +54,39 @@ func (n *diag) inPlace() bool { return n.area == 1 }
 type seq struct {
 	parts []node
 	mids  []*layout // rows before part k; nil where they stay in place
+}
+
+// second is the part whose rows come to the first with no other tile between, 0 if there
+// is none.
+func (n *seq) second() int {
+	for k, mid := range n.mids {
+		if mid != nil {
+			return k
+		}
+	}
+	return 0
+}
+
+// tables adds to list those by which rows go through n, where there is no tile on the way;
+// else ok is false.
+func tables(list [][]int, n node) (all [][]int, ok bool) {
+	switch n := n.(type) {
+	case *conv:
+		return append(list, n.table), true
+	case *diag:
+		return append(list, n.table), true
+	case *seq:
+		if n.second() == 0 {
+			return tables(list, n.parts[0])
+		}
+	case *sum:
+		ok = true
+		for k := 0; ok && k < len(n.parts); k++ {
+			list, ok = tables(list, n.parts[k])
+		}
+		return list, ok
+	}
+	return nil, false
 }
 
 type sum struct{ parts []node }

@@ -90,31 +90,75 @@ func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, 
 	src.held = n.held
 	mark := w.floats.used
 	defer func() { w.floats.used = mark }()
+	group := k.lo / (n.rows / n.groups)
+	base, norms := group*n.width, n.norms[group*n.cells:][:n.cells]
 	m := len(at) * r.taps()
-	c := w.floats.alloc(m * n.cells)
-	clear(c)
+	var c []float64
+	var stride int
+	if n.keeps && sideBySide(at) {
+		c, stride = dst.grid(at[0].row, len(at), base)
+	}
+	direct := c != nil
+	if !direct {
+		c, stride = w.floats.alloc(m*n.cells), n.cells
+		clear(c)
+	}
 	for from := k.lo; from < k.hi; {
 		// chunks begin at multiples, so that every row adds in the same order
 		rows := min(k.hi, (from/n.chunk()+1)*n.chunk()) - from
-		w.chunk = slices.Grow(w.chunk[:0], rows*n.cells)
-		b := w.chunk[:rows*n.cells]
-		if err := src.floats(b, from); err != nil {
+		stored, err := src.rows(from, rows)
+		if err != nil {
 			return err
 		}
 		p := at[0]
 		a := r.val[p.src*r.taps()*r.width+p.skip+from-p.base:]
-		micro.Gemm64(c, n.cells, a, r.width, b, n.cells, m, n.cells, rows)
+		for x := 0; x < n.cells; x += micro.Panel {
+			width := min(micro.Panel, n.cells-x)
+			n.decodePanel(&w.panel, stored, x, width)
+			micro.Gemm64(c[x:], stride, a, r.width, w.panel[:], micro.Panel, m, width, rows)
+		}
 		from += rows
 	}
-	group := k.lo / (n.rows / n.groups)
 	for j, p := range at {
 		for _, τ := range r.taken {
+			b := r.norm(p, τ, k)
+			if direct {
+				raise(dst.magnitudes(p.row, τ, base, n.width), norms, b)
+				continue
+			}
 			table := n.table[τ*n.taps():][:n.taps()]
-			dst.spread(strip{p.row, group * n.width, table, 1, r.norm(p, τ, k),
-				c[(j*r.taps()+τ)*n.cells:][:n.cells], n.norms[group*n.cells:][:n.cells]})
+			dst.spread(strip{p.row, base, table, 1, b, c[(j*r.taps()+τ)*n.cells:][:n.cells], norms})
 		}
 	}
 	return nil
+}
+
+// decodePanel decodes the cells from x on, so many of each stored row.
+func (n *conv) decodePanel(dst *[gemmBlock * micro.Panel]float64, stored []byte, x, width int) {
+	size := n.weight.Type.Size()
+	row := n.cells * size
+	for at, to := x*size, 0; at < len(stored); at, to = at+row, to+micro.Panel {
+		decode(dst[to:][:width], stored[at:][:width*size], n.weight.Type, 1)
+	}
+}
+
+// sideBySide reports whether rows go to rows one after the other.
+func sideBySide(at []place) bool {
+	for j, p := range at {
+		if p.row != at[0].row+j {
+			return false
+		}
+	}
+	return true
+}
+
+// raise adds b·m to mag; m has no negative numbers. Its halves are added at once.
+func raise(mag, m []float64, b float64) {
+	h := len(mag) / 2
+	micro.AddScaled(mag[:h], mag[h:2*h], m[:h], m[h:2*h], b, b)
+	if n := len(mag); 2*h < n {
+		mag[n-1] += float64(b * m[n-1])
+	}
 }
 
 // norm is ‖r‖₂ over some channels of a row at a tap, of magnitudes where it has them.

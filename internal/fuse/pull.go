@@ -30,15 +30,15 @@ func (w *Worker) pull(n node, r *tile, dst target) error {
 }
 
 func (w *Worker) pullSeq(n *seq, r *tile, dst target) error {
-	mark := w.floats.used
-	defer func() { w.floats.used = mark }()
+	mark, places := w.floats.used, w.places.used
+	defer func() { w.floats.used, w.places.used = mark, places }()
 	for k := len(n.parts) - 1; k > 0; k-- {
 		if n.mids[k] == nil {
 			r = w.scaled(n.parts[k].(*diag), r)
 			continue
 		}
 		mid := w.newTile(n.mids[k], n.parts[k], r)
-		if err := w.pull(n.parts[k], r.into(mid), mid); err != nil {
+		if err := w.pull(n.parts[k], w.into(r), mid); err != nil {
 			return err
 		}
 		mid.settle()
@@ -49,11 +49,10 @@ func (w *Worker) pullSeq(n *seq, r *tile, dst target) error {
 
 // newTile makes the tile that r becomes when it is pulled through n.
 func (w *Worker) newTile(l *layout, n node, r *tile) *tile {
-	t := &tile{layout: l, at: make([]place, len(r.at)), fresh: make([]bool, len(r.at)), owned: true, w: w}
+	t := &tile{layout: l, at: w.places.alloc(len(r.at)), fresh: allFresh(nil, len(r.at)), owned: true, w: w}
 	for j, p := range r.at {
 		s := spanOf(n, p.span())
 		t.at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
-		t.fresh[j] = true
 	}
 	t.val = w.floats.alloc(len(t.at) * l.taps() * l.width)
 	t.mag = w.floats.alloc(len(t.at) * l.slots * l.width)
@@ -61,9 +60,9 @@ func (w *Worker) newTile(l *layout, n node, r *tile) *tile {
 }
 
 // into is r with its rows numbered as those of the tile made of it.
-func (r *tile) into(mid *tile) *tile {
+func (w *Worker) into(r *tile) *tile {
 	view := *r
-	view.at = append([]place(nil), r.at...)
+	view.at = w.samePlaces(r.at)
 	for j := range view.at {
 		view.at[j].row = j
 	}
@@ -71,11 +70,17 @@ func (r *tile) into(mid *tile) *tile {
 	return &view
 }
 
+func (w *Worker) samePlaces(at []place) []place {
+	same := w.places.alloc(len(at))
+	copy(same, at)
+	return same
+}
+
 // scaled is r·diag(s), in place where nobody else needs r.
 func (w *Worker) scaled(n *diag, r *tile) *tile {
 	s := *r
 	if n.offset > 0 {
-		s.at = append([]place(nil), r.at...)
+		s.at = w.samePlaces(r.at)
 		for j := range s.at {
 			s.at[j].base += n.offset
 		}

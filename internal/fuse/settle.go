@@ -89,7 +89,7 @@ func precision(t tensor.Type) int {
 // settle computes the doubtful elements of s again, and gives each to found with the
 // error of an operation. Every element of a float64 result is doubtful.
 func (w *Worker) settle(s *sheet, found func(at int, v dd, unit float64)) error {
-	perRow := 1 + rowNumbers(w.f.pulled, w.f.units, true)
+	perRow := w.f.carefulNumbers()
 	if w.f.Type == tensor.F64 {
 		perRow += w.f.root.numbers(true)
 	}
@@ -120,6 +120,10 @@ func (w *Worker) settle(s *sheet, found func(at int, v dd, unit float64)) error 
 	return nil
 }
 
+// carefulNumbers is how many numbers the careful interpreter has for a row, beside those that
+// come out of it.
+func (f *Fused) carefulNumbers() int { return 1 + rowNumbers(f.pulled, f.units, true) }
+
 // again computes elements in double-double numbers, and those that cancel too far
 // for these at 256 bits.
 func (w *Worker) again(s *sheet, list []int, whole bool, found func(int, dd, float64)) error {
@@ -142,11 +146,16 @@ func (w *Worker) again(s *sheet, list []int, whole bool, found func(int, dd, flo
 
 // elements computes the listed elements of s. whole says that they are whole rows.
 func (e *careful[T, F]) elements(s *sheet, list []int, whole bool, found func(at int, v T)) error {
-	e.cells.used = 0
 	rows, cols := rowsAndColumns(s, list, whole)
 	first := rows[0]
 	n := rows[len(rows)-1] - first + 1
-	dst := e.newCells(s.layout, e.w.f.places(s.first+first, n), cols)
+	width := s.width
+	if cols != nil {
+		width = len(cols)
+	}
+	e.cells.begin(n*s.taps()*width + len(rows)*e.w.f.carefulNumbers())
+	dst := e.newCells(s.layout, make([]place, n), cols)
+	e.w.f.place(dst.at, s.first+first)
 	locate := func(at int) (o, k, i int) {
 		o, k, i = at/s.cells()-first, at%s.taps(), at%s.cells()/s.taps()
 		if cols != nil {

@@ -30,16 +30,24 @@ type sheet struct {
 	overAt int // the first element that is infinite, if over says that one is
 }
 
-// newSheet is the sheet of rows a to a+n-1, stored in out.
+// newSheet is the sheet of rows a to a+n-1, stored in out. It takes the place of the one
+// before.
 func (w *Worker) newSheet(out []byte, typ tensor.Type, a, n int) *sheet {
-	f := w.f
-	s := &sheet{layout: f.root, w: w, first: a, at: f.places(a, n), typ: typ, out: out, fresh: make([]bool, n)}
-	for o := range s.fresh {
-		s.fresh[o] = true
-	}
+	s := &w.sheet
+	*s = sheet{layout: w.f.root, w: w, first: a, at: w.places.alloc(n), typ: typ, out: out, fresh: allFresh(s.fresh, n), list: s.list}
+	w.f.place(s.at, a)
 	s.sum = w.floats.alloc(n * s.slots * s.width)
 	s.mag = w.floats.alloc(n * s.slots * s.width)
 	return s
+}
+
+// allFresh is n rows that nothing was added to, in the memory of list if that is enough.
+func allFresh(list []bool, n int) []bool {
+	list = slices.Grow(list[:0], n)[:n]
+	for o := range list {
+		list[o] = true
+	}
+	return list
 }
 
 // cells is how many elements a row has.
@@ -72,10 +80,9 @@ func (s *sheet) strands(o int) []strand {
 		s.list = append(s.list, strand{sum, mag, o * s.cells(), 1})
 		return s.list
 	}
-	for k, slot := range s.slot {
-		if from := slot * s.width; slot >= 0 {
-			s.list = append(s.list, strand{sum[from:][:s.width], mag[from:][:s.width], o*s.cells() + k, s.taps()})
-		}
+	for slot, k := range s.summed {
+		from := slot * s.width
+		s.list = append(s.list, strand{sum[from:][:s.width], mag[from:][:s.width], o*s.cells() + k, s.taps()})
 	}
 	return s.list
 }
@@ -112,6 +119,26 @@ func (s *sheet) begin(o int) {
 }
 
 func (s *sheet) together() bool { return s.asStored }
+
+func (s *sheet) grid(o, n, base int) ([]float64, int) {
+	if s.asStored || s.slots < s.taps() {
+		return nil, 0
+	}
+	for k := range n {
+		if s.at[o+k].base != s.at[o].base {
+			return nil, 0
+		}
+	}
+	for k := range n {
+		s.begin(o + k)
+	}
+	return s.sum[o*s.slots*s.width+base-s.at[o].base:], s.width
+}
+
+func (s *sheet) magnitudes(o, tap, base, width int) []float64 {
+	_, mag, _ := s.line(o, tap)
+	return mag[base-s.at[o].base:][:width]
+}
 
 func (s *sheet) spread(t strip) {
 	s.begin(t.o)

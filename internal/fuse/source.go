@@ -3,6 +3,7 @@ package fuse
 import (
 	"fmt"
 	"math"
+	"slices"
 	"sync"
 
 	"repfuse/internal/tensor"
@@ -12,7 +13,8 @@ const (
 	// readBytes is how much of a stored kernel is read at once: little enough for the
 	// second cache, beside what is made of it.
 	readBytes = 64 << 10
-	// chunkFloats is the size of the part of a stored kernel that a product works on.
+	// chunkFloats is the size of the part of a stored kernel that is read at once where it is
+	// not held: few rows of a long one.
 	chunkFloats = 64 << 10
 	// gemmBlock is the longest chain of additions within micro.Gemm64.
 	gemmBlock = 64
@@ -28,23 +30,30 @@ func (n *conv) chunk() int {
 	return max(1, min(gemmBlock, chunkFloats/n.cells))
 }
 
-// source reads the rows of one stored kernel, some at a time, and when that is closed
-// those of another.
+// source reads the rows of one stored kernel, some at a time.
 type source struct {
 	conv      *conv
 	data      tensor.Data // nil before a row is asked for
 	held      []byte      // all rows, or nil
-	buf       []byte
-	first, n  int // the rows that buf holds
+	window    *window
 	rowBytes  int
 	rowsAhead int
 }
 
-// of has s read the kernel n, which is opened when a row is asked for.
-func (s *source) of(n *conv) {
-	s.conv, s.data, s.held, s.n = n, nil, nil, 0
-	s.rowBytes = n.cells * n.weight.Type.Size()
+// window is what was read last, of one of the sources that take turns at it: each is done
+// with its rows before the next reads.
+type window struct {
+	of       *source // nil where there is nothing
+	b        []byte
+	first, n int       // rows
+	decoded  []float64 // one, see scan
+}
+
+// sourceOf reads the kernel n, which is opened when a row is asked for.
+func sourceOf(n *conv) *source {
+	s := &source{conv: n, rowBytes: n.cells * n.weight.Type.Size()}
 	s.rowsAhead = max(1, readBytes/s.rowBytes)
+	return s
 }
 
 func (s *source) close() error {
@@ -54,30 +63,32 @@ func (s *source) close() error {
 	return s.data.Close()
 }
 
-// row is the stored bytes of row k. Rows after it, below limit, are read with it.
+// row is the stored bytes of row k, good until another source reads. Rows after it, below
+// limit, are read with it.
 func (s *source) row(k, limit int) ([]byte, error) {
 	if s.held != nil {
 		return s.held[k*s.rowBytes:][:s.rowBytes], nil
 	}
-	if k < s.first || k >= s.first+s.n {
+	w := s.window
+	if w.of != s || k < w.first || k >= w.first+w.n {
 		if err := s.fill(k, max(1, min(s.rowsAhead, limit-k))); err != nil {
 			return nil, err
 		}
 	}
-	at := (k - s.first) * s.rowBytes
-	return s.buf[at : at+s.rowBytes], nil
+	at := (k - w.first) * s.rowBytes
+	return w.b[at : at+s.rowBytes], nil
 }
 
 func (s *source) fill(k, n int) error {
-	if need := n * s.rowBytes; cap(s.buf) < need {
-		s.buf = make([]byte, roomFor(need))
+	w := s.window
+	if need := n * s.rowBytes; cap(w.b) < need {
+		w.b = make([]byte, max(need, readBytes))
 	}
-	s.buf = s.buf[:n*s.rowBytes]
-	s.n = 0
-	if err := s.read(s.buf, k); err != nil {
+	w.b, w.of = w.b[:n*s.rowBytes], nil
+	if err := s.read(w.b, k); err != nil {
 		return err
 	}
-	s.first, s.n = k, n
+	w.of, w.first, w.n = s, k, n
 	return nil
 }
 
@@ -95,35 +106,29 @@ func (s *source) read(b []byte, k int) (err error) {
 	return nil
 }
 
-// floats decodes the rows from k on that fill v.
-func (s *source) floats(v []float64, k int) error {
-	cells := s.conv.cells
-	n := len(v) / cells
-	for i := range n {
-		b, err := s.row(k+i, k+n)
-		if err != nil {
-			return err
-		}
-		decode(v[i*cells:(i+1)*cells], b, s.conv.weight.Type, 1)
+// rows is the stored bytes of n rows from k on, good until another source reads.
+func (s *source) rows(k, n int) ([]byte, error) {
+	if s.held != nil {
+		return s.held[k*s.rowBytes:][:n*s.rowBytes], nil
 	}
-	return nil
+	err := s.fill(k, n)
+	return s.window.b, err
 }
 
 // multiplied makes what products with n need, n.norms and n.held, reading the whole
 // kernel once.
 func (n *conv) multiplied() error {
 	n.once.Do(func() {
-		var s source
-		s.of(n)
-		defer s.close()
+		s := n.scanner()
+		defer s.release()
 		if n.rows*s.rowBytes <= heldBytes {
-			n.held = make([]byte, n.rows*s.rowBytes)
+			n.held = spareKernels.take(n.rows * s.rowBytes)
 			if n.err = s.read(n.held, 0); n.err != nil {
 				return
 			}
 			s.held = n.held
 		}
-		n.err = n.measure(&s)
+		n.err = n.measure(s)
 	})
 	return n.err
 }
@@ -147,18 +152,28 @@ func (n *conv) measure(s *source) error {
 
 // scan visits all rows of the stored kernel.
 func (n *conv) scan(visit func(k int, row []float64) error) error {
-	s := scanners.Get().(*source)
-	defer scanners.Put(s)
-	s.of(n)
-	defer s.close()
+	s := n.scanner()
+	defer s.release()
 	return s.scan(visit)
 }
 
-// scanners holds sources for the sake of their memory.
-var scanners = sync.Pool{New: func() any { return new(source) }}
+// scanner is a source with a window of its own.
+func (n *conv) scanner() *source {
+	s := sourceOf(n)
+	s.window = windows.Get().(*window)
+	return s
+}
+
+func (s *source) release() {
+	s.close()
+	windows.Put(s.window)
+}
+
+var windows = sync.Pool{New: func() any { return new(window) }}
 
 func (s *source) scan(visit func(k int, row []float64) error) error {
-	v := make([]float64, s.conv.cells)
+	s.window.decoded = slices.Grow(s.window.decoded[:0], s.conv.cells)
+	v := s.window.decoded[:s.conv.cells]
 	for k := range s.conv.rows {
 		b, err := s.row(k, s.conv.rows)
 		if err != nil {

@@ -3,6 +3,7 @@ package fuse
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"repfuse/internal/tensor"
@@ -16,7 +17,7 @@ func TestScan(t *testing.T) {
 		exponent := map[tensor.Type][2]uint{tensor.F16: {10, 5}, tensor.BF16: {7, 8}, tensor.F32: {23, 8}, tensor.F64: {52, 11}}[typ]
 		size := typ.Size()
 		plain := make([]byte, 3*stretch)
-		tensor.Encode(plain, filled(len(plain)/size, 0.75), typ)
+		tensor.Encode(plain, slices.Repeat([]float64{0.75}, len(plain)/size), typ)
 		for trial := range 1 << 16 {
 			bits := uint64(trial)
 			if size > 2 {

@@ -40,6 +40,11 @@ type target interface {
 	// begins at channel base and has all elements of it; where it cannot, it reports so and
 	// does nothing.
 	whole(o, base int, n *conv, b []byte, a float64) bool
+	// grid is where the products of n rows from o on may be added to, tap after tap of each
+	// row, from channel base on, and how far the taps are apart; nil if they lie otherwise.
+	grid(o, n, base int) (c []float64, stride int)
+	// magnitudes is those of a tap of row o, which is in a grid.
+	magnitudes(o, tap, base, width int) []float64
 	// together reports whether the taps of a channel lie together, so that a strip of all of
 	// them is added at once.
 	together() bool
@@ -108,6 +113,24 @@ func (t *tile) spread(s strip) {
 
 func (t *tile) together() bool { return false }
 
+func (t *tile) grid(o, n, base int) ([]float64, int) {
+	from := base - t.at[o].base
+	for k := range n {
+		if t.at[o+k].base != t.at[o].base || t.slots < t.taps() {
+			return nil, 0
+		}
+	}
+	for k := range n {
+		t.begin(o + k)
+	}
+	return t.val[o*t.taps()*t.width+from:], t.width
+}
+
+func (t *tile) magnitudes(o, tap, base, width int) []float64 {
+	_, mag := t.line(o, tap, base-t.at[o].base, width)
+	return mag
+}
+
 func (t *tile) whole(o, base int, n *conv, b []byte, a float64) bool {
 	if !t.fresh[o] || t.taps() != n.taps() || t.slots > 0 || base != t.at[o].base || n.width != t.width {
 		return false
@@ -152,13 +175,14 @@ func (s strip) add(val, mag []float64, step, k int) {
 	}
 }
 
-// roomFor is how much room is made for n: a power of two, so that a little more has room
-// the next time, unless that were a lot.
+// roomFor is how much room is made for n: up to a quarter more, so that a little more has
+// room the next time, unless that were a lot.
 func roomFor(n int) int {
 	if n > productBytes/8 {
 		return n
 	}
-	return 1 << bits.Len(uint(n-1))
+	step := max(1, 1<<bits.Len(uint(n))>>3)
+	return (n + step - 1) / step * step
 }
 
 // arena hands out slices that are given back in the opposite order, by setting used
@@ -166,22 +190,27 @@ func roomFor(n int) int {
 type arena[T any] struct {
 	buf  []T
 	used int
+	most int // ever used
 }
 
-// begin takes back all that was handed out, and makes room for n.
+// begin takes back all that was handed out, and makes room for n, or for as much as was
+// needed before.
 func (a *arena[T]) begin(n int) {
+	n = max(n, a.most)
 	if a.used = 0; len(a.buf) < n {
 		a.buf = nil // before there is another
 		a.buf = make([]T, roomFor(n))
 	}
 }
 
+// alloc is n numbers of any value. What is more than begin was told of has memory of its
+// own.
 func (a *arena[T]) alloc(n int) []T {
-	if a.used+n > len(a.buf) {
-		// what was handed out stays valid: it has the old array
-		a.buf = make([]T, max(a.used+n, len(a.buf)+len(a.buf)/2))
-	}
-	s := a.buf[a.used : a.used+n : a.used+n]
+	from := a.used
 	a.used += n
-	return s
+	a.most = max(a.most, a.used)
+	if a.used > len(a.buf) {
+		return make([]T, n)
+	}
+	return a.buf[from:a.used:a.used]
 }

@@ -17,62 +17,100 @@ type factors struct {
 	eps   float64
 }
 
+// store is the memory of an expression's vectors, for the next expression when that is
+// freed.
+type store struct {
+	floats arena[float64]
+	pairs  arena[dd]
+	spread []float64 // a constant, as the taps of a kernel meet it
+}
+
+// begin makes room for what is read of e and made of it.
+func (m *store) begin(e op.Expr) {
+	n := 0
+	op.Walk(e, func(e op.Expr) {
+		switch e := e.(type) {
+		case op.BatchNorm:
+			n += e.Mean.Len()
+		case op.Conv:
+			if e.Bias != nil {
+				n += e.Bias.Len()
+			}
+		}
+	})
+	m.floats.begin(4 * n)
+	m.pairs.begin(3 * n)
+}
+
 // vector reads a parameter of n elements, or of one that stands for all n.
-func vector(p *op.Param, n int) ([]float64, error) {
+func (m *store) vector(p *op.Param, n int) ([]float64, error) {
 	if p == nil {
 		return nil, nil
 	}
-	v, err := p.Floats()
-	if err != nil {
+	if !p.Type.IsFloat() {
+		return nil, fmt.Errorf("%s: element type %s, want a floating one", p.Key, p.Type)
+	}
+	v := m.floats.alloc(n)
+	own := v[:p.Len()]
+	if err := p.ReadFloats(own); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Key, err)
 	}
-	for i, x := range v {
+	for i, x := range own {
 		if math.IsNaN(x) || math.IsInf(x, 0) {
 			return nil, notFinite(p.Key, i, x)
 		}
 	}
-	if len(v) == 1 && n > 1 {
-		return filled(n, v[0]), nil
+	if len(own) < n {
+		fill(v, own[0])
 	}
 	return v, nil
 }
 
-func filled(n int, x float64) []float64 {
-	v := make([]float64, n)
+// filled is a vector of one number.
+func (m *store) filled(n int, x float64) []float64 {
+	v := m.floats.alloc(n)
+	fill(v, x)
+	return v
+}
+
+func fill(v []float64, x float64) {
 	for i := range v {
 		v[i] = x
 	}
-	return v
 }
 
 func notFinite(key string, i int, x float64) error {
 	return fmt.Errorf("%s[%d] is %g, want a finite number", key, i, x)
 }
 
-func asDD(v []float64) []dd {
+func (m *store) asDD(v []float64) []dd {
 	if v == nil {
 		return nil
 	}
-	d := make([]dd, len(v))
+	d := m.pairs.alloc(len(v))
 	for i, x := range v {
-		d[i].hi = x
+		d[i] = dd{x, 0}
 	}
 	return d
 }
 
 // batchNorm reads the statistics: s = γ/√(σ²+ε) and t = β − μ·s.
-func batchNorm(b op.BatchNorm, channels, rank int) (*diag, error) {
+func (m *store) batchNorm(b op.BatchNorm, channels, rank int) (*diag, error) {
 	var all [4][]float64
-	for k, p := range []*op.Param{b.Gamma, b.Beta, b.Mean, b.Var} {
-		v, err := vector(p, channels)
+	kept := 0
+	for k, p := range []*op.Param{b.Gamma, b.Var, b.Beta, b.Mean} {
+		v, err := m.vector(p, channels)
 		if err != nil {
 			return nil, err
 		}
-		all[k] = v
+		if all[k] = v; k == 1 {
+			kept = m.floats.used
+		}
 	}
-	gamma, beta, mean, vari := all[0], all[1], all[2], all[3]
-	f := &factors{value: make([]dd, channels), num: gamma, vari: vari, eps: b.Eps}
-	term := make([]dd, channels)
+	m.floats.used = kept
+	gamma, vari, beta, mean := all[0], all[1], all[2], all[3]
+	f := &factors{value: m.pairs.alloc(channels), num: gamma, vari: vari, eps: b.Eps}
+	term := m.pairs.alloc(channels)
 	for c := range term {
 		if vari[c] < 0 {
 			return nil, fmt.Errorf("%s[%d] is %g, want a variance of at least 0", b.Var.Key, c, vari[c])
@@ -95,25 +133,25 @@ func batchNorm(b op.BatchNorm, channels, rank int) (*diag, error) {
 }
 
 // scale reads a Scale.
-func scale(e op.Scale, channels, rank int) (*diag, error) {
-	v, err := vector(e.By, channels)
+func (m *store) scale(e op.Scale, channels, rank int) (*diag, error) {
+	v, err := m.vector(e.By, channels)
 	if err != nil {
 		return nil, err
 	}
 	if e.By == nil {
-		v = filled(channels, e.Factor)
+		v = m.filled(channels, e.Factor)
 	}
-	return &diag{box: point(rank), factor: &factors{value: asDD(v), num: v}, area: 1}, nil
+	return &diag{box: point(rank), factor: &factors{value: m.asDD(v), num: v}, area: 1}, nil
 }
 
 // shift reads a Shift.
-func shift(e op.Shift, channels, rank int) (*diag, error) {
-	v, err := vector(e.By, channels)
+func (m *store) shift(e op.Shift, channels, rank int) (*diag, error) {
+	v, err := m.vector(e.By, channels)
 	if err != nil {
 		return nil, err
 	}
 	if e.By == nil {
-		v = filled(channels, e.Term)
+		v = m.filled(channels, e.Term)
 	}
-	return &diag{box: point(rank), term: asDD(v), area: 1}, nil
+	return &diag{box: point(rank), term: m.asDD(v), area: 1}, nil
 }

@@ -9,8 +9,7 @@ import (
 )
 
 // Worker computes rows of the kernel, some at a time. Each goroutine has its own. It
-// opens the stored kernels when it first needs them; Close closes them. Its memory is
-// used again when it goes on to another expression.
+// opens the stored kernels when it first needs them; Close closes them.
 type Worker struct {
 	// Small counts the elements that were not zero and became subnormal or zero when
 	// they were stored, over all calls of Kernel.
@@ -18,24 +17,38 @@ type Worker struct {
 
 	f       *Fused
 	sources []*source // by conv.id, nil before they are needed
-	idle    []*source // closed; their memory waits for another kernel
+	*Scratch
+}
+
+// Scratch is the memory that a worker computes in, and needs nothing of afterwards.
+// Workers that take turns may share one. The zero Scratch takes no memory before it is used.
+type Scratch struct {
+	window  window // of all sources
 	floats  arena[float64]
+	places  arena[place]
+	sheet   sheet
 	twofold careful[dd, doubles]
 	exact   careful[*big.Float, reals]
-	row     []float64 // a stored row, decoded
-	chunk   []float64 // the part of a stored kernel that a product works on, decoded
-	strips  []float64 // columns of one, see careful.gather
-	values  []float64 // elements of a sheet, and as they are stored
+	row     []float64                        // a stored row, decoded
+	panel   [gemmBlock * micro.Panel]float64 // the part of a stored kernel that a product works on, decoded
+	strips  []float64                        // columns of one, see careful.gather
+	values  []float64                        // elements of a sheet, and as they are stored
 	stored  []byte
 	lo, hi  []byte // a row of bounds, stored; see unlike
 }
 
-// NewWorker makes a worker. It takes no memory before it is used.
+// NewWorker makes a worker with memory of its own.
 func (f *Fused) NewWorker() *Worker {
 	w := &Worker{}
-	w.twofold.w, w.exact.w = w, w
+	w.Use(&Scratch{})
 	w.begin(f)
 	return w
+}
+
+// Use has the worker compute in s, which no other uses before this one is done.
+func (w *Worker) Use(s *Scratch) {
+	w.Scratch = s
+	s.twofold.w, s.exact.w = w, w
 }
 
 func (w *Worker) begin(f *Fused) {
@@ -56,7 +69,6 @@ func (w *Worker) Close() error {
 	for i, s := range w.sources {
 		if s != nil {
 			all = append(all, s.close())
-			w.idle = append(w.idle, s)
 		}
 		w.sources[i] = nil
 	}
@@ -65,14 +77,11 @@ func (w *Worker) Close() error {
 
 func (w *Worker) source(n *conv) *source {
 	if w.sources[n.id] == nil {
-		s := &source{}
-		if last := len(w.idle) - 1; last >= 0 {
-			s, w.idle = w.idle[last], w.idle[:last]
-		}
-		s.of(n)
-		w.sources[n.id] = s
+		w.sources[n.id] = sourceOf(n)
 	}
-	return w.sources[n.id]
+	s := w.sources[n.id]
+	s.window = &w.window
+	return s
 }
 
 // Kernel stores rows a to b-1 of the fused kernel in dst, as they lie on disk. The
@@ -117,9 +126,11 @@ func rounded(v dd, t tensor.Type) float64 {
 // element of a stored kernel that is no finite number is an error.
 func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
 	w.floats.begin(w.f.numbers)
+	w.places.begin(2 * n)
 	s := w.newSheet(out, typ, a, n)
-	r := &tile{layout: w.f.units, at: unitPlaces(a, n), val: w.floats.alloc(n), owned: true}
-	for o := range r.val {
+	r := &tile{layout: w.f.units, at: w.places.alloc(n), val: w.floats.alloc(n), owned: true}
+	for o := range r.val { // the rows that pulling starts with: each touches its own channel
+		r.at[o] = place{row: o, src: o, base: a + o, width: 1}
 		r.val[o] = 1
 	}
 	if err := w.pull(w.f.pulled, r, s); err != nil {
@@ -132,23 +143,12 @@ func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
 	return s, nil
 }
 
-// places is where the rows of the kernel from a on lie.
-func (f *Fused) places(a, n int) []place {
-	at := make([]place, n)
+// place sets at to where the rows of the kernel from a on lie.
+func (f *Fused) place(at []place, a int) {
 	for o := range at {
 		s := f.span(a + o)
 		at[o] = place{row: o, src: o, base: s.lo, width: s.width()}
 	}
-	return at
-}
-
-// unitPlaces is the rows that pulling starts with: each touches its own channel.
-func unitPlaces(a, n int) []place {
-	at := make([]place, n)
-	for o := range at {
-		at[o] = place{row: o, src: o, base: a + o, width: 1}
-	}
-	return at
 }
 
 // finite reports the first element of a stored kernel that is no finite number.

@@ -9,6 +9,9 @@ const (
 	// panel is the columns that are multiplied at once: two tiles of AVX-512, four of
 	// AVX2. So much of a chain's rows of B fits the first cache.
 	panel = 6 * Lanes64
+	// Panel is how far apart the rows of a B should be that is no wider: it is taken as it
+	// lies.
+	Panel = panel
 )
 
 // Gemm64 adds a product of matrices: C += A·B, where C is m×n, A m×k and B k×n, all
@@ -32,7 +35,7 @@ func Gemm64(c []float64, ldc int, a []float64, lda int, b []float64, ldb, m, n, 
 		for i := 0; i < k; i += chain {
 			depth := min(chain, k-i)
 			x, stride := b[i*ldb+p:], ldb
-			if m > Rows || width < panel {
+			if m > Rows && ldb > panel || width < panel {
 				x, stride = g.pack(x, ldb, depth, width), panel
 			}
 			for o := 0; o < m; o += Rows {

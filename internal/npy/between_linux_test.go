@@ -43,3 +43,33 @@ func TestCameBetween(t *testing.T) {
 		}
 	}
 }
+
+// When a set is closed nothing is open any more, nor when there is no array or an error; and
+// until then it does not matter what the directory is called.
+func TestNothingStaysOpen(t *testing.T) {
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		must(t, err)
+		return len(list)
+	}
+	dir := filepath.Join(t.TempDir(), "w")
+	must(t, os.Mkdir(dir, 0o777))
+	before := open()
+	_, err := OpenDir(dir, Options{})
+	must(t, err)
+	put(t, filepath.Join(dir, "a.npy"), 1, 2)
+	set, err := OpenDir(dir, Options{})
+	must(t, err)
+	must(t, os.Rename(dir, dir+"2"))
+	if v, err := set.Tensors[0].ReadAll(); err != nil || len(v) != 2 {
+		t.Errorf("%v, %v of a directory that was renamed", v, err)
+	}
+	must(t, set.Close())
+	must(t, os.WriteFile(filepath.Join(dir+"2", "b.npy"), []byte("none"), 0o666))
+	if _, err := OpenDir(dir+"2", Options{}); err == nil {
+		t.Error("no error where a file is no array")
+	}
+	if after := open(); after != before {
+		t.Errorf("%d descriptors are open, want %d", after, before)
+	}
+}

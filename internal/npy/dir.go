@@ -40,8 +40,8 @@ func (s *Set) Close() error {
 // OpenDir finds the arrays in a directory and the folders in it, one to a file:
 // conv/bn/weight.npy and conv.bn.weight.npy both have the key conv.bn.weight, and
 // it is an error if both are there. Files and folders whose name begins with a dot
-// are passed over. Headers alone are read; nothing stays open. A symbolic link that
-// leads out of the directory is an error.
+// are passed over. Headers alone are read; the directory alone stays open. A symbolic link
+// that leads out of it is an error.
 func OpenDir(dir string, o Options) (*Set, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -52,17 +52,26 @@ func OpenDir(dir string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer top.Close()
-	set := &Set{}
-	found, err := set.walk(dir)
-	if err != nil {
-		return nil, err
+	set := &Set{close: top.Close}
+	err = set.lookAt(folder{root, top, dir}, o)
+	if len(set.Tensors) == 0 {
+		set.close = nil
+		top.Close()
 	}
-	if err := sortByKey(found); err != nil {
-		return nil, err
-	}
-	set.Tensors, err = folder{root, top, dir}.lookAt(found, o)
 	return set, err
+}
+
+func (s *Set) lookAt(d folder, o Options) error {
+	found, err := s.walk(nil, d.path, "")
+	if err != nil {
+		return err
+	}
+	slices.Sort(s.Others)
+	if err := sortByKey(found); err != nil {
+		return err
+	}
+	s.Tensors, err = d.lookAt(found, o)
+	return err
 }
 
 // entry is a file that holds an array by its name.
@@ -76,27 +85,29 @@ func keyOf(name string) string {
 	return strings.ReplaceAll(strings.TrimSuffix(name, Ext), "/", ".")
 }
 
-// walk lists the arrays below dir, and notes the other files, by name. It follows no
-// links; names alone are looked at.
-func (s *Set) walk(dir string) (found []entry, err error) {
-	err = fs.WalkDir(os.DirFS(dir), ".", func(name string, d fs.DirEntry, err error) error {
+// walk adds to found the arrays below dir, whose names begin with prefix, and notes the other
+// files. It follows no links; names alone are looked at.
+func (s *Set) walk(found []entry, dir, prefix string) ([]entry, error) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	found = slices.Grow(found, len(list))
+	for _, d := range list {
+		name := prefix + d.Name()
 		switch {
-		case err != nil:
-			return err
-		case name != "." && strings.HasPrefix(d.Name(), "."):
-			if d.IsDir() {
-				return fs.SkipDir
-			}
+		case strings.HasPrefix(d.Name(), "."):
 		case d.IsDir():
+			if found, err = s.walk(found, filepath.Join(dir, d.Name()), name+"/"); err != nil {
+				return nil, err
+			}
 		case strings.HasSuffix(name, Ext):
 			found = append(found, entry{name, keyOf(name), d.Type().IsRegular()})
 		default:
 			s.Others = append(s.Others, name)
 		}
-		return nil
-	})
-	slices.Sort(s.Others)
-	return found, err
+	}
+	return found, nil
 }
 
 // sortByKey is an error where a key is there twice.
@@ -151,9 +162,13 @@ func (d folder) header(e entry, o Options) (tensor.Tensor, error) {
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	dir, name := d.path, e.name // and not all of d, which would stay
+	top, dir, name := d.top, d.path, e.name // and not all of d, which would stay
 	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
-		return openElements(filepath.Join(dir, filepath.FromSlash(name)), then, h)
+		f, err := disk.OpenBelow(top, dir, name)
+		if err != nil {
+			return nil, err
+		}
+		return elements(f, then, h)
 	}}, nil
 }
 
@@ -189,16 +204,11 @@ func (d folder) open(e entry) (*disk.File, disk.Identity, error) {
 	return f, now, err
 }
 
-// openElements opens the elements of a file that was what then says when its header was
-// read.
-func openElements(path string, then disk.Identity, h Header) (tensor.Data, error) {
-	f, err := disk.Open(path)
-	if err != nil {
-		return nil, err
-	}
+// elements is the elements of a file that was what then says when its header was read.
+func elements(f *disk.File, then disk.Identity, h Header) (tensor.Data, error) {
 	now, err := f.Identity()
 	if err == nil {
-		err = unchanged(path, then, now)
+		err = unchanged(f, then, now)
 	}
 	if err != nil {
 		f.Close()
@@ -208,12 +218,12 @@ func openElements(path string, then disk.Identity, h Header) (tensor.Data, error
 }
 
 // unchanged is an error where a file is not the one that was looked at.
-func unchanged(path string, then, now disk.Identity) error {
+func unchanged(f *disk.File, then, now disk.Identity) error {
 	switch {
 	case then.Bytes() != now.Bytes():
-		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", path, now.Bytes(), then.Bytes())
+		return fmt.Errorf("%s has %d bytes, want the %d it had when its header was read", f.Path(), now.Bytes(), then.Bytes())
 	case !then.Same(now):
-		return fmt.Errorf("%s has changed since its header was read", path)
+		return fmt.Errorf("%s has changed since its header was read", f.Path())
 	}
 	return nil
 }

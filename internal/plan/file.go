@@ -195,7 +195,7 @@ func (r *recogniser) byHand(f *File) error {
 		if path == "." {
 			path = ""
 		}
-		n := r.keys.find(path)
+		n := r.keys.root.find(path)
 		if n == nil {
 			return fmt.Errorf("plan: %s: there is no such module", b.Module)
 		}

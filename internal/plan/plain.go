@@ -17,7 +17,7 @@ const plainName = "plain"
 // tensor a bias or a batch norm that goes with a kernel by its name.
 func (r *recogniser) plainFolder() error {
 	for name := range r.giveaways() {
-		if _, ok := r.keys.Lookup(name); ok {
+		if _, ok := r.keys.Lookup("", name); ok {
 			return nil // fused already
 		}
 	}
@@ -94,7 +94,7 @@ func (r *recogniser) gatherPlain(n *node) (plain, error) {
 		}
 	}
 	for _, key := range below {
-		t, _ := r.keys.Lookup(join(n.path, key))
+		t, _ := r.keys.Lookup(n.path, key)
 		stem, ok := strings.CutSuffix(key, "weight")
 		if !ok || stem == "" || len(t.Shape) != 4 {
 			continue

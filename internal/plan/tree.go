@@ -16,6 +16,7 @@ type tree struct {
 	below  []string
 	module string // of below
 	listed bool   // whether below is as things are
+	looked *node  // below which Lookup found the last, or did not
 }
 
 // node is a module, a tensor, or both.
@@ -82,13 +83,19 @@ func (n *node) last(path, name string) *node {
 	return c
 }
 
-// Lookup finds a tensor that no block has taken yet.
-func (t *tree) Lookup(key string) (tensor.Named, bool) {
-	f, ok := t.tensors[key]
-	if !ok || f.Fate != "" {
+// Lookup finds a tensor that no block has taken yet, by its key relative to a module.
+func (t *tree) Lookup(module, key string) (tensor.Named, bool) {
+	if t.looked == nil || t.looked.path != module {
+		t.looked = t.root.find(module)
+	}
+	n := t.looked
+	if n != nil && key != "." {
+		n = n.find(key)
+	}
+	if n == nil || n.fate == nil || n.fate.Fate != "" {
 		return tensor.Named{}, false
 	}
-	return tensor.Named{Key: key, Tensor: f.Tensor}, true
+	return tensor.Named{Key: n.path, Tensor: n.fate.Tensor}, true
 }
 
 // settle gives the fate of a key, which is about to be decided.
@@ -103,7 +110,7 @@ func (t *tree) Below(module string) []string {
 	if t.listed && t.module == module {
 		return t.below
 	}
-	n := t.find(module)
+	n := t.root.find(module)
 	if n == nil {
 		return nil
 	}
@@ -121,9 +128,9 @@ func (t *tree) Below(module string) []string {
 	return keys
 }
 
-func (t *tree) find(module string) *node {
-	n := t.root
-	for rest, more := module, module != ""; more; {
+// find is the node of a relative path, nil where there is none; "" is n.
+func (n *node) find(path string) *node {
+	for rest, more := path, path != ""; more; {
 		var name string
 		name, rest, more = strings.Cut(rest, ".")
 		k, ok := slices.BinarySearchFunc(n.children, name, func(c *node, name string) int { return strings.Compare(c.name, name) })

@@ -10,9 +10,10 @@ import (
 
 // parts collects the checksums of an item's pieces, which come in any order.
 type parts struct {
-	left atomic.Int64
-	mu   sync.Mutex
-	list []piece
+	left  atomic.Int64
+	block *block // that the item is made of, or nil
+	mu    sync.Mutex
+	list  []piece
 }
 
 type piece struct {

@@ -20,7 +20,9 @@ type hand struct {
 	data tensor.Data
 
 	fused  *fuse.Fused  // of worker, nil where it is closed
-	worker *fuse.Worker // kept with its memory
+	worker *fuse.Worker // kept for the next
+
+	scratch fuse.Scratch
 }
 
 // close closes what is open; errors of closing what was only read change nothing.
@@ -35,8 +37,22 @@ func (h *hand) close() {
 	}
 }
 
-// work has the worker go on to f.
-func (h *hand) work(f *fuse.Fused) {
+// work does pieces until there are none, or one fails, or the context ends.
+func (h *hand) work() error {
+	for h.run.ctx.Err() == nil {
+		t, ok, err := h.next()
+		if err == nil && ok {
+			err = h.do(t)
+		}
+		if err != nil || !ok {
+			return err
+		}
+	}
+	return nil
+}
+
+// goOn has the worker go on to f.
+func (h *hand) goOn(f *fuse.Fused) {
 	if h.fused == f {
 		return
 	}
@@ -49,25 +65,30 @@ func (h *hand) work(f *fuse.Fused) {
 	h.fused = f
 }
 
-// next is the next piece to do: of the same job, of the next in the queue, or of one
-// that another is at; ok reports whether there is any.
-func (h *hand) next() (t task, ok bool) {
+// next is the next piece to do: of the same job, of the next item, or of a job that
+// another is at; ok reports whether there is any.
+func (h *hand) next() (t task, ok bool, err error) {
 	for {
 		if t, ok := h.run.jobs.begin(h.job); ok {
-			return t, true
+			return t, true, nil
 		}
-		j, queued := <-h.run.queue
-		if queued {
-			h.run.jobs.add(j)
-		} else if j = h.run.jobs.longest(); j == nil {
-			return task{}, false
+		if h.job = h.run.jobs.crowded(cap(h.run.scratch)); h.job == nil {
+			h.job, err = h.run.begin()
 		}
-		h.job = j
+		if err != nil {
+			return task{}, false, err
+		}
+		if h.job == nil {
+			h.job = h.run.jobs.longest(anyJob)
+		}
+		if h.job == nil {
+			return task{}, false, nil
+		}
 	}
 }
 
 func (h *hand) do(t task) error {
-	if t.fused == nil {
+	if t.block == nil {
 		return h.copy(t)
 	}
 	return h.fuse(t)
@@ -141,20 +162,33 @@ func (h *hand) fuse(t task) error {
 	it := &h.run.items[t.item]
 	if it.IsBias {
 		b := h.buffer(&h.out, int(it.Bytes()))
-		small, err := t.fused.Bias(b)
+		small, err := t.block.Bias(b)
 		if err != nil {
 			return fmt.Errorf("%s: %w", it.Key, err)
 		}
 		h.run.small(t.item, small)
 		return h.run.put(t.item, b, 0)
 	}
-	h.work(t.fused)
+	h.goOn(t.block.Fused)
 	row := it.Bytes() / int64(it.Shape[0])
 	b := h.buffer(&h.out, int(row)*(t.to-t.from))
 	before := h.worker.Small
-	if err := h.worker.Kernel(b, t.from, t.to); err != nil {
+	if err := h.kernel(b, t); err != nil {
 		return fmt.Errorf("%s: %w", it.Key, err)
 	}
 	h.run.small(t.item, h.worker.Small-before)
 	return h.run.put(t.item, b, int64(t.from)*row)
+}
+
+// kernel computes rows, in memory of h's own unless they take much of both: then each
+// processor has some, and no more would be of use.
+func (h *hand) kernel(b []byte, t task) error {
+	if !t.block.Products() {
+		h.worker.Use(&h.scratch)
+		return h.worker.Kernel(b, t.from, t.to)
+	}
+	s := <-h.run.scratch
+	defer func() { h.run.scratch <- s }()
+	h.worker.Use(s)
+	return h.worker.Kernel(b, t.from, t.to)
 }

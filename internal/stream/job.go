@@ -3,8 +3,11 @@ package stream
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"repfuse/internal/fuse"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // job is an item to be written. One goroutine takes it up and does its pieces, since
@@ -12,8 +15,31 @@ import (
 // the others join in with what has most pieces left.
 type job struct {
 	item           int
-	next, n, piece int         // bytes of a kept tensor, rows of a kernel, or one for a bias
-	fused          *fuse.Fused // nil where the tensor is kept
+	next, n, piece int    // bytes of a kept tensor, rows of a kernel, or one for a bias
+	block          *block // nil where the tensor is kept
+}
+
+// block is what items are made of, from when the first of them is taken up to when the last
+// is done.
+type block struct {
+	*fuse.Fused
+	of      *plan.Output
+	once    sync.Once
+	err     error
+	holders atomic.Int32 // items to be done
+}
+
+// ready reads the vectors, if nobody has.
+func (b *block) ready(t tensor.Type) error {
+	b.once.Do(func() { b.Fused, b.err = fuse.New(b.of.Expr, t) })
+	return b.err
+}
+
+func (b *block) release() {
+	if b != nil && b.holders.Add(-1) == 0 {
+		b.Free()
+		b.Fused = nil
+	}
 }
 
 // pieces is how many have not been begun.
@@ -23,7 +49,7 @@ func (j *job) pieces() int { return (j.n - j.next + j.piece - 1) / j.piece }
 type task struct {
 	item     int
 	from, to int
-	fused    *fuse.Fused
+	block    *block
 }
 
 // jobs is those that were taken up and have pieces left.
@@ -47,20 +73,43 @@ func (s *jobs) begin(j *job) (t task, ok bool) {
 	if at < 0 {
 		return task{}, false
 	}
-	t = task{j.item, j.next, min(j.next+j.piece, j.n), j.fused}
+	t = task{j.item, j.next, min(j.next+j.piece, j.n), j.block}
 	if j.next = t.to; j.next == j.n {
 		s.open = slices.Delete(s.open, at, at+1)
 	}
 	return t, true
 }
 
-// longest is the one with most pieces left, nil where there is none.
-func (s *jobs) longest() *job {
+// anyJob is for longest.
+func anyJob(*job) bool { return true }
+
+// multiplies reports whether a job's pieces are products of kernels.
+func multiplies(j *job) bool { return j.block != nil && j.block.Products() }
+
+// crowded is a job to join rather than to begin another: where as many multiply kernels as
+// have memory for it, one more would hold kernels and wait.
+func (s *jobs) crowded(most int) *job {
+	s.mu.Lock()
+	n := 0
+	for _, j := range s.open {
+		if multiplies(j) {
+			n++
+		}
+	}
+	s.mu.Unlock()
+	if n < most {
+		return nil
+	}
+	return s.longest(multiplies)
+}
+
+// longest is the one of some jobs that has most pieces left, nil where there is none.
+func (s *jobs) longest(among func(*job) bool) *job {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var most *job
 	for _, j := range s.open {
-		if most == nil || j.pieces() > most.pieces() {
+		if among(j) && (most == nil || j.pieces() > most.pieces()) {
 			most = j
 		}
 	}

@@ -53,24 +53,20 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)),
-		queue:  make(chan *job, o.Jobs), // one waiting for each, so that none waits for feed
-		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
-	go func() {
-		defer close(r.queue)
-		if err := r.feed(); err != nil {
-			stop(err)
-		}
-	}()
+	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)), order: order(items),
+		scratch: make(chan *fuse.Scratch, min(o.Jobs, runtime.GOMAXPROCS(0))),
+		result:  &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
+	r.share()
 	var workers sync.WaitGroup
+	for range cap(r.scratch) {
+		r.scratch <- &fuse.Scratch{}
+	}
 	for range o.Jobs {
 		workers.Go(func() {
 			h := &hand{run: r}
 			defer h.close()
-			for t, ok := h.next(); ok && ctx.Err() == nil; t, ok = h.next() {
-				if err := h.do(t); err != nil {
-					stop(err)
-				}
+			if err := h.work(); err != nil {
+				stop(err)
 			}
 		})
 	}
@@ -87,41 +83,52 @@ type run struct {
 	w       tensor.Writer
 	o       Options
 	ctx     context.Context
-	queue   chan *job
+	order   []int              // the items as they are begun
+	begun   atomic.Int64       // how many of them are
+	scratch chan *fuse.Scratch // for products of matrices
 	jobs    jobs
 	parts   []parts
 	written atomic.Int64
 	result  *Result
 }
 
-// feed queues a job for each item.
-func (r *run) feed() error {
-	var fused *fuse.Fused
-	var of *plan.Output
-	for _, k := range order(r.items) {
+// share notes the block that each item is made of.
+func (r *run) share() {
+	var b *block
+	for k := range r.items {
 		it := &r.items[k]
-		if it.Kept != nil {
-			if err := r.send(&job{item: k, n: int(it.Kept.Bytes()), piece: r.keptPiece(it)}); err != nil {
-				return err
-			}
+		if it.Output == nil {
 			continue
 		}
-		if it.Output != of {
-			f, err := fuse.New(it.Expr, it.Type)
-			if err != nil {
-				return fmt.Errorf("%s: %w", it.Key, err)
-			}
-			fused, of = f, it.Output
+		if b == nil || b.of != it.Output {
+			b = &block{of: it.Output}
 		}
-		j := &job{item: k, n: 1, piece: 1, fused: fused}
-		if !it.IsBias {
-			j.n, j.piece = it.Shape[0], fused.RowsPerBlock(r.o.Piece)
+		b.holders.Add(1)
+		r.parts[k].block = b
+	}
+}
+
+// begin takes the next item up; nil where there is none.
+func (r *run) begin() (*job, error) {
+	next := int(r.begun.Add(1)) - 1
+	if next >= len(r.order) {
+		return nil, nil
+	}
+	j := &job{item: r.order[next], n: 1, piece: 1}
+	it, p := &r.items[j.item], &r.parts[j.item]
+	if it.Kept != nil {
+		j.n, j.piece = int(it.Kept.Bytes()), r.keptPiece(it)
+	} else {
+		if err := p.block.ready(it.Type); err != nil {
+			return nil, fmt.Errorf("%s: %w", it.Key, err)
 		}
-		if err := r.send(j); err != nil {
-			return err
+		if j.block = p.block; !it.IsBias {
+			j.n, j.piece = it.Shape[0], j.block.RowsPerBlock(r.o.Piece)
 		}
 	}
-	return nil
+	p.left.Store(int64(max(1, j.pieces())))
+	r.jobs.add(j)
+	return j, nil
 }
 
 // order is the order that items are begun in: their own, so that few blocks and few files
@@ -137,6 +144,9 @@ func order(items []plan.Item) []int {
 		if n := items[k].Bytes(); n > total/16 {
 			large[k] = n
 		}
+		if k > 0 && items[k].Output != nil && items[k].Output == items[k-1].Output {
+			large[k] = large[k-1] // so that the block is soon done
+		}
 		list[k] = k
 	}
 	slices.SortStableFunc(list, func(a, b int) int { return cmp.Compare(large[b], large[a]) })
@@ -147,16 +157,6 @@ func order(items []plan.Item) []int {
 func (r *run) keptPiece(it *plan.Item) int {
 	size := max(it.Kept.Type.Size(), it.Type.Size())
 	return r.o.Piece / size * it.Kept.Type.Size()
-}
-
-func (r *run) send(j *job) error {
-	r.parts[j.item].left.Store(int64(max(1, j.pieces())))
-	select {
-	case r.queue <- j:
-		return nil
-	case <-r.ctx.Done():
-		return context.Cause(r.ctx)
-	}
 }
 
 // small counts elements that lost bits below the smallest normal number.
@@ -178,6 +178,7 @@ func (r *run) put(item int, b []byte, off int64) error {
 	if p.left.Add(-1) > 0 {
 		return nil
 	}
+	p.block.release()
 	crc := p.crc()
 	r.result.CRC[item] = crc
 	if err := r.w.Done(item, crc); err != nil {

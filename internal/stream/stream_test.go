@@ -155,8 +155,13 @@ func TestOrder(t *testing.T) {
 	if got, want := order(list), []int{6, 4, 1, 0, 2, 3, 5}; !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
+	list[4].Output = &plan.Output{}
+	list[5].Output = list[4].Output
+	if got, want := order(list), []int{6, 4, 5, 1, 0, 2, 3}; !slices.Equal(got, want) {
+		t.Errorf("%v with a block of two, want %v", got, want)
+	}
 	for k := range list {
-		list[k].Shape = []int{5}
+		list[k].Shape, list[k].Output = []int{5}, nil
 	}
 	list = slices.Repeat(list, 3) // none is a sixteenth
 	if got := order(list); !slices.IsSorted(got) {

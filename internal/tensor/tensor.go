@@ -163,6 +163,12 @@ func (t Tensor) Floats() ([]float64, error) {
 	if !t.Type.IsFloat() {
 		return nil, fmt.Errorf("element type %s, want a floating one", t.Type)
 	}
+	v := make([]float64, t.Len())
+	return v, t.ReadFloats(v)
+}
+
+// ReadFloats is Floats into v, which has as many elements as t, a floating tensor.
+func (t Tensor) ReadFloats(v []float64) error {
 	short := shortVectors.Get().(*[shortVector]byte)
 	defer shortVectors.Put(short)
 	b := short[:]
@@ -171,12 +177,11 @@ func (t Tensor) Floats() ([]float64, error) {
 	} else {
 		b = make([]byte, n)
 	}
-	if err := t.readInto(b); err != nil {
-		return nil, err
+	err := t.readInto(b)
+	if err == nil {
+		Decode(v, b, t.Type)
 	}
-	v := make([]float64, t.Len())
-	Decode(v, b, t.Type)
-	return v, nil
+	return err
 }
 
 // shortVector is the bytes of a vector that are read without memory of their own.
