@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"repfuse/internal/conv"
-	"repfuse/internal/micro"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -155,16 +154,18 @@ func (c counted) ReadAt(p []byte, _ int64) (int, error) {
 func (counted) Close() error { return nil }
 
 // A dense kernel is never read whole: so many of its rows at the most as are computed
-// together.
+// together, which are fewer where they are long.
 func TestKernelInPieces(t *testing.T) {
-	var longest atomic.Int64
-	w := op.Param{Key: "w", Tensor: tensor.Tensor{Type: tensor.F32, Shape: []int{64, 32, 3, 3},
-		Open: func() (tensor.Data, error) { return counted{&longest}, nil }}}
-	square := op.Param{Key: "v", Tensor: w.Tensor}
-	square.Shape = []int{32, 64, 3, 3}
-	runAll(t, op.Seq{op.Conv{Weight: w}, op.Conv{Weight: square}}, conv.Random(32, []int{4, 4}, 1, 1), conv.Options{})
-	if row := int64(32 * 9 * 4); longest.Load() != 4*micro.Rows*row {
-		t.Errorf("%d bytes read at once, want %d", longest.Load(), 4*micro.Rows*row)
+	for _, test := range []struct{ out, in, together int }{{64, 32, 32}, {24, 8192, 8}} {
+		var longest atomic.Int64
+		w := op.Param{Key: "w", Tensor: tensor.Tensor{Type: tensor.F32, Shape: []int{test.out, test.in, 3, 3},
+			Open: func() (tensor.Data, error) { return counted{&longest}, nil }}}
+		point := op.Param{Key: "v", Tensor: w.Tensor}
+		point.Shape = []int{1, test.out, 1, 1}
+		runAll(t, op.Seq{op.Conv{Weight: w}, op.Conv{Weight: point}}, conv.Random(test.in, []int{1, 1}, 1, 1), conv.Options{})
+		if row := int64(test.in * 9 * 4); longest.Load() != int64(test.together)*row {
+			t.Errorf("%d channels: %d bytes read at once, want %d", test.in, longest.Load(), int64(test.together)*row)
+		}
 	}
 }
 

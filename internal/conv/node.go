@@ -168,6 +168,18 @@ func (n *node) hull(out box) box {
 	return all
 }
 
+// kernelRow is the bytes that an output channel has of the largest stored kernel.
+func (n *node) kernelRow() int {
+	row := 0
+	if c, ok := n.e.(op.Conv); ok {
+		row = int(c.Weight.Bytes()) / max(n.out, 1)
+	}
+	for _, p := range n.parts {
+		row = max(row, p.kernelRow())
+	}
+	return row
+}
+
 // around is the smallest box that holds two.
 func around(b, c box) box {
 	all := box{make([]int, len(b.lo)), make([]int, len(b.lo))}

@@ -157,7 +157,11 @@ func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) 
 	c.begin, c.length = c.f.lines(out)
 	last := len(c.begin) - 1
 	c.solid = last >= 0 && c.begin[last] == c.begin[0]+last*c.length
-	c.together = together(c.f.plane * by.size)
+	row := 0
+	for _, n := range nodes {
+		row = max(row, n.kernelRow())
+	}
+	c.together = together(c.f.plane*by.size, row)
 	in := c.store(image)
 	var open atomic.Int64
 	var all []*Runner
@@ -211,10 +215,11 @@ func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
 	return r, nil
 }
 
-// together is Runner.Together for planes of so many bytes.
-func together(plane int) int {
-	const cache, most = 128 << 10, 4
-	return micro.Rows * max(1, min(most, cache/(micro.Rows*plane)))
+// together is Runner.Together for planes of so many bytes, and rows of the largest stored
+// kernel.
+func together(plane, row int) int {
+	const planes, rows, most = 128 << 10, 1 << 20, 4
+	return micro.Rows * max(1, min(most, planes/(micro.Rows*plane), rows/(micro.Rows*max(row, 1))))
 }
 
 // chunks calls do for channels a to b-1, so many at a time.
