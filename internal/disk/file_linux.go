@@ -5,6 +5,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 
@@ -18,13 +20,18 @@ import (
 //
 // Go's scheduler takes a call that lasts for 20 µs for one that waits, and gives the
 // processor to another thread. Copying a quarter of a megabyte from the page cache lasts
-// longer and waits for nothing. So what is in the page cache is read, and what goes to a
-// file system in memory is written, without telling the scheduler.
+// longer and waits for nothing. So what is in the page cache is read, and file systems in
+// memory are read and written, without telling the scheduler.
 type File struct {
 	fd        int
-	dir, name string // for messages
-	inMemory  bool   // its file system is
+	dir, name string      // for messages
+	inMemory  atomic.Bool // its file system is
+	refused   atomic.Bool // to read nothing but what is in the page cache
 }
+
+// memory is a device that is known to be a file system in memory, so that not every file
+// of it is asked.
+var memory atomic.Uint64
 
 // Path is what the file was opened by.
 func (f *File) Path() string { return filepath.Join(f.dir, filepath.FromSlash(f.name)) }
@@ -38,9 +45,13 @@ func Create(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var s unix.Statfs_t
-	f.inMemory = unix.Fstatfs(f.fd, &s) == nil && s.Type == unix.TMPFS_MAGIC
+	f.inMemory.Store(f.isTmpfs())
 	return f, nil
+}
+
+func (f *File) isTmpfs() bool {
+	var s unix.Statfs_t
+	return unix.Fstatfs(f.fd, &s) == nil && s.Type == unix.TMPFS_MAGIC
 }
 
 func open(path string, flag int) (*File, error) {
@@ -56,6 +67,7 @@ func open(path string, flag int) (*File, error) {
 // OpenIn opens what lies below the directory dir and is reached through no link; ok
 // reports whether that could be done.
 func OpenIn(dir *os.File, name string) (f *File, ok bool) {
+	defer runtime.KeepAlive(dir)
 	how := unix.OpenHow{Flags: unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS}
 	fd, err := unix.Openat2(int(dir.Fd()), name, &how)
 	if err != nil {
@@ -65,8 +77,9 @@ func OpenIn(dir *os.File, name string) (f *File, ok bool) {
 }
 
 // OpenBelow opens what lies below top, which is the directory dir, for reading, by way of no
-// directory above. A file that has become a pipe is not waited for.
+// directory above. Links are followed. A file that has become a pipe is not waited for.
 func OpenBelow(top *os.File, dir, name string) (*File, error) {
+	defer runtime.KeepAlive(top)
 	f := &File{fd: -1, dir: dir, name: name}
 	fd, err := retry(func() (int, error) {
 		return unix.Openat(int(top.Fd()), name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
@@ -107,26 +120,53 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 
 // read reads what is in the page cache at once, and waits where nothing is.
 func (f *File) read(p []byte, off int64) (int, error) {
-	if n := f.atOnce(unix.SYS_PREADV2, p, off, unix.RWF_NOWAIT); n > 0 {
-		return n, nil
+	if !f.inMemory.Load() && !f.refused.Load() {
+		n, err := f.atOnce(unix.SYS_PREADV2, p, off, unix.RWF_NOWAIT)
+		if n > 0 {
+			return n, nil
+		}
+		f.learn(err)
+	}
+	if f.inMemory.Load() {
+		if n, _ := f.atOnce(unix.SYS_PREADV2, p, off, 0); n > 0 {
+			return n, nil
+		}
 	}
 	return unix.Pread(f.fd, p, off)
 }
 
-// atOnce reads or writes behind the scheduler's back; 0 is that it could not be done, for
-// whatever reason.
-func (f *File) atOnce(call uintptr, p []byte, off int64, flags uintptr) int {
-	if len(p) == 0 {
-		return 0
+// learn remembers that a file system knows no RWF_NOWAIT, as tmpfs does not.
+func (f *File) learn(err unix.Errno) {
+	if err != unix.EOPNOTSUPP && err != unix.EINVAL && err != unix.ENOSYS {
+		return
 	}
+	f.refused.Store(true)
+	var s unix.Stat_t
+	if f.isTmpfs() && unix.Fstat(f.fd, &s) == nil {
+		f.inMemory.Store(true)
+		memory.Store(uint64(s.Dev))
+	}
+}
+
+// most is the bytes that are moved at once: while they are, the processor does nothing
+// else, and even memory may have to be waited for where it is short.
+const most = 256 << 10
+
+// atOnce reads or writes behind the scheduler's back. No bytes are that it could not be done,
+// for whatever reason, or that there are none.
+func (f *File) atOnce(call uintptr, p []byte, off int64, flags uintptr) (int, unix.Errno) {
+	if len(p) == 0 || underRace {
+		return 0, 0
+	}
+	p = p[:min(len(p), most)]
 	v := unix.Iovec{Base: &p[0]}
 	v.SetLen(len(p))
 	// The offset is in two halves, of which systems of 64 bits look at the first alone.
 	n, _, failed := syscall.RawSyscall6(call, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1, uintptr(off), uintptr(off>>32), flags)
 	if failed != 0 {
-		return 0
+		return 0, failed
 	}
-	return int(n)
+	return int(n), 0
 }
 
 // WriteAt writes p at byte off of the file.
@@ -147,8 +187,8 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 
 // write writes to memory at once.
 func (f *File) write(p []byte, off int64) (int, error) {
-	if f.inMemory {
-		if n := f.atOnce(unix.SYS_PWRITEV2, p, off, 0); n > 0 {
+	if f.inMemory.Load() {
+		if n, _ := f.atOnce(unix.SYS_PWRITEV2, p, off, 0); n > 0 {
 			return n, nil
 		}
 	}
@@ -189,6 +229,9 @@ func (f *File) Identity() (Identity, error) {
 	var s unix.Stat_t
 	if err := unix.Fstat(f.fd, &s); err != nil {
 		return Identity{}, &fs.PathError{Op: "stat", Path: f.Path(), Err: err}
+	}
+	if s.Dev != 0 && uint64(s.Dev) == memory.Load() {
+		f.inMemory.Store(true)
 	}
 	return Identity{s.Size, uint64(s.Dev), s.Ino, s.Mtim, s.Mode & unix.S_IFMT}, nil
 }

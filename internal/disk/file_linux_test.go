@@ -109,12 +109,49 @@ func TestFullMemory(t *testing.T) {
 	f, err := Create(filepath.Join(dir, "a"))
 	must(t, err)
 	defer f.Close()
-	if !f.inMemory {
+	if !f.inMemory.Load() {
 		t.Error("taken for a file system on a disk")
 	}
 	n, err := f.WriteAt(make([]byte, 2<<20), 0)
 	if !errors.Is(err, unix.ENOSPC) || n != 1<<20 {
 		t.Errorf("wrote %d bytes, %v", n, err)
+	}
+}
+
+// On a file system in memory, which knows of no reading without waiting, that is found out
+// once for all its files; elsewhere what was just written is read at once.
+func TestAtOnce(t *testing.T) {
+	for _, dir := range places(t) {
+		path := filepath.Join(dir, "a")
+		want := []byte("some bytes")
+		must(t, os.WriteFile(path, want, 0o666))
+		f, err := Open(path)
+		must(t, err)
+		defer f.Close()
+		got := make([]byte, len(want))
+		_, err = f.ReadAt(got, 0)
+		must(t, err)
+		if !f.isTmpfs() {
+			if f.inMemory.Load() {
+				t.Errorf("%s: taken for memory", path)
+			}
+			n, refusal := f.atOnce(unix.SYS_PREADV2, got, 0, unix.RWF_NOWAIT)
+			if n != len(got) && !underRace && !f.refused.Load() {
+				t.Errorf("%s: %d bytes at once, %v", path, n, refusal)
+			}
+			continue
+		}
+		if underRace {
+			continue
+		}
+		again, err := Open(path)
+		must(t, err)
+		defer again.Close()
+		_, err = again.Identity()
+		must(t, err)
+		if f.refused.Load() && !(f.inMemory.Load() && again.inMemory.Load()) {
+			t.Errorf("%s: not taken for memory", path)
+		}
 	}
 }
 
