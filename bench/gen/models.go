@@ -14,7 +14,7 @@ var models = map[string]func(*checkpoint){
 	"mobileone-s0":  mobileOneS0,
 	"dbb-r18":       dbbResNet18,
 	"unireplknet-s": uniRepLKNetS,
-	"huge":          func(c *checkpoint) { c.repVGGBlock("stage0", 4096, 4096, true) }, // one block of 677 MB
+	"huge":          func(c *checkpoint) { c.repVGGBlock("stage0", 4096, 4096, true) }, // one block of 671 MB
 }
 
 // byName is a model, or several of one, whose keys begin with net0, net1 and so on.

@@ -11,7 +11,6 @@ import (
 
 // findings is what was measured, for the table of goals.
 type findings struct {
-	models    []string
 	dense     []float64 // float32 layers, as ratios to PyTorch's time
 	depthwise float64   // the one of 31×31
 	of        map[string][]series
@@ -76,7 +75,7 @@ func (f *findings) print() {
 			cores(), math.Exp(logs), slices.Max(f.dense))
 		fmt.Printf("| depthwise 31×31 | PyTorch | 0.05 | %.2f |\n", f.depthwise)
 	}
-	fmt.Printf("| peak memory of fuse, all models and formats | – | 16 MB | %s |\n", f.memory(fusing, fusingFile(".safetensors"), fusingFile(".pth")))
+	fmt.Printf("| peak memory of fuse, all models and formats above | – | 16 MB | %s |\n", f.memory(fusing, fusingFile(".safetensors"), fusingFile(".pth")))
 	fmt.Printf("| peak memory of verify | – | 32 MB | %s |\n", f.memory(verifying))
 	fmt.Printf("| `repfuse --help` | – | 5 ms | %s |\n", f.help())
 }
@@ -117,6 +116,9 @@ func (f *findings) memory(names ...string) string {
 				least, most = min(least, s.memory()), max(most, s.memory())
 			}
 		}
+	}
+	if most == 0 {
+		return "–"
 	}
 	return fmt.Sprintf("%.1f to %.1f MB", least, most)
 }

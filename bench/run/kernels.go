@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"repfuse/internal/conv"
-	"repfuse/internal/micro"
 	"repfuse/internal/op"
 	"repfuse/internal/parallel"
 	"repfuse/internal/tensor"
@@ -139,7 +138,7 @@ func (l layer) time(o conv.Options) (float64, error) {
 // pass computes all channels of r once, by all processors.
 func pass(r *conv.Runner, all []float64) error {
 	jobs := runtime.GOMAXPROCS(0)
-	size := max(micro.Rows, min(r.Together(), r.Channels()/(2*jobs)/micro.Rows*micro.Rows))
+	size := r.Share(jobs)
 	return parallel.Each(context.Background(), jobs, (r.Channels()+size-1)/size, func() func(int) error {
 		w := r.Worker()
 		return func(i int) error { return w.Rows(i*size, min((i+1)*size, r.Channels()), all[i*size*r.Elems():]) }
