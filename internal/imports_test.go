@@ -31,7 +31,7 @@ var mayImport = map[string]string{
 	"onnx":        "tensor",
 	"checkpoint":  "tensor facts npy safetensors pth onnx",
 	"fuse":        "op tensor micro",
-	"conv":        "op tensor micro",
+	"conv":        "op tensor micro parallel",
 	"family":      "op tensor facts",
 	"plan":        "family op tensor facts",
 	"parallel":    "",

@@ -48,8 +48,9 @@ func runOnce(e op.Expr, x conv.Map, o conv.Options) error {
 	if err != nil {
 		return err
 	}
-	size := min(r.Together(), (r.Channels()+1)/2)
-	err = parallel.Each(context.Background(), runtime.GOMAXPROCS(0), (r.Channels()+size-1)/size, func() func(int) error {
+	jobs := runtime.GOMAXPROCS(0)
+	size := r.Share(jobs)
+	err = parallel.Each(context.Background(), jobs, (r.Channels()+size-1)/size, func() func(int) error {
 		w, dst := r.Worker(), make([]float64, size*r.Elems())
 		return func(k int) error { return w.Rows(k*size, min((k+1)*size, r.Channels()), dst) }
 	})

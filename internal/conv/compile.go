@@ -72,19 +72,10 @@ func (c *compiler[T]) store(image Map) *stored[T] {
 	s := &stored[T]{data: c.take(image.Channels * c.f.plane), plane: c.f.plane}
 	each := tensor.Elems(image.Size)
 	c.concurrently(image.Channels, micro.Rows, func(w *worker[T], a, b int) error {
-		all := w.take(each)
-		defer w.give(all)
 		for i := a; i < b; i++ {
-			plane, from := s.channel(i), image.Data[i*each:][:each]
+			plane := s.channel(i)
 			clear(plane)
-			if c.solid {
-				c.narrow(plane[c.begin[0]:][:each], from)
-				continue
-			}
-			c.narrow(all, from)
-			for k, begin := range c.begin {
-				copy(plane[begin:][:c.length], all[k*c.length:])
-			}
+			c.copyIn(w, plane, image.Data[i*each:][:each])
 		}
 		return nil
 	})
@@ -95,22 +86,32 @@ func (c *compiler[T]) store(image Map) *stored[T] {
 	return s
 }
 
-// copyOut takes the image's box out of planes.
-func (c *compiler[T]) copyOut(w *worker[T], dst []float64, planes []T, channels int) {
-	each := len(c.begin) * c.length
-	all := w.take(each)
-	defer w.give(all)
-	for i := range channels {
-		plane, to := planes[i*c.f.plane:][:c.f.plane], dst[i*each:][:each]
-		if c.solid {
-			c.widen(to, plane[c.begin[0]:][:each])
-			continue
-		}
-		for k, begin := range c.begin {
-			copy(all[k*c.length:][:c.length], plane[begin:])
-		}
-		c.widen(to, all)
+// copyIn puts a channel of the image in its place in a plane.
+func (c *compiler[T]) copyIn(w *worker[T], plane []T, from []float64) {
+	if c.solid {
+		c.narrow(plane[c.begin[0]:][:len(from)], from)
+		return
 	}
+	all := w.take(len(from))
+	defer w.give(all)
+	c.narrow(all, from)
+	for k, begin := range c.begin {
+		copy(plane[begin:][:c.length], all[k*c.length:])
+	}
+}
+
+// copyOut takes the image's box out of a plane.
+func (c *compiler[T]) copyOut(w *worker[T], to []float64, plane []T) {
+	if c.solid {
+		c.widen(to, plane[c.begin[0]:][:len(to)])
+		return
+	}
+	all := w.take(len(to))
+	defer w.give(all)
+	for k, begin := range c.begin {
+		copy(all[k*c.length:][:c.length], plane[begin:])
+	}
+	c.widen(to, all)
 }
 
 // compile makes the source of n on the box out; in is its input on the box before.

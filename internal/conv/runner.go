@@ -1,15 +1,16 @@
 package conv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/op"
+	"repfuse/internal/parallel"
 	"repfuse/internal/tensor"
 )
 
@@ -85,6 +86,12 @@ func (r *Runner) Elems() int { return tensor.Elems(r.size) }
 // Together is how many channels Worker.Rows is fastest for, a multiple of micro.Rows: they
 // share what is near of the input, and their own maps still fit the second cache.
 func (r *Runner) Together() int { return r.together }
+
+// Share is how many channels to give each of so many goroutines at a time where all are
+// wanted: what is fastest, but that none is idle while others do the last of them.
+func (r *Runner) Share(jobs int) int {
+	return max(micro.Rows, min(r.together, r.channels/(2*jobs)/micro.Rows*micro.Rows))
+}
 
 // Ahead is the time that went into maps that a later convolution looks at all channels
 // of, added up over all goroutines: they were computed when the Runner was made.
@@ -207,7 +214,9 @@ func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
 				if err := s.rows(w, o, end, planes); err != nil {
 					return err
 				}
-				c.copyOut(w, dst[(o-a)*each:], planes, end-o)
+				for k := range end - o {
+					c.copyOut(w, dst[(o-a+k)*each:][:each], planes[k*c.f.plane:][:c.f.plane])
+				}
 				return nil
 			})
 		}}
@@ -235,27 +244,15 @@ func chunks(a, b, size int, do func(a, b int) error) error {
 // concurrently calls do for channels 0 to n-1, so many at a time, from several
 // goroutines, each with its own worker.
 func (c *compiler[T]) concurrently(n, size int, do func(w *worker[T], a, b int) error) error {
-	var next atomic.Int64
-	var wait sync.WaitGroup
-	failed := make([]error, min(c.jobs, (n+size-1)/size))
-	one := func(j int) {
+	var crew []*worker[T]
+	defer func() {
+		for _, w := range crew {
+			c.crew(c.memory).give(w)
+		}
+	}()
+	return parallel.Each(context.Background(), c.jobs, (n+size-1)/size, func() func(int) error {
 		w := c.crew(c.memory).take(c.arithmetic)
-		defer c.crew(c.memory).give(w)
-		for failed[j] == nil {
-			b := int(next.Add(int64(size)))
-			if b-size >= n {
-				return
-			}
-			failed[j] = do(w, b-size, min(n, b))
-		}
-	}
-	for j := range failed {
-		if j == len(failed)-1 {
-			one(j) // the caller, which would only wait
-			break
-		}
-		wait.Go(func() { one(j) })
-	}
-	wait.Wait()
-	return errors.Join(failed...)
+		crew = append(crew, w)
+		return func(k int) error { return do(w, k*size, min(n, (k+1)*size)) }
+	})
 }

@@ -36,12 +36,12 @@ const (
 )
 
 // Roundings is a number n for which an output of a convolution of inner channels and
-// so many taps errs by at most n·u/(1 − n·u) of R·Σ|w| + |b|, R being the largest
-// magnitude of the input anywhere on the plane, and u 2⁻⁵³ where it is run in float64 and
-// 2⁻²⁴ in float32.
-func Roundings(inner, taps int) int {
+// so many taps, run with o, errs by at most n·u/(1 − n·u) of R·Σ|w| + |b|, R being the
+// largest magnitude of the input anywhere on the plane, and u 2⁻⁵³ where it is run in
+// float64 and 2⁻²⁴ in float32.
+func Roundings(inner, taps int, o Options) int {
 	direct := inner*taps + 2
-	if taps != 9 || inner < fewest {
+	if o.Float32 || taps != 9 || inner < fewest {
 		return direct
 	}
 	return max(direct, growth*(inner+extra))

@@ -86,8 +86,9 @@ func wantPromised(t *testing.T, name string, c op.Conv, x conv.Map) {
 	bias, _ := c.Bias.Floats()
 	inner, each := c.Weight.Shape[1], tensor.Elems(x.Size)
 	for unit, float32 := range map[float64]bool{0x1p-53: false, 0x1p-24: true} {
-		got := runAll(t, c, x, conv.Options{Float32: float32, Jobs: 2})
-		bound := float64(conv.Roundings(inner, 9))*unit + float64(inner*9+2)*0x1p-53
+		o := conv.Options{Float32: float32, Jobs: 2}
+		got := runAll(t, c, x, o)
+		bound := float64(conv.Roundings(inner, 9, o))*unit + float64(inner*9+2)*0x1p-53
 		for o, b := range bias {
 			size := math.Abs(b)
 			for _, v := range w[o*inner*9:][:inner*9] {

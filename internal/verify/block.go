@@ -5,7 +5,6 @@ import (
 	"hash/fnv"
 
 	"repfuse/internal/conv"
-	"repfuse/internal/micro"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
 )
@@ -90,7 +89,7 @@ type comparison struct {
 	stored op.Conv
 	limit  []limit // by output channel
 	count  op.Roundings
-	chain  int // the longest chain of roundings when a form is run
+	chain  chain // the longest of the two forms
 	seen   []channel
 }
 
@@ -106,7 +105,7 @@ func (c *comparison) wide(b *Block, image conv.Map) error {
 		if err != nil {
 			return err
 		}
-		err = c.pass(p, p.together(c.Jobs), c.out.Form.Out, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
+		err = c.pass(p, p.branches.Share(c.Jobs), c.out.Form.Out, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
 		if err := p.close(err); err != nil {
 			return err
 		}
@@ -166,13 +165,6 @@ func (c *comparison) pass(f forms, size, most int, visit func(o int, want, got [
 		}
 		return nil
 	})
-}
-
-// together is how many channels each goroutine computes at a time where all are wanted:
-// what is fastest, but that none is idle while others do the last of them.
-func (f forms) together(jobs int) int {
-	share := f.branches.Channels() / (2 * jobs) / micro.Rows * micro.Rows
-	return max(micro.Rows, min(f.branches.Together(), share))
 }
 
 // outputs is one goroutine's means to run both forms, and what they give.

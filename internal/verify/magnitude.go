@@ -14,10 +14,17 @@ import (
 // of its tensors makes of an image that is R everywhere. It bounds what the channel
 // holds, and rounding errors are proportional to it.
 type magnitude struct {
-	of []float64
-	// chain is the most roundings that one term suffers when the expression is run.
-	chain int
+	of    []float64
+	chain chain
 }
+
+// A chain is the most roundings that one term suffers when an expression is run, in
+// float64 and in float32.
+type chain struct{ wide, narrow int }
+
+func (c chain) plus(n int) chain { return chain{c.wide + n, c.narrow + n} }
+
+func (c chain) or(d chain) chain { return chain{max(c.wide, d.wide), max(c.narrow, d.narrow)} }
 
 // The roundings of running operators on one element. A stored value may have to be
 // rounded to the element type that is computed in, which counts as one.
@@ -41,7 +48,7 @@ func (r *run) magnitude(e op.Expr, in magnitude, rank int) (magnitude, error) {
 			if err != nil {
 				return all, err
 			}
-			all.of, all.chain = append(all.of, m.of...), max(all.chain, m.chain)
+			all.of, all.chain = append(all.of, m.of...), all.chain.or(m.chain)
 		}
 		return all, nil
 	case op.Conv:
@@ -49,7 +56,7 @@ func (r *run) magnitude(e op.Expr, in magnitude, rank int) (magnitude, error) {
 	case op.Select:
 		return magnitude{in.of[e.From:e.To], in.chain}, nil
 	case op.AvgPool:
-		return magnitude{in.of, in.chain + tensor.Elems(e.Kernel)}, nil
+		return magnitude{in.of, in.chain.plus(tensor.Elems(e.Kernel))}, nil
 	default:
 		return pointwise(e, in)
 	}
@@ -87,9 +94,9 @@ func (r *run) added(e op.Sum, in magnitude, rank int) (magnitude, error) {
 		for o, v := range m.of {
 			all.of[o] += v
 		}
-		all.chain = max(all.chain, m.chain)
+		all.chain = all.chain.or(m.chain)
 	}
-	all.chain += len(e) - 1
+	all.chain = all.chain.plus(len(e) - 1)
 	return all, nil
 }
 
@@ -110,17 +117,17 @@ func pointwise(e op.Expr, in magnitude) (magnitude, error) {
 		for c, v := range in.of {
 			out.of[c] = (v+mean[c])*gamma[c]/math.Sqrt(variance[c]+e.Eps) + beta[c]
 		}
-		out.chain += normRoundings
+		out.chain = out.chain.plus(normRoundings)
 	case op.Scale:
 		for c, s := range vector(e.By, e.Factor) {
 			out.of[c] = in.of[c] * s
 		}
-		out.chain += scaleRoundings
+		out.chain = out.chain.plus(scaleRoundings)
 	case op.Shift:
 		for c, s := range vector(e.By, e.Term) {
 			out.of[c] = in.of[c] + s
 		}
-		out.chain += shiftRoundings
+		out.chain = out.chain.plus(shiftRoundings)
 	default: // Identity, Window
 		return in, nil
 	}
@@ -178,5 +185,9 @@ func (r *run) convolved(e op.Conv, in magnitude, rank int) (magnitude, error) {
 			return magnitude{}, k.find(o)
 		}
 	}
-	return magnitude{bias, in.chain + conv.Roundings(f.In/f.Groups, k.taps)}, nil
+	inner := f.In / f.Groups
+	return magnitude{bias, chain{
+		in.chain.wide + conv.Roundings(inner, k.taps, conv.Options{}),
+		in.chain.narrow + conv.Roundings(inner, k.taps, conv.Options{Float32: true}),
+	}}, nil
 }

@@ -48,7 +48,7 @@ func (c *comparison) narrow(b *Block, image conv.Map) error {
 	s := summarise(seen, b.Size)
 	l := c.limit[s.largest.Channel]
 	s.largest.Slack = l.float32
-	b.Float32 = Float32{Largest: s.largest, Mean: s.mean, Bound: finite(l.derived() + l.float32), Roundings: c.chain,
+	b.Float32 = Float32{Largest: s.largest, Mean: s.mean, Bound: finite(l.derived() + l.float32), Roundings: c.chain.narrow,
 		Compared: count(ran), Samples: len(watch.took[before]), Channels: min(timed, c.out.Form.Out)}
 	b.Before.Seconds = f.branches.Ahead().Seconds() + watch.total(before)
 	b.After.Seconds = f.fused.Ahead().Seconds() + watch.total(after)

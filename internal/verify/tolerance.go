@@ -64,7 +64,7 @@ func (c *comparison) limits() (*Finding, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	c.chain = max(terms.chain, stored.chain)
+	c.chain = terms.chain.or(stored.chain)
 	c.limit = make([]limit, f.Out)
 	γ, u := c.count.Gamma(t), tensor.Ulp(1, t)/2
 	// Below the smallest normal half an ulp no longer shrinks with the element.
@@ -73,8 +73,8 @@ func (c *comparison) limits() (*Finding, error) {
 		a, m := terms.of[o], stored.of[o]
 		c.limit[o] = limit{
 			rounding: u*m + least, arithmetic: finite(γ * a), terms: a,
-			slack:   gamma(terms.chain, tensor.F64)*a + gamma(stored.chain, tensor.F64)*m,
-			float32: gamma(terms.chain, tensor.F32)*a + gamma(stored.chain, tensor.F32)*m,
+			slack:   gamma(terms.chain.wide, tensor.F64)*a + gamma(stored.chain.wide, tensor.F64)*m,
+			float32: gamma(terms.chain.narrow, tensor.F32)*a + gamma(stored.chain.narrow, tensor.F32)*m,
 		}
 	}
 	c.request(t)
