@@ -210,3 +210,47 @@ func TestTurns(t *testing.T) {
 		}
 	}
 }
+
+// TestScratches: a worker may compute in one memory and then in another, while a second one
+// does in the first. The race detector sees what stays behind.
+func TestScratches(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 15))
+	before := heldBytes
+	heldBytes = 0 // so that all is read again and again
+	defer func() { heldBytes = before }()
+	e := []op.Expr{dbb(r, 24), dbb(r, 24)}
+	var s [2]Scratch
+	var f [2]*Fused
+	var w [2]*Worker
+	var got, want [2][]byte
+	for k := range e {
+		want[k] = collapsed(t, e[k], tensor.F32)
+		var err error
+		if f[k], err = New(e[k], tensor.F32); err != nil {
+			t.Fatal(err)
+		}
+		w[k] = f[k].NewWorker()
+		defer w[k].Close()
+		got[k] = make([]byte, f[k].Rows()*f[k].RowBytes())
+	}
+	rows := func(k, o int, s *Scratch) {
+		w[k].Use(s)
+		if err := w[k].Kernel(got[k][o*f[k].RowBytes():][:4*f[k].RowBytes()], o, o+4); err != nil {
+			t.Error(err)
+		}
+	}
+	rows(0, 0, &s[0])
+	rows(1, 0, &s[0])
+	for o := 4; o < 24; o += 4 {
+		var both sync.WaitGroup
+		for k := range w {
+			both.Go(func() { rows(k, o, &s[(o/4+k)%2]) })
+		}
+		both.Wait()
+	}
+	for k := range got {
+		if !bytes.Equal(got[k], want[k][:len(got[k])]) {
+			t.Errorf("%d: other bytes than in memory of its own", k)
+		}
+	}
+}
