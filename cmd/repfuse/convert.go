@@ -42,7 +42,7 @@ safetensors of shards as the transformers library names them, with their index.`
 	c.Flags().StringVar(&f.state, "state", "", "`NAME` of the dict to read of a file that holds several")
 	c.Flags().BoolVar(&f.bfloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
-	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one more than processors)")
+	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one for each processor, at least 2)")
 	return c
 }
 

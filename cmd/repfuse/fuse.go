@@ -53,7 +53,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 	c.Flags().BoolVarP(&f.dryRun, "dry-run", "n", false, "print the plan and write nothing")
 	c.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "print errors only")
 	c.Flags().BoolVar(&f.json, "json", false, "print what was done as JSON")
-	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one more than processors); the bytes written do not depend on it")
+	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one for each processor, at least 2); the bytes written do not depend on it")
 	return c
 }
 

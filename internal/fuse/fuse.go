@@ -84,7 +84,6 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	}
 	f := &Fused{Form: form, Type: out, rows: form.WeightShape()[0], store: spareStores.take()}
 	f.perGroup = f.rows / form.Groups
-	f.store.begin(e)
 	b := &builder{rank: form.Rank(), store: f.store}
 	if form.Transposed {
 		f.forward, f.pulled, err = b.transposed(e, form)
@@ -102,7 +101,7 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 // Free gives the memory of the vectors and of the kernels that are held to the next. f and its workers must not be used
 // any more, but that a worker may go on to another expression.
 func (f *Fused) Free() {
-	f.store.floats.used, f.store.pairs.used = 0, 0
+	f.store.free()
 	spareStores.give(f.store)
 	for _, c := range f.convs {
 		if c.held != nil {
@@ -129,16 +128,19 @@ func (f *Fused) layOut() error {
 	}
 	prepare(f.pulled, f.units, f.root)
 	f.root.finish(f.root.width < narrow)
-	budget := streamBytes
-	for _, c := range f.convs {
-		if c.dense {
-			f.dense, budget = true, productBytes
-		}
-	}
+	f.dense = slices.ContainsFunc(f.convs, func(c *conv) bool { return c.dense })
 	perRow := 1 + 2*f.root.slots*f.root.width + rowNumbers(f.pulled, f.units, false)
-	f.tileRows = max(1, min(f.rows, budget/(8*perRow+f.RowBytes())))
+	f.tileRows = max(1, min(f.rows, f.budget()/(8*perRow+f.RowBytes())))
 	f.numbers = f.tileRows * perRow
 	return nil
+}
+
+// budget is the size of a tile.
+func (f *Fused) budget() int {
+	if f.dense {
+		return productBytes
+	}
+	return streamBytes
 }
 
 // span is the channels that stored row o has elements for.

@@ -153,7 +153,7 @@ func (e *careful[T, F]) elements(s *sheet, list []int, whole bool, found func(at
 	if cols != nil {
 		width = len(cols)
 	}
-	e.cells.begin(n*s.taps()*width + len(rows)*e.w.f.carefulNumbers())
+	e.cells.begin(n*s.taps()*width+len(rows)*e.w.f.carefulNumbers(), carefulCells)
 	dst := e.newCells(s.layout, make([]place, n), cols)
 	e.w.f.place(dst.at, s.first+first)
 	locate := func(at int) (o, k, i int) {

@@ -44,10 +44,11 @@ func (s *storeSpares) take() *store {
 
 type kernelSpares struct{ spares[[]byte] }
 
-// take is n bytes. What is too small is dropped: kernels grow with the layers.
+// take is n bytes, of as many as a kernel may have that is held: kernels grow with the
+// layers, and what is not used takes no memory.
 func (s *kernelSpares) take(n int) []byte {
-	if b, ok := s.last(); ok && cap(b) >= n {
+	if b, ok := s.last(); ok {
 		return b[:n]
 	}
-	return make([]byte, n)
+	return make([]byte, n, heldBytes)
 }

@@ -194,12 +194,13 @@ type arena[T any] struct {
 }
 
 // begin takes back all that was handed out, and makes room for n, or for as much as was
-// needed before.
-func (a *arena[T]) begin(n int) {
+// needed before. Where there is none, it makes room for least at once: what is not used of
+// it takes no memory, and what is outgrown does until it is collected.
+func (a *arena[T]) begin(n, least int) {
 	n = max(n, a.most)
 	if a.used = 0; len(a.buf) < n {
 		a.buf = nil // before there is another
-		a.buf = make([]T, roomFor(n))
+		a.buf = make([]T, max(roomFor(n), least))
 	}
 }
 

@@ -20,27 +20,13 @@ type factors struct {
 // store is the memory of an expression's vectors, for the next expression when that is
 // freed.
 type store struct {
-	floats arena[float64]
-	pairs  arena[dd]
+	floats stack[float64]
+	pairs  stack[dd]
 	spread []float64 // a constant, as the taps of a kernel meet it
 }
 
-// begin makes room for what is read of e and made of it.
-func (m *store) begin(e op.Expr) {
-	n := 0
-	op.Walk(e, func(e op.Expr) {
-		switch e := e.(type) {
-		case op.BatchNorm:
-			n += e.Mean.Len()
-		case op.Conv:
-			if e.Bias != nil {
-				n += e.Bias.Len()
-			}
-		}
-	})
-	m.floats.begin(4 * n)
-	m.pairs.begin(3 * n)
-}
+// free takes back all vectors.
+func (m *store) free() { m.floats.top, m.pairs.top = top{}, top{} }
 
 // vector reads a parameter of n elements, or of one that stands for all n.
 func (m *store) vector(p *op.Param, n int) ([]float64, error) {
@@ -97,17 +83,17 @@ func (m *store) asDD(v []float64) []dd {
 // batchNorm reads the statistics: s = γ/√(σ²+ε) and t = β − μ·s.
 func (m *store) batchNorm(b op.BatchNorm, channels, rank int) (*diag, error) {
 	var all [4][]float64
-	kept := 0
+	var kept top
 	for k, p := range []*op.Param{b.Gamma, b.Var, b.Beta, b.Mean} {
 		v, err := m.vector(p, channels)
 		if err != nil {
 			return nil, err
 		}
 		if all[k] = v; k == 1 {
-			kept = m.floats.used
+			kept = m.floats.top
 		}
 	}
-	m.floats.used = kept
+	m.floats.top = kept
 	gamma, vari, beta, mean := all[0], all[1], all[2], all[3]
 	f := &factors{value: m.pairs.alloc(channels), num: gamma, vari: vari, eps: b.Eps}
 	term := m.pairs.alloc(channels)

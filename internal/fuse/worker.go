@@ -125,8 +125,8 @@ func rounded(v dd, t tensor.Type) float64 {
 // rows is the n rows of the kernel from a on, stored in out as float64 gives them. An
 // element of a stored kernel that is no finite number is an error.
 func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
-	w.floats.begin(w.f.numbers)
-	w.places.begin(2 * n)
+	w.floats.begin(w.f.numbers, w.f.budget()/8)
+	w.places.begin(2*n, 0)
 	s := w.newSheet(out, typ, a, n)
 	r := &tile{layout: w.f.units, at: w.places.alloc(n), val: w.floats.alloc(n), owned: true}
 	for o := range r.val { // the rows that pulling starts with: each touches its own channel

@@ -72,7 +72,7 @@ func (h *hand) next() (t task, ok bool, err error) {
 		if t, ok := h.run.jobs.begin(h.job); ok {
 			return t, true, nil
 		}
-		if h.job = h.run.jobs.crowded(cap(h.run.scratch)); h.job == nil {
+		if h.job = h.run.jobs.crowded(h.run.processors); h.job == nil {
 			h.job, err = h.run.begin()
 		}
 		if err != nil {
@@ -180,10 +180,10 @@ func (h *hand) fuse(t task) error {
 	return h.run.put(t.item, b, int64(t.from)*row)
 }
 
-// kernel computes rows, in memory of h's own unless they take much of both: then each
-// processor has some, and no more would be of use.
+// kernel computes rows, in memory of h's own unless they take much of both and others wait
+// for a processor: then each processor has some, and no more would be of use.
 func (h *hand) kernel(b []byte, t task) error {
-	if !t.block.Products() {
+	if h.run.scratch == nil || !t.block.Products() {
 		h.worker.Use(&h.scratch)
 		return h.worker.Kernel(b, t.from, t.to)
 	}

@@ -19,8 +19,8 @@ import (
 
 // Options say how a plan is carried out.
 type Options struct {
-	// Jobs is how many goroutines work; 0 is one for each processor and one more, as one
-	// of them waits for a file now and then. Each has buffers of its own.
+	// Jobs is how many goroutines work; 0 is one for each processor, and two at least, as
+	// one of them waits for a file now and then. Each has buffers of its own.
 	Jobs int
 	// Piece is how many bytes are moved at a time; 0 is 256 KiB, which stays in a
 	// processor's own cache together with what it is made of.
@@ -46,7 +46,7 @@ const defaultPiece = 256 << 10
 // context ends.
 func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*Result, error) {
 	if o.Jobs <= 0 {
-		o.Jobs = runtime.GOMAXPROCS(0) + 1
+		o.Jobs = max(2, runtime.GOMAXPROCS(0))
 	}
 	if o.Piece <= 0 {
 		o.Piece = defaultPiece
@@ -54,13 +54,16 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)), order: order(items),
-		scratch: make(chan *fuse.Scratch, min(o.Jobs, runtime.GOMAXPROCS(0))),
-		result:  &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
+		processors: runtime.GOMAXPROCS(0),
+		result:     &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
 	r.share()
-	var workers sync.WaitGroup
-	for range cap(r.scratch) {
-		r.scratch <- &fuse.Scratch{}
+	if o.Jobs > r.processors {
+		r.scratch = make(chan *fuse.Scratch, r.processors)
+		for range r.processors {
+			r.scratch <- &fuse.Scratch{}
+		}
 	}
+	var workers sync.WaitGroup
 	for range o.Jobs {
 		workers.Go(func() {
 			h := &hand{run: r}
@@ -79,17 +82,18 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 }
 
 type run struct {
-	items   []plan.Item
-	w       tensor.Writer
-	o       Options
-	ctx     context.Context
-	order   []int              // the items as they are begun
-	begun   atomic.Int64       // how many of them are
-	scratch chan *fuse.Scratch // for products of matrices
-	jobs    jobs
-	parts   []parts
-	written atomic.Int64
-	result  *Result
+	items      []plan.Item
+	w          tensor.Writer
+	o          Options
+	ctx        context.Context
+	order      []int              // the items as they are begun
+	begun      atomic.Int64       // how many of them are
+	scratch    chan *fuse.Scratch // for products of matrices; nil where each has its own
+	processors int
+	jobs       jobs
+	parts      []parts
+	written    atomic.Int64
+	result     *Result
 }
 
 // share notes the block that each item is made of.
