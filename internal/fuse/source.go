@@ -20,10 +20,6 @@ const (
 	gemmBlock = 64
 )
 
-// heldBytes is the size up to which a kernel stays in memory that is read again for
-// every tile: reading is a copy, which takes as long as a product of few rows.
-var heldBytes = 1 << 20 // but in tests
-
 // chunk is the number of rows of n that a product takes at a time. It hangs on the
 // kernel alone, so that the additions are the same for every block of rows.
 func (n *conv) chunk() int {
@@ -115,39 +111,25 @@ func (s *source) rows(k, n int) ([]byte, error) {
 	return s.window.b, err
 }
 
-// multiplied makes what products with n need, n.norms and n.held, reading the whole
-// kernel once.
-func (n *conv) multiplied() error {
-	n.once.Do(func() {
-		s := n.scanner()
-		defer s.release()
-		if n.rows*s.rowBytes <= heldBytes {
-			n.held = spareKernels.take(n.rows * s.rowBytes)
-			if n.err = s.read(n.held, 0); n.err != nil {
-				return
-			}
-			s.held = n.held
-		}
-		n.err = n.measure(s)
-	})
-	return n.err
-}
-
 // measure makes n.norms.
 func (n *conv) measure(s *source) error {
-	n.norms = make([]float64, n.groups*n.cells)
+	norms := make([]float64, n.groups*n.cells)
 	err := s.scan(func(k int, row []float64) error {
 		perGroup := n.rows / n.groups
-		sums := n.norms[k/perGroup*n.cells:][:n.cells]
+		sums := norms[k/perGroup*n.cells:][:n.cells]
 		for i, v := range row {
 			sums[i] += float64(v * v)
 		}
 		return nil
 	})
-	for i, v := range n.norms {
-		n.norms[i] = math.Sqrt(v)
+	if err != nil {
+		return err
 	}
-	return err
+	for i, v := range norms {
+		norms[i] = math.Sqrt(v)
+	}
+	n.norms = norms
+	return nil
 }
 
 // scan visits all rows of the stored kernel.
