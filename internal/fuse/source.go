@@ -13,6 +13,9 @@ const (
 	// readBytes is how much of a stored kernel is read at once: little enough for the
 	// second cache, beside what is made of it.
 	readBytes = 64 << 10
+	// windowBytes is how much there is room for at least: also for a part of most kernels
+	// that products read.
+	windowBytes = 2 * readBytes
 	// chunkFloats is the size of the part of a stored kernel that is read at once where it is
 	// not held: few rows of a long one.
 	chunkFloats = 64 << 10
@@ -78,7 +81,7 @@ func (s *source) row(k, limit int) ([]byte, error) {
 func (s *source) fill(k, n int) error {
 	w := s.window
 	if need := n * s.rowBytes; cap(w.b) < need {
-		w.b = make([]byte, max(need, readBytes))
+		w.b = make([]byte, max(need, windowBytes))
 	}
 	w.b, w.of = w.b[:n*s.rowBytes], nil
 	if err := s.read(w.b, k); err != nil {
