@@ -70,7 +70,7 @@ func (f *convertFlags) run(ctx context.Context, src, dst string, stdout, stderr 
 	}
 	defer out.Abort()
 	bar := newProgress(stderr, f.quiet, "converting", total(items))
-	done, err := stream.Run(ctx, items, out, stream.Options{Jobs: f.jobs, Piece: out.Piece(), Progress: bar.tell})
+	done, err := stream.Run(ctx, items, out, stream.Options{Jobs: f.jobs, Progress: bar.tell})
 	bar.end()
 	if err != nil {
 		return err

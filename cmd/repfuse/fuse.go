@@ -126,7 +126,7 @@ func (f *fuseFlags) write(ctx context.Context, s *source, dst string, items []pl
 	}
 	defer out.Abort()
 	bar := newProgress(stderr, f.quiet, "fusing", total(items))
-	done, err := stream.Run(ctx, items, out, stream.Options{Jobs: f.jobs, Piece: out.Piece(), Progress: bar.tell})
+	done, err := stream.Run(ctx, items, out, stream.Options{Jobs: f.jobs, Progress: bar.tell})
 	bar.end()
 	if err != nil {
 		return nil, err

@@ -204,16 +204,6 @@ func (out *Output) place(name string) string {
 	return out.dst + "." + name
 }
 
-// Piece is how many bytes are best written at a time, 0 where it hardly matters. The
-// pieces of one file wait for each other while the file system makes room for them: few
-// large ones wait less.
-func (out *Output) Piece() int {
-	if out.dir() && out.format.name == npyName {
-		return 0
-	}
-	return 512 << 10
-}
-
 // WriteAt stores p at byte off of tensor i.
 func (out *Output) WriteAt(i int, p []byte, off int64) error { return out.w.WriteAt(i, p, off) }
 

@@ -56,6 +56,8 @@ type Fused struct {
 	Form op.Form
 	// Type is the element type of the kernel and the bias.
 	Type tensor.Type
+	// Shelf is where kernels are held, nil where in memory of its own.
+	Shelf Shelf
 
 	forward, pulled node // the same, but for transposed convolutions
 	convs           []*conv
@@ -64,6 +66,10 @@ type Fused struct {
 	rows, perGroup  int     // rows of the stored kernel, in all and of a group
 	tileRows        int
 	numbers         int // that a tile takes
+
+	mu    sync.Mutex // of held
+	held  []byte     // the place of the kernels that are, nil where there is none
+	holds int        // bytes of it
 
 	store    *store // of the vectors
 	biasOnce sync.Once
@@ -98,18 +104,14 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	return f, f.layOut()
 }
 
-// Free gives the memory of the vectors and of the kernels that are held to the next. f and its workers must not be used
-// any more, but that a worker may go on to another expression.
+// Free gives the memory of the vectors, and the place of the kernels that are held, to the
+// next. f and its workers must not be used any more, but that a worker may go on to another
+// expression.
 func (f *Fused) Free() {
 	f.store.free()
 	spareStores.give(f.store)
-	for _, c := range f.convs {
-		if c.held != nil {
-			spareKernels.give(c.held)
-			c.held = nil
-		}
-	}
-	f.store = nil
+	f.Shelf.give(f.held)
+	f.store, f.held = nil, nil
 }
 
 // layOut places all taps and decides how many rows are computed at a time.
@@ -129,6 +131,7 @@ func (f *Fused) layOut() error {
 	prepare(f.pulled, f.units, f.root)
 	f.root.finish(f.root.width < narrow)
 	f.dense = slices.ContainsFunc(f.convs, func(c *conv) bool { return c.dense })
+	f.shelve()
 	perRow := 1 + 2*f.root.slots*f.root.width + rowNumbers(f.pulled, f.units, false)
 	f.tileRows = max(1, min(f.rows, f.budget()/(8*perRow+f.RowBytes())))
 	f.numbers = f.tileRows * perRow

@@ -27,12 +27,13 @@ type conv struct {
 	keeps bool    // all taps of rows stay where they are
 	dense bool    // rows of several channels meet it: a product of matrices
 	// norms are ‖column‖₂ over the rows of each group, groups × cells, for the bound
-	// on Σ|terms|; held is the stored rows, nil where they are too many. Both are made once
-	// by the first worker that needs them.
+	// on Σ|terms|; held is the stored rows, nil where they are not in memory. The first worker
+	// that needs them makes them.
 	norms []float64
 	held  []byte
-	once  sync.Once
-	err   error
+	mu    sync.Mutex // of norms and held
+	holds bool       // it is to be held, from byte shelf of the expression's place on
+	shelf int
 }
 
 // diag acts on each channel by itself: BatchNorm, Scale, Shift, Identity, Window,

@@ -84,10 +84,11 @@ func (w *Worker) decode(b []byte, n *conv) []float64 {
 // product adds, for rows that touch several channels of one group, what they make
 // of that group's stored rows k. There Σ|terms| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
 func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, k span) error {
-	if err := n.multiplied(); err != nil {
+	held, err := w.f.multiplied(n)
+	if err != nil {
 		return err
 	}
-	src.held = n.held
+	src.held = held
 	mark := w.floats.used
 	defer func() { w.floats.used = mark }()
 	group := k.lo / (n.rows / n.groups)

@@ -22,20 +22,9 @@ func TestHeld(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := f.NewWorker()
-		got := make([]byte, f.Rows()*f.RowBytes())
-		if err := w.Kernel(got, 0, f.Rows()); err != nil {
-			t.Fatal(err)
-		}
-		held := 0
-		for _, c := range f.convs {
-			held += len(c.held)
-		}
-		if (held > 0) != (heldBytes > 0) {
+		got := kernel(t, f)
+		if held := heldOf(f); (held > 0) != (heldBytes > 0) {
 			t.Errorf("up to %d bytes are held, and %d were", heldBytes, held)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
 		}
 		if want == nil {
 			want = got

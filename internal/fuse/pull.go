@@ -30,8 +30,8 @@ func (w *Worker) pull(n node, r *tile, dst target) error {
 }
 
 func (w *Worker) pullSeq(n *seq, r *tile, dst target) error {
-	mark, places := w.floats.used, w.places.used
-	defer func() { w.floats.used, w.places.used = mark, places }()
+	mark := w.mark()
+	defer w.release(mark)
 	for k := len(n.parts) - 1; k > 0; k-- {
 		if n.mids[k] == nil {
 			r = w.scaled(n.parts[k].(*diag), r)
@@ -47,9 +47,28 @@ func (w *Worker) pullSeq(n *seq, r *tile, dst target) error {
 	return w.pull(n.parts[0], r, dst)
 }
 
+// marks is how much of a worker's memory is in use.
+type marks struct{ floats, places, tiles, bools int }
+
+func (w *Worker) mark() marks {
+	return marks{w.floats.used, w.places.used, w.tiles.used, w.bools.used}
+}
+
+// release gives back what was taken since the mark.
+func (w *Worker) release(m marks) {
+	w.floats.used, w.places.used, w.tiles.used, w.bools.used = m.floats, m.places, m.tiles, m.bools
+}
+
+// tile is t in the worker's memory.
+func (w *Worker) tile(t tile) *tile {
+	p := &w.tiles.alloc(1)[0]
+	*p = t
+	return p
+}
+
 // newTile makes the tile that r becomes when it is pulled through n.
 func (w *Worker) newTile(l *layout, n node, r *tile) *tile {
-	t := &tile{layout: l, at: w.places.alloc(len(r.at)), fresh: allFresh(nil, len(r.at)), owned: true, w: w}
+	t := w.tile(tile{layout: l, at: w.places.alloc(len(r.at)), fresh: allFresh(w.bools.alloc(len(r.at)), len(r.at)), owned: true, w: w})
 	for j, p := range r.at {
 		s := spanOf(n, p.span())
 		t.at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
@@ -61,13 +80,13 @@ func (w *Worker) newTile(l *layout, n node, r *tile) *tile {
 
 // into is r with its rows numbered as those of the tile made of it.
 func (w *Worker) into(r *tile) *tile {
-	view := *r
+	view := w.tile(*r)
 	view.at = w.samePlaces(r.at)
 	for j := range view.at {
 		view.at[j].row = j
 	}
 	// r is done with once mid is made, but a Sum may read it several times
-	return &view
+	return view
 }
 
 func (w *Worker) samePlaces(at []place) []place {
@@ -78,7 +97,7 @@ func (w *Worker) samePlaces(at []place) []place {
 
 // scaled is r·diag(s), in place where nobody else needs r.
 func (w *Worker) scaled(n *diag, r *tile) *tile {
-	s := *r
+	s := w.tile(*r)
 	if n.offset > 0 {
 		s.at = w.samePlaces(r.at)
 		for j := range s.at {
@@ -86,7 +105,7 @@ func (w *Worker) scaled(n *diag, r *tile) *tile {
 		}
 	}
 	if n.factor == nil {
-		return &s
+		return s
 	}
 	if !r.owned {
 		s.val, s.mag, s.owned = w.floats.alloc(len(r.val)), w.floats.alloc(len(r.mag)), true
@@ -105,7 +124,7 @@ func (w *Worker) scaled(n *diag, r *tile) *tile {
 			}
 		}
 	}
-	return &s
+	return s
 }
 
 func (w *Worker) pullDiag(n *diag, r *tile, dst target) {

@@ -13,16 +13,15 @@ const (
 	// readBytes is how much of a stored kernel is read at once: little enough for the
 	// second cache, beside what is made of it.
 	readBytes = 64 << 10
+	// windowBytes is how much there is room for at least: also for a part of most kernels
+	// that products read.
+	windowBytes = 2 * readBytes
 	// chunkFloats is the size of the part of a stored kernel that is read at once where it is
 	// not held: few rows of a long one.
 	chunkFloats = 64 << 10
 	// gemmBlock is the longest chain of additions within micro.Gemm64.
 	gemmBlock = 64
 )
-
-// heldBytes is the size up to which a kernel stays in memory that is read again for
-// every tile: reading is a copy, which takes as long as a product of few rows.
-var heldBytes = 1 << 20 // but in tests
 
 // chunk is the number of rows of n that a product takes at a time. It hangs on the
 // kernel alone, so that the additions are the same for every block of rows.
@@ -82,7 +81,7 @@ func (s *source) row(k, limit int) ([]byte, error) {
 func (s *source) fill(k, n int) error {
 	w := s.window
 	if need := n * s.rowBytes; cap(w.b) < need {
-		w.b = make([]byte, max(need, readBytes))
+		w.b = make([]byte, max(need, windowBytes))
 	}
 	w.b, w.of = w.b[:n*s.rowBytes], nil
 	if err := s.read(w.b, k); err != nil {
@@ -115,39 +114,25 @@ func (s *source) rows(k, n int) ([]byte, error) {
 	return s.window.b, err
 }
 
-// multiplied makes what products with n need, n.norms and n.held, reading the whole
-// kernel once.
-func (n *conv) multiplied() error {
-	n.once.Do(func() {
-		s := n.scanner()
-		defer s.release()
-		if n.rows*s.rowBytes <= heldBytes {
-			n.held = spareKernels.take(n.rows * s.rowBytes)
-			if n.err = s.read(n.held, 0); n.err != nil {
-				return
-			}
-			s.held = n.held
-		}
-		n.err = n.measure(s)
-	})
-	return n.err
-}
-
 // measure makes n.norms.
 func (n *conv) measure(s *source) error {
-	n.norms = make([]float64, n.groups*n.cells)
+	norms := make([]float64, n.groups*n.cells)
 	err := s.scan(func(k int, row []float64) error {
 		perGroup := n.rows / n.groups
-		sums := n.norms[k/perGroup*n.cells:][:n.cells]
+		sums := norms[k/perGroup*n.cells:][:n.cells]
 		for i, v := range row {
 			sums[i] += float64(v * v)
 		}
 		return nil
 	})
-	for i, v := range n.norms {
-		n.norms[i] = math.Sqrt(v)
+	if err != nil {
+		return err
 	}
-	return err
+	for i, v := range norms {
+		norms[i] = math.Sqrt(v)
+	}
+	n.norms = norms
+	return nil
 }
 
 // scan visits all rows of the stored kernel.

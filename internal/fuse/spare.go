@@ -2,53 +2,30 @@ package fuse
 
 import "sync"
 
-// spares is what was freed and will be used again: little, as few expressions are at work at
-// a time. A sync.Pool would not find what another processor put there.
-type spares[T any] struct {
+// spares is stores that were freed and will be used again: few, as few expressions are at work
+// at a time. A sync.Pool would not find what another processor put there.
+type spares struct {
 	mu   sync.Mutex
-	free []T
+	free []*store
 }
 
-func (s *spares[T]) give(v T) {
+var spareStores spares
+
+func (s *spares) give(m *store) {
 	s.mu.Lock()
-	s.free = append(s.free, v)
+	s.free = append(s.free, m)
 	s.mu.Unlock()
 }
 
-// last is what was given last; ok reports whether there is anything.
-func (s *spares[T]) last() (v T, ok bool) {
+// take is what was given last, or a new one.
+func (s *spares) take() *store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := len(s.free) - 1
 	if n < 0 {
-		return v, false
+		return new(store)
 	}
-	v = s.free[n]
+	m := s.free[n]
 	s.free = s.free[:n]
-	return v, true
-}
-
-var (
-	spareStores  storeSpares
-	spareKernels kernelSpares
-)
-
-type storeSpares struct{ spares[*store] }
-
-func (s *storeSpares) take() *store {
-	if m, ok := s.last(); ok {
-		return m
-	}
-	return new(store)
-}
-
-type kernelSpares struct{ spares[[]byte] }
-
-// take is n bytes, of as many as a kernel may have that is held: kernels grow with the
-// layers, and what is not used takes no memory.
-func (s *kernelSpares) take(n int) []byte {
-	if b, ok := s.last(); ok {
-		return b[:n]
-	}
-	return make([]byte, n, heldBytes)
+	return m
 }

@@ -26,6 +26,8 @@ type Scratch struct {
 	window  window // of all sources
 	floats  arena[float64]
 	places  arena[place]
+	tiles   arena[tile]
+	bools   arena[bool]
 	sheet   sheet
 	twofold careful[dd, doubles]
 	exact   careful[*big.Float, reals]
@@ -127,6 +129,8 @@ func rounded(v dd, t tensor.Type) float64 {
 func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
 	w.floats.begin(w.f.numbers, w.f.budget()/8)
 	w.places.begin(2*n, 0)
+	w.tiles.begin(1, 0)
+	w.bools.begin(n, 0)
 	s := w.newSheet(out, typ, a, n)
 	r := &tile{layout: w.f.units, at: w.places.alloc(n), val: w.floats.alloc(n), owned: true}
 	for o := range r.val { // the rows that pulling starts with: each touches its own channel

@@ -42,6 +42,7 @@ func (a *archive) choose(o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.Tensors = make([]tensor.Named, 0, len(tensors))
 	for _, t := range tensors {
 		f.Tensors = append(f.Tensors, tensor.Named{Key: t.key, Tensor: t.tensor()})
 	}
@@ -164,6 +165,7 @@ func (a *archive) tensors(s state) (list []keyed, notes []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	list = make([]keyed, 0, len(entries))
 	for _, e := range entries {
 		t, err := a.tensor(e.value)
 		if err != nil {

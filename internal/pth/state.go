@@ -151,6 +151,7 @@ func (s state) entries() (list []entry, notes []string, err error) {
 		list, err = moduleEntries(s.module)
 		return list, nil, err
 	}
+	list = make([]entry, 0, len(s.dict.Pairs))
 	for _, p := range s.dict.Pairs {
 		key, ok := p.Key.(string)
 		switch o, isObject := p.Value.(*pickle.Object); {

@@ -72,7 +72,7 @@ func (h *hand) next() (t task, ok bool, err error) {
 		if t, ok := h.run.jobs.begin(h.job); ok {
 			return t, true, nil
 		}
-		if h.job = h.run.jobs.crowded(h.run.processors); h.job == nil {
+		if h.job = h.run.jobs.crowded(cap(h.run.shelf)); h.job == nil {
 			h.job, err = h.run.begin()
 		}
 		if err != nil {

@@ -29,9 +29,13 @@ type block struct {
 	holders atomic.Int32 // items to be done
 }
 
-// ready reads the vectors, if nobody has.
-func (b *block) ready(t tensor.Type) error {
-	b.once.Do(func() { b.Fused, b.err = fuse.New(b.of.Expr, t) })
+// ready reads the vectors, if nobody has. Kernels will be held on shelf.
+func (b *block) ready(t tensor.Type, shelf fuse.Shelf) error {
+	b.once.Do(func() {
+		if b.Fused, b.err = fuse.New(b.of.Expr, t); b.err == nil {
+			b.Shelf = shelf
+		}
+	})
 	return b.err
 }
 
@@ -87,7 +91,7 @@ func anyJob(*job) bool { return true }
 func multiplies(j *job) bool { return j.block != nil && j.block.Products() }
 
 // crowded is a job to join rather than to begin another: where as many multiply kernels as
-// have memory for it, one more would hold kernels and wait.
+// may hold some, one more would read them again and again.
 func (s *jobs) crowded(most int) *job {
 	s.mu.Lock()
 	n := 0

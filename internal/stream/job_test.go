@@ -12,7 +12,7 @@ import (
 func product(t *testing.T) *block {
 	kernel := op.Conv{Weight: op.Param{Key: "w", Tensor: tensor.Of(tensor.F32, []int{2, 2}, []float64{1, 2, 3, 4})}}
 	b := &block{of: &plan.Output{Expr: op.Seq{kernel, kernel}}}
-	if err := b.ready(tensor.F32); err != nil {
+	if err := b.ready(tensor.F32, nil); err != nil {
 		t.Fatal(err)
 	}
 	return b
@@ -23,7 +23,7 @@ func TestBlock(t *testing.T) {
 	b := product(t)
 	b.holders.Store(2)
 	made := b.Fused
-	if err := b.ready(tensor.F32); err != nil || b.Fused != made {
+	if err := b.ready(tensor.F32, nil); err != nil || b.Fused != made {
 		t.Errorf("made ready twice, %v", err)
 	}
 	if b.release(); b.Fused == nil {
@@ -33,7 +33,7 @@ func TestBlock(t *testing.T) {
 		t.Error("not freed")
 	}
 	b = &block{of: &plan.Output{Expr: op.Seq{}}}
-	if b.ready(tensor.F32) == nil || b.ready(tensor.F32) == nil {
+	if b.ready(tensor.F32, nil) == nil || b.ready(tensor.F32, nil) == nil {
 		t.Error("no error of a block of nothing")
 	}
 }

@@ -54,12 +54,12 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)), order: order(items),
-		processors: runtime.GOMAXPROCS(0),
-		result:     &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
+		shelf:  fuse.NewShelf(max(1, runtime.GOMAXPROCS(0)/2)),
+		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
 	r.share()
-	if o.Jobs > r.processors {
-		r.scratch = make(chan *fuse.Scratch, r.processors)
-		for range r.processors {
+	if n := runtime.GOMAXPROCS(0); o.Jobs > n {
+		r.scratch = make(chan *fuse.Scratch, n)
+		for range n {
 			r.scratch <- &fuse.Scratch{}
 		}
 	}
@@ -82,18 +82,18 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 }
 
 type run struct {
-	items      []plan.Item
-	w          tensor.Writer
-	o          Options
-	ctx        context.Context
-	order      []int              // the items as they are begun
-	begun      atomic.Int64       // how many of them are
-	scratch    chan *fuse.Scratch // for products of matrices; nil where each has its own
-	processors int
-	jobs       jobs
-	parts      []parts
-	written    atomic.Int64
-	result     *Result
+	items   []plan.Item
+	w       tensor.Writer
+	o       Options
+	ctx     context.Context
+	order   []int              // the items as they are begun
+	begun   atomic.Int64       // how many of them are
+	scratch chan *fuse.Scratch // for products of matrices; nil where each has its own
+	shelf   fuse.Shelf         // of the kernels that products need again and again
+	jobs    jobs
+	parts   []parts
+	written atomic.Int64
+	result  *Result
 }
 
 // share notes the block that each item is made of.
@@ -123,7 +123,7 @@ func (r *run) begin() (*job, error) {
 	if it.Kept != nil {
 		j.n, j.piece = int(it.Kept.Bytes()), r.keptPiece(it)
 	} else {
-		if err := p.block.ready(it.Type); err != nil {
+		if err := p.block.ready(it.Type, r.shelf); err != nil {
 			return nil, fmt.Errorf("%s: %w", it.Key, err)
 		}
 		if j.block = p.block; !it.IsBias {

@@ -185,7 +185,7 @@ func (t Tensor) ReadFloats(v []float64) error {
 }
 
 // shortVector is the bytes of a vector that are read without memory of their own.
-const shortVector = 4 << 10
+const shortVector = 16 << 10
 
 var shortVectors = sync.Pool{New: func() any { return new([shortVector]byte) }}
 
