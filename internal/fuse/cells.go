@@ -14,7 +14,7 @@ type cells[T any] struct {
 }
 
 func (e *careful[T, F]) newCells(l *layout, at []place, cols []int) *cells[T] {
-	c := &cells[T]{layout: l, at: at, cols: cols, n: l.width, owned: true}
+	c := e.tile(cells[T]{layout: l, at: at, cols: cols, n: l.width, owned: true})
 	if cols != nil {
 		c.n = len(cols)
 	}

@@ -24,6 +24,7 @@ type careful[T any, F field[T]] struct {
 	f     F
 	w     *Worker
 	cells arena[T]
+	tiles arena[cells[T]]
 	pairs []pair
 
 	gathered []bool // by tap of a kernel
@@ -63,15 +64,18 @@ func (e *careful[T, F]) pull(n node, r, dst *cells[T]) error {
 }
 
 func (e *careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
-	mark := e.cells.used
-	defer func() { e.cells.used = mark }()
+	numbers, tiles, mark := e.cells.used, e.tiles.used, e.w.mark()
+	defer func() {
+		e.cells.used, e.tiles.used = numbers, tiles
+		e.w.release(mark)
+	}()
 	for k := len(n.parts) - 1; k > 0; k-- {
 		if n.mids[k] == nil {
 			r = e.scaled(n.parts[k].(*diag), r)
 			continue
 		}
-		at, into := make([]place, len(r.at)), *r
-		into.at = append([]place(nil), r.at...)
+		at, into := e.w.places.alloc(len(r.at)), e.tile(*r)
+		into.at = e.w.samePlaces(r.at)
 		for j, p := range r.at {
 			s := spanOf(n.parts[k], p.span())
 			at[j] = place{row: p.row, src: j, base: s.lo, width: s.width()}
@@ -81,7 +85,7 @@ func (e *careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
 		if k == n.second() {
 			e.wantFor(mid, n.parts[0], r.at, dst)
 		}
-		if err := e.pull(n.parts[k], &into, mid); err != nil {
+		if err := e.pull(n.parts[k], into, mid); err != nil {
 			return err
 		}
 		r = mid
@@ -91,8 +95,8 @@ func (e *careful[T, F]) pullSeq(n *seq, r, dst *cells[T]) error {
 
 // scaled is r·diag(s), in place where nobody else needs r.
 func (e *careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
-	s := *r
-	s.at = append([]place(nil), r.at...)
+	s := e.tile(*r)
+	s.at = e.w.samePlaces(r.at)
 	if n.factor != nil && !r.owned {
 		s.val, s.owned = e.cells.alloc(len(r.val)), true
 		copy(s.val, r.val)
@@ -109,7 +113,14 @@ func (e *careful[T, F]) scaled(n *diag, r *cells[T]) *cells[T] {
 			}
 		}
 	}
-	return &s
+	return s
+}
+
+// tile is c in e's memory.
+func (e *careful[T, F]) tile(c cells[T]) *cells[T] {
+	p := &e.tiles.alloc(1)[0]
+	*p = c
+	return p
 }
 
 func (e *careful[T, F]) pullDiag(n *diag, r, dst *cells[T]) {

@@ -154,7 +154,10 @@ func (e *careful[T, F]) elements(s *sheet, list []int, whole bool, found func(at
 		width = len(cols)
 	}
 	e.cells.begin(n*s.taps()*width+len(rows)*e.w.f.carefulNumbers(), carefulCells)
-	dst := e.newCells(s.layout, make([]place, n), cols)
+	e.tiles.begin(2, 0)
+	mark := e.w.mark()
+	defer e.w.release(mark)
+	dst := e.newCells(s.layout, e.w.places.alloc(n), cols)
 	e.w.f.place(dst.at, s.first+first)
 	locate := func(at int) (o, k, i int) {
 		o, k, i = at/s.cells()-first, at%s.taps(), at%s.cells()/s.taps()

@@ -19,8 +19,8 @@ type hand struct {
 	item int // of data
 	data tensor.Data
 
-	fused  *fuse.Fused  // of worker, nil where it is closed
-	worker *fuse.Worker // kept for the next
+	fused  *fuse.Fused // of worker, nil where it is closed
+	worker fuse.Worker
 
 	scratch fuse.Scratch
 }
@@ -57,11 +57,7 @@ func (h *hand) goOn(f *fuse.Fused) {
 		return
 	}
 	h.close()
-	if h.worker == nil {
-		h.worker = f.NewWorker()
-	} else {
-		h.worker.Next(f)
-	}
+	h.worker.Next(f)
 	h.fused = f
 }
 
