@@ -21,7 +21,7 @@ type compiler[T element] struct {
 	length int   // of a row
 	solid  bool  // whether they lie one behind the other, as the image has them
 	jobs   int
-	// together is how many channels are computed at a time; see Runner.Together.
+	// together is how many channels are computed at a time; see the function together.
 	together int
 	opened   *[]tensor.Data
 	ahead    *atomic.Int64 // nanoseconds in hold

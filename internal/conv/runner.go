@@ -31,7 +31,7 @@ type Options struct {
 // channels of; kernels are read as they are needed.
 type Runner struct {
 	channels int
-	together int
+	together int // that Worker.Rows is fastest for; see the function together
 	size     []int
 	ahead    atomic.Int64 // nanoseconds
 	opened   []tensor.Data
@@ -83,10 +83,6 @@ func (r *Runner) Channels() int { return r.channels }
 // Elems is the number of elements of an output channel.
 func (r *Runner) Elems() int { return tensor.Elems(r.size) }
 
-// Together is how many channels Worker.Rows is fastest for, a multiple of micro.Rows: they
-// share what is near of the input, and their own maps still fit the second cache.
-func (r *Runner) Together() int { return r.together }
-
 // Share is how many channels to give each of so many goroutines at a time where all are
 // wanted: what is fastest, but that none is idle while others do the last of them.
 func (r *Runner) Share(jobs int) int {
@@ -120,7 +116,7 @@ func (r *Runner) Close() error {
 }
 
 // Rows computes output channels a to b-1 on the image's box, into the first places
-// of dst. It is fastest for multiples of Runner.Together.
+// of dst. It is fastest for as many as Runner.Share says.
 func (w *Worker) Rows(a, b int, dst []float64) error { return w.rows(a, b, dst) }
 
 // worker is the memory that one goroutine works in: it belongs to the sources of
@@ -224,8 +220,9 @@ func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
 	return r, nil
 }
 
-// together is Runner.Together for planes of so many bytes, and rows of the largest stored
-// kernel.
+// together is how many channels Worker.Rows is fastest for, a multiple of micro.Rows, of planes
+// of so many bytes and rows of the largest stored kernel: they share what is near of the
+// input, and their own maps still fit the second cache.
 func together(plane, row int) int {
 	const planes, rows, most = 128 << 10, 1 << 20, 4
 	return micro.Rows * max(1, min(most, planes/(micro.Rows*plane), rows/(micro.Rows*max(row, 1))))

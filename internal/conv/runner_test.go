@@ -109,7 +109,7 @@ func runAll(t *testing.T, e op.Expr, x conv.Map, o conv.Options) []float64 {
 	got := make([]float64, r.Channels()*r.Elems())
 	middle := (r.Channels() + 1) / 2
 	var wait sync.WaitGroup
-	for _, part := range [][3]int{{0, middle, micro.Rows + 3}, {middle, r.Channels(), r.Together() + 3}} {
+	for _, part := range [][3]int{{0, middle, micro.Rows + 3}, {middle, r.Channels(), 4*micro.Rows + 3}} {
 		wait.Go(func() {
 			w := r.Worker()
 			for a := part[0]; a < part[1]; a += part[2] {
