@@ -42,7 +42,6 @@ var mayImport = map[string]string{
 	"health":      "tensor parallel micro",
 	"report":      "plan verify certify health fuse op tensor",
 	"micro/gen":   "",
-	"family/gen":  "family",
 
 	// For tests only.
 	"golden":    "tensor facts",

@@ -132,7 +132,7 @@ func (f *Family) String() string {
 
 // YAML is the declaration as it was written, a file of its own that --families reads.
 func (f *Family) YAML() []byte {
-	list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{f.declaration()}}
+	list := &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{f.node}}
 	file := &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: "families"}, list}}
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
