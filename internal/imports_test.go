@@ -40,7 +40,8 @@ var mayImport = map[string]string{
 	"stream":      "plan fuse tensor",
 	"record":      "plan checkpoint tensor parallel",
 	"health":      "tensor parallel micro",
-	"report":      "plan verify certify health fuse op tensor",
+	"text":        "",
+	"report":      "plan verify certify health fuse op tensor text",
 	"micro/gen":   "",
 
 	// For tests only.

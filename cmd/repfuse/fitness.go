@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -9,6 +8,7 @@ import (
 
 	"repfuse/internal/health"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // look reads a tensor of a floating type.
@@ -51,30 +51,6 @@ func (t inspected) fault() (fault, bool) {
 // isKernel reports whether a tensor has rows of several elements each.
 func isKernel(t tensor.Tensor) bool {
 	return t.Type.IsFloat() && len(t.Shape) > 1 && t.Shape[0] > 0 && t.Len() > t.Shape[0]
-}
-
-// measure fills in the kernels, the worst first.
-func (r *inspection) measure(ctx context.Context, kernels []tensor.Named, jobs int) error {
-	all, err := health.Measure(ctx, kernels, jobs)
-	if err != nil {
-		return err
-	}
-	for n, k := range all {
-		r.Kernels = append(r.Kernels, kernelHealth{k, kernels[n].Shape, k.Warning()})
-	}
-	slices.SortStableFunc(r.Kernels, func(a, b kernelHealth) int { return worse(a.Kernel, b.Kernel) })
-	return nil
-}
-
-// worse orders kernels, the worst first.
-func worse(a, b health.Kernel) int {
-	switch {
-	case a.Worse(b):
-		return -1
-	case b.Worse(a):
-		return 1
-	}
-	return 0
 }
 
 // printInspection prints what is in a checkpoint, what is wrong with it, and the worst
@@ -137,7 +113,7 @@ func typeLines(r *inspection) []string {
 }
 
 // printHealth prints the worst kernels, those that are warned of with what to do.
-func printHealth(w io.Writer, kernels []kernelHealth, verbose bool) {
+func printHealth(w io.Writer, kernels []*health.Kernel, verbose bool) {
 	warned := 0
 	for _, k := range kernels {
 		if k.Warning != "" {
@@ -150,7 +126,7 @@ func printHealth(w io.Writer, kernels []kernelHealth, verbose bool) {
 	}
 	fmt.Fprintf(w, "%-28s %-13s %6s %6s %6s %8s %6s\n", "kernel", "shape", "peak", "spread", "int8", "channels", "zero")
 	for _, k := range kernels[:min(most, len(kernels))] {
-		fmt.Fprintf(w, "%-28s %-13s %6.3g %6.3g %3.0f dB %5.0f dB %4.0f %%\n", ellipsis(module(k.Key), 28), ellipsis(dims(k.Shape), 13),
+		fmt.Fprintf(w, "%-28s %-13s %6.3g %6.3g %3.0f dB %5.0f dB %4.0f %%\n", ellipsis(text.Module(k.Key), 28), ellipsis(dims(k.Shape), 13),
 			k.Peak, k.Spread, k.SNR.Int8Tensor, k.SNR.Int8Channel, 100*k.Vanish)
 		if k.Warning != "" {
 			printWrapped(w, "  ", "  ", k.Warning)
@@ -169,5 +145,5 @@ func dims(shape []int) string {
 	if len(shape) == 0 {
 		return "scalar"
 	}
-	return times(shape)
+	return text.Extents(shape)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -82,8 +83,8 @@ type inspection struct {
 	Faults  []fault     `json:"faults"`
 	Tensors []inspected `json:"tensors"`
 	// Kernels is those of several elements a row, by fitness for int8, the worst first.
-	Kernels []kernelHealth `json:"kernels"`
-	Notes   []string       `json:"notes"`
+	Kernels []*health.Kernel `json:"kernels"`
+	Notes   []string         `json:"notes"`
 }
 
 // inspected is one tensor. Values is there for floating types.
@@ -101,17 +102,10 @@ type fault struct {
 	Text  string `json:"text"`
 }
 
-// kernelHealth is a kernel and what to do about it.
-type kernelHealth struct {
-	health.Kernel
-	Shape   []int  `json:"shape"`
-	Warning string `json:"warning,omitempty"`
-}
-
 // inspect reads every tensor once and every kernel twice more.
 func inspect(ctx context.Context, c *checkpoint.Checkpoint, jobs int) (*inspection, error) {
 	r := &inspection{Source: c.Path, Format: c.Format, State: c.State, States: c.States, Metadata: c.Metadata,
-		Faults: []fault{}, Kernels: []kernelHealth{}, Notes: append([]string{}, c.Notes...), Tensors: make([]inspected, len(c.Tensors))}
+		Faults: []fault{}, Kernels: []*health.Kernel{}, Notes: append([]string{}, c.Notes...), Tensors: make([]inspected, len(c.Tensors))}
 	err := parallel.Each(ctx, jobs, len(c.Tensors), func() func(int) error {
 		return func(k int) (err error) {
 			r.Tensors[k], err = look(c.Tensors[k])
@@ -135,5 +129,7 @@ func inspect(ctx context.Context, c *checkpoint.Checkpoint, jobs int) (*inspecti
 			kernels = append(kernels, c.Tensors[k])
 		}
 	}
-	return r, r.measure(ctx, kernels, jobs)
+	r.Kernels, err = health.Measure(ctx, kernels, jobs)
+	slices.SortStableFunc(r.Kernels, health.Compare)
+	return r, err
 }

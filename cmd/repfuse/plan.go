@@ -9,6 +9,7 @@ import (
 
 	"repfuse/internal/family"
 	"repfuse/internal/plan"
+	"repfuse/internal/text"
 )
 
 func newPlan() *cobra.Command {
@@ -107,7 +108,7 @@ func nameWidth(p *plan.Plan) int {
 	width := 0
 	for _, b := range p.Blocks {
 		for _, o := range b.Outputs {
-			width = max(width, len([]rune(module(o.Weight))))
+			width = max(width, len([]rune(text.Module(o.Weight))))
 		}
 	}
 	return min(width, 40)
@@ -117,7 +118,7 @@ func nameWidth(p *plan.Plan) int {
 // model's layer has to be.
 func printBlock(w io.Writer, b plan.Block, width int, verbose bool) {
 	for _, o := range b.Outputs {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, module(o.Weight), layer(o))
+		fmt.Fprintf(w, "  %-*s  %s\n", width, text.Module(o.Weight), layer(o))
 		if !verbose {
 			continue
 		}
@@ -132,7 +133,7 @@ func layer(o plan.Output) string {
 	f := o.Form
 	kernel := "linear"
 	if f.Rank() > 0 {
-		kernel = times(f.Kernel())
+		kernel = text.Extents(f.Kernel())
 	}
 	if f.Transposed {
 		kernel += " transposed"
@@ -141,11 +142,11 @@ func layer(o plan.Output) string {
 	if f.Groups > 1 {
 		s += fmt.Sprintf(" groups %d", f.Groups)
 	}
-	if any := times(f.Dilation()); f.Rank() > 0 && strings.Trim(any, "1×") != "" {
+	if any := text.Extents(f.Dilation()); f.Rank() > 0 && strings.Trim(any, "1×") != "" {
 		s += " dilation " + any
 	}
 	if f.Rank() > 0 && !f.Transposed {
-		s += " padding " + times(f.Padding())
+		s += " padding " + text.Extents(f.Padding())
 	}
 	if o.Bias == "" {
 		s += " no bias"

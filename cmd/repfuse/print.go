@@ -98,32 +98,12 @@ func thousands(n int64) string {
 	return fmt.Sprintf("%.2f G", float64(n)/1e9)
 }
 
-// seconds is a time for people.
-func seconds(s float64) string {
-	switch {
-	case s < 1e-3:
-		return fmt.Sprintf("%.3g µs", s*1e6)
-	case s < 1:
-		return fmt.Sprintf("%.3g ms", s*1e3)
-	}
-	return fmt.Sprintf("%.3g s", s)
-}
-
 func sourceBytes(s *source) int64 {
 	var n int64
 	for _, t := range s.Tensors {
 		n += t.Bytes()
 	}
 	return n
-}
-
-// times is extents as 3×3.
-func times(k []int) string {
-	s := make([]string, len(k))
-	for a, n := range k {
-		s[a] = strconv.Itoa(n)
-	}
-	return strings.Join(s, "×")
 }
 
 // familyCounts is "22 repvgg blocks, 3 conv-bn blocks" in the order found.

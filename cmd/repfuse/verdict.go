@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"repfuse/internal/certify"
+	"repfuse/internal/health"
+	"repfuse/internal/text"
 	"repfuse/internal/verify"
 )
 
@@ -84,8 +86,8 @@ func printBlocks(w io.Writer, j *judgement, verbose bool) {
 }
 
 func printLine(w io.Writer, m verify.Block, c certify.Block, bad bool) {
-	fmt.Fprintf(w, "%-28s %-10s %9.2g %9.2g %9.2g %8s\n", ellipsis(module(m.Weight), 28), c.Verdict, m.Largest.Difference,
-		c.Bound.Value, m.Float32.Largest.Difference, ratio(m.Before.Seconds, m.After.Seconds))
+	fmt.Fprintf(w, "%-28s %-10s %9.2g %9.2g %9.2g %8s\n", ellipsis(text.Module(m.Weight), 28), c.Verdict, m.Largest.Difference,
+		c.Bound.Value, m.Float32.Largest.Difference, text.Ratio(m.Before.Seconds, m.After.Seconds))
 	switch {
 	case m.Skipped != "":
 		printWrapped(w, "  ", "  ", m.Skipped)
@@ -94,10 +96,6 @@ func printLine(w io.Writer, m verify.Block, c certify.Block, bad bool) {
 		printWrapped(w, "  ", "  ", fmt.Sprintf("measured at channel %d, position %s, trial %d: branches %.9g, fused %.9g",
 			m.Nearest.Channel, position(m.Nearest.Position), m.Nearest.Trial, m.Nearest.Branches, m.Nearest.Fused))
 	}
-}
-
-func module(weight string) string {
-	return cmp.Or(strings.TrimSuffix(strings.TrimSuffix(weight, "weight"), "."), weight)
 }
 
 // ellipsis cuts a name from the left, where names agree, to n letters.
@@ -109,7 +107,7 @@ func ellipsis(s string, n int) string {
 }
 
 // short is a module's name as it fits into a line.
-func short(weight string) string { return ellipsis(module(weight), 60) }
+func short(weight string) string { return ellipsis(text.Module(weight), 60) }
 
 // position is a place in an image.
 func position(at []int) string {
@@ -118,13 +116,6 @@ func position(at []int) string {
 		s[a] = strconv.Itoa(n)
 	}
 	return "(" + strings.Join(s, ",") + ")"
-}
-
-func ratio(before, after float64) string {
-	if after <= 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f×", before/after)
 }
 
 // printTotals says how far apart the two forms are in all, what a wrong guess would
@@ -147,7 +138,7 @@ func printTotals(w io.Writer, j *judgement) {
 	}
 	printTolerance(w, j)
 	printGuesses(w, c)
-	printItem(w, "time", "%s → %s in float32 on one thread, %s", seconds(r.Before.Seconds), seconds(r.After.Seconds), ratio(r.Before.Seconds, r.After.Seconds))
+	printItem(w, "time", "%s → %s in float32 on one thread, %s", text.Seconds(r.Before.Seconds), text.Seconds(r.After.Seconds), text.Ratio(r.Before.Seconds, r.After.Seconds))
 	printItem(w, "work", "%s → %s multiply-adds for an output position; %s → %s stored",
 		thousands(r.Before.MultiplyAdds), thousands(r.After.MultiplyAdds), size(r.Before.Bytes), size(r.After.Bytes))
 }
@@ -191,7 +182,7 @@ func printGuesses(w io.Writer, c *certify.Report) {
 // printPrecision warns of the fused kernels that fewer bits would spoil.
 func printPrecision(w io.Writer, j *judgement) {
 	all := fitnesses(j)
-	warned := slices.DeleteFunc(slices.Clone(all), func(k kernelHealth) bool { return k.Warning == "" })
+	warned := slices.DeleteFunc(slices.Clone(all), func(k *health.Kernel) bool { return k.Warning == "" })
 	switch len(warned) {
 	case 0:
 		return
@@ -203,17 +194,13 @@ func printPrecision(w io.Writer, j *judgement) {
 }
 
 // fitnesses is the fused kernels' health, the worst first.
-func fitnesses(j *judgement) []kernelHealth {
-	var all []kernelHealth
-	k := 0
-	for _, b := range j.source.plan.Blocks {
-		for _, o := range b.Outputs {
-			if h := j.Measured.Blocks[k].Health; h != nil {
-				all = append(all, kernelHealth{*h, o.Form.WeightShape(), h.Warning()})
-			}
-			k++
+func fitnesses(j *judgement) []*health.Kernel {
+	var all []*health.Kernel
+	for _, b := range j.Measured.Blocks {
+		if b.Health != nil {
+			all = append(all, b.Health)
 		}
 	}
-	slices.SortStableFunc(all, func(a, b kernelHealth) int { return worse(a.Kernel, b.Kernel) })
+	slices.SortStableFunc(all, health.Compare)
 	return all
 }

@@ -10,6 +10,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -22,6 +23,7 @@ import (
 // axis: output channels, or the input channels of a transposed convolution.
 type Kernel struct {
 	Key      string `json:"key"`
+	Shape    []int  `json:"shape"`
 	Elements int    `json:"elements"`
 	// Min and Max are the range, Sigma the root of the mean square.
 	Min   float64 `json:"min"`
@@ -43,6 +45,8 @@ type Kernel struct {
 	Vanish        float64 `json:"vanish"`
 	VanishChannel float64 `json:"vanish_channel"`
 	SNR           SNR     `json:"snr"`
+	// Warning says what fewer bits spoil and what to do about it, where they do.
+	Warning string `json:"warning,omitempty"`
 }
 
 // SNR is the signal-to-noise ratios 10·lg(Σw²/Σ(w−q)²) in decibels, q being w as the
@@ -67,8 +71,8 @@ const (
 	many = 0.5
 )
 
-// Warning says what is wrong with the kernel and what to do about it, or "".
-func (k Kernel) Warning() string {
+// warning says what is wrong with the kernel and what to do about it, or "".
+func (k *Kernel) warning() string {
 	lost := func(snr, vanish float64) bool { return snr < poor || vanish > many }
 	what := func(snr, vanish float64) string {
 		return fmt.Sprintf("leaves %.0f dB and makes %.0f %% of the elements zero", snr, 100*vanish)
@@ -86,20 +90,17 @@ func (k Kernel) Warning() string {
 	return ""
 }
 
-// Worse reports whether k is less fit than l: more of it vanishes in int8 with one
-// scale, or as much and its noise is larger.
-func (k Kernel) Worse(l Kernel) bool {
-	if k.Vanish != l.Vanish {
-		return k.Vanish > l.Vanish
-	}
-	return k.SNR.Int8Tensor < l.SNR.Int8Tensor
+// Compare orders kernels for slices.SortFunc, the least fit first: that of which more
+// vanishes in int8 with one scale, or as much and its noise is larger.
+func Compare(a, b *Kernel) int {
+	return cmp.Or(cmp.Compare(b.Vanish, a.Vanish), cmp.Compare(a.SNR.Int8Tensor, b.SNR.Int8Tensor))
 }
 
 // Measure measures kernels by at most jobs goroutines, 0 being one for each processor,
 // row by row in little memory. One that is not of a floating type, has no axis or no element, or holds what is no
 // finite number is an error that names its key.
-func Measure(ctx context.Context, kernels []tensor.Named, jobs int) ([]Kernel, error) {
-	all := make([]Kernel, len(kernels))
+func Measure(ctx context.Context, kernels []tensor.Named, jobs int) ([]*Kernel, error) {
+	all := make([]*Kernel, len(kernels))
 	err := parallel.Each(ctx, jobs, len(kernels), func() func(int) error {
 		r := &reader{}
 		return func(k int) (err error) {

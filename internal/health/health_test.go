@@ -18,7 +18,7 @@ func measure(t *testing.T, typ tensor.Type, shape []int, v []float64) health.Ker
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all[0]
+	return *all[0]
 }
 
 // normal is elements of a normal distribution.
@@ -100,7 +100,7 @@ func measureAgainstStoring(t *testing.T, typ tensor.Type, shape []int, v []float
 	if got.Channel != slices.Index(peaks, slices.Max(peaks)) {
 		t.Errorf("%s %v: channel %d is the largest", typ, shape, got.Channel)
 	}
-	if w := got.Warning(); typ == tensor.F64 && overflow == 0 && w != "" {
+	if w := got.Warning; typ == tensor.F64 && overflow == 0 && w != "" {
 		t.Errorf("%s %v: a normal kernel is warned of: %s", typ, shape, w)
 	}
 }
@@ -185,7 +185,7 @@ func TestWarnings(t *testing.T) {
 		{"beyond float16", huge, "cannot hold 1 of its elements"},
 	} {
 		k := measure(t, tensor.F32, []int{64, 1, 3, 3}, test.v)
-		if w := k.Warning(); !strings.Contains(w, test.want) {
+		if w := k.Warning; !strings.Contains(w, test.want) {
 			t.Errorf("%s: warning %q, want one with %q (%+v)", test.name, w, test.want, k)
 		}
 	}

@@ -68,14 +68,14 @@ type sums struct {
 	tensor, channel eightBits
 }
 
-func (r *reader) measure(t tensor.Named) (Kernel, error) {
-	k := Kernel{Key: t.Key, Elements: t.Len(), Min: math.Inf(1), Max: math.Inf(-1)}
+func (r *reader) measure(t tensor.Named) (*Kernel, error) {
+	k := &Kernel{Key: t.Key, Shape: t.Shape, Elements: t.Len(), Min: math.Inf(1), Max: math.Inf(-1)}
 	if !t.Type.IsFloat() || len(t.Shape) == 0 || k.Elements == 0 {
 		return k, fmt.Errorf("%s of shape %v, want a kernel of floating type", t.Type, t.Shape)
 	}
 	clear(r.hist[:])
 	s := sums{peaks: make([]float64, t.Shape[0])}
-	if err := r.pass(t.Tensor, func(o int, raw []byte) { r.take(&k, &s, o, raw, t.Type) }); err != nil {
+	if err := r.pass(t.Tensor, func(o int, raw []byte) { r.take(k, &s, o, raw, t.Type) }); err != nil {
 		return k, err
 	}
 	if math.IsNaN(s.square) || math.IsInf(s.square, 0) {
@@ -94,6 +94,7 @@ func (r *reader) measure(t tensor.Named) (Kernel, error) {
 	slices.Sort(s.peaks)
 	k.Spread = ratio(largest, s.peaks[len(s.peaks)/2])
 	k.SNR = SNR{decibels(s.square, s.float16), decibels(s.square, s.bfloat16), decibels(s.square, s.tensor.square), decibels(s.square, s.channel.square)}
+	k.Warning = k.warning()
 	return k, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"repfuse/internal/fuse"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // branch is a part of a sum with what stands before and after it: the kernels of the
@@ -48,11 +49,11 @@ func what(b branch) string {
 		case op.Conv:
 			name := "linear"
 			if len(e.Weight.Shape) > 2 {
-				name = extents(e.Weight.Shape[2:])
+				name = text.Extents(e.Weight.Shape[2:])
 			}
 			steps = append(steps, name)
 		case op.AvgPool:
-			steps = append(steps, "mean "+extents(e.Kernel))
+			steps = append(steps, "mean "+text.Extents(e.Kernel))
 		}
 	})
 	switch {

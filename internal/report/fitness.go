@@ -7,6 +7,8 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"repfuse/internal/health"
+	"repfuse/internal/text"
 	"repfuse/internal/verify"
 )
 
@@ -35,7 +37,7 @@ func fitness(blocks []verify.Block) g.Node {
 // leastFit is the blocks whose kernels were measured, the worst first.
 func leastFit(blocks []verify.Block) []verify.Block {
 	all := slices.DeleteFunc(slices.Clone(blocks), func(b verify.Block) bool { return b.Health == nil })
-	slices.SortStableFunc(all, func(a, b verify.Block) int { return lessFit(a.Health, b.Health) })
+	slices.SortStableFunc(all, func(a, b verify.Block) int { return health.Compare(a.Health, b.Health) })
 	return all
 }
 
@@ -43,7 +45,7 @@ func leastFit(blocks []verify.Block) []verify.Block {
 func warned(all []verify.Block) string {
 	n := 0
 	for _, b := range all {
-		if b.Health.Warning() != "" {
+		if b.Health.Warning != "" {
 			n++
 		}
 	}
@@ -56,12 +58,12 @@ func warned(all []verify.Block) string {
 // fit is one kernel's health.
 func fit(b verify.Block) g.Node {
 	k := b.Health
-	s, warning, class := k.SNR, k.Warning(), "fit"
+	s, warning, class := k.SNR, k.Warning, "fit"
 	if warning != "" {
 		class += " warned"
 	}
 	return h.Div(h.Class(class),
-		h.H3(soft(module(b.Weight))),
+		h.H3(soft(text.Module(b.Weight))),
 		h.Div(h.Class("quad"), ratioBar("int8", s.Int8Tensor), ratioBar("channel", s.Int8Channel), ratioBar("bf16", s.BFloat16), ratioBar("f16", s.Float16)),
 		h.P(h.Class("facts"),
 			h.B(g.Textf("%.0f / %.0f / %.0f / %.0f dB", s.Int8Tensor, s.Int8Channel, s.BFloat16, s.Float16)),

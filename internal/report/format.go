@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -54,32 +53,6 @@ func amount(n int64, units ...string) string {
 
 func bytesText(n int64) string { return amount(n, "B", "kB", "MB", "GB", "TB") }
 func countText(n int64) string { return amount(n, "", "k", "M", "G", "T") }
-
-// seconds is a time for people.
-func seconds(s float64) string {
-	switch {
-	case s < 1e-3:
-		return fmt.Sprintf("%.3g µs", s*1e6)
-	case s < 1:
-		return fmt.Sprintf("%.3g ms", s*1e3)
-	}
-	return fmt.Sprintf("%.3g s", s)
-}
-
-func ratio(before, after float64) string {
-	if after <= 0 {
-		return "–"
-	}
-	return fmt.Sprintf("%.1f×", before/after)
-}
-
-func extents(k []int) string {
-	s := make([]string, len(k))
-	for a, n := range k {
-		s[a] = strconv.Itoa(n)
-	}
-	return strings.Join(s, "×")
-}
 
 // soft is a name that may be broken behind its dots.
 func soft(name string) g.Node {

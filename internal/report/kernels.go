@@ -8,7 +8,9 @@ import (
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 
+	"repfuse/internal/health"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // mostPictures is how many blocks are pictured: one of each kind, then the least fit.
@@ -71,7 +73,7 @@ func worthPicturing(rows []row) []row {
 			continue
 		}
 		list := branches(r.output.Expr)
-		kind := r.family + extents(r.output.Form.Kernel())
+		kind := r.family + text.Extents(r.output.Form.Kernel())
 		for _, b := range list {
 			kind += " " + what(b)
 		}
@@ -84,7 +86,7 @@ func worthPicturing(rows []row) []row {
 			rest = append(rest, r)
 		}
 	}
-	slices.SortStableFunc(rest, func(a, b row) int { return lessFit(a.measured.Health, b.measured.Health) })
+	slices.SortStableFunc(rest, func(a, b row) int { return health.Compare(a.measured.Health, b.measured.Health) })
 	rest = append(rest, plain...)
 	some = append(some, rest[:min(len(rest), mostPictures-len(some))]...)
 	slices.SortFunc(some, func(a, b row) int { return a.position - b.position })

@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"strconv"
 	"strings"
-
-	"repfuse/internal/health"
 )
 
 // natural compares names segment by segment, two numbers by their values.
@@ -23,15 +21,4 @@ func natural(a, b string) int {
 		}
 	}
 	return cmp.Compare(len(s), len(t))
-}
-
-// lessFit has the kernel first that low precision harms more.
-func lessFit(a, b *health.Kernel) int {
-	switch {
-	case a.Worse(*b):
-		return -1
-	case b.Worse(*a):
-		return 1
-	}
-	return 0
 }

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"repfuse/internal/certify"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
+	"repfuse/internal/text"
 	"repfuse/internal/verify"
 )
 
@@ -29,7 +29,7 @@ func rows(in Input) []row {
 	for _, b := range in.Plan.Blocks {
 		for j := range b.Outputs {
 			k, o := len(all), &b.Outputs[j]
-			all = append(all, row{name: module(o.Weight), family: b.Family, path: b.Path, output: o,
+			all = append(all, row{name: text.Module(o.Weight), family: b.Family, path: b.Path, output: o,
 				measured: in.Measured.Blocks[k], certified: in.Certificate.Blocks[k]})
 		}
 	}
@@ -38,11 +38,6 @@ func rows(in Input) []row {
 		all[k].position = k + 1
 	}
 	return all
-}
-
-// module is the module of a weight's key.
-func module(weight string) string {
-	return cmp.Or(strings.TrimSuffix(strings.TrimSuffix(weight, "weight"), "."), weight)
 }
 
 // ran reports whether the block was run.
@@ -83,7 +78,7 @@ func (r row) kind() string {
 	if f.Groups > 1 {
 		s += fmt.Sprintf(", groups %d", f.Groups)
 	}
-	if d := extents(f.Dilation()); strings.Trim(d, "1×") != "" {
+	if d := text.Extents(f.Dilation()); strings.Trim(d, "1×") != "" {
 		s += ", dilation " + d
 	}
 	return r.family + " · " + s
@@ -93,5 +88,5 @@ func kernelText(f op.Form) string {
 	if f.Rank() == 0 {
 		return "linear"
 	}
-	return extents(f.Kernel())
+	return text.Extents(f.Kernel())
 }

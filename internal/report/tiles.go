@@ -9,6 +9,7 @@ import (
 	h "maragu.dev/gomponents/html"
 
 	"repfuse/internal/certify"
+	"repfuse/internal/text"
 	"repfuse/internal/verify"
 )
 
@@ -26,11 +27,11 @@ func tiles(m *verify.Report, c *certify.Report) g.Node {
 		tile("measured", power(apart.Largest.Difference), at("largest difference in float64", apart.Weight)),
 		tile("certified", power(proof.Bound.Value), at(fmt.Sprintf("the most that any |x| ≤ %g can make", c.Range), proof.Weight)),
 		tile("in float32", power(runtime.Float32.Largest.Difference), at("what a runtime will show", runtime.Weight)),
-		tile("speed-up", g.Text(ratio(before.Seconds, after.Seconds)),
-			g.Textf("%s → %s, float32, one thread", seconds(before.Seconds), seconds(after.Seconds))),
-		tile("multiply-adds", g.Text(ratio(float64(before.MultiplyAdds), float64(after.MultiplyAdds))),
+		tile("speed-up", g.Text(text.Ratio(before.Seconds, after.Seconds)),
+			g.Textf("%s → %s, float32, one thread", text.Seconds(before.Seconds), text.Seconds(after.Seconds))),
+		tile("multiply-adds", g.Text(text.Ratio(float64(before.MultiplyAdds), float64(after.MultiplyAdds))),
 			g.Textf("%s → %s for an output position", countText(before.MultiplyAdds), countText(after.MultiplyAdds))),
-		tile("stored", g.Text(ratio(float64(before.Bytes), float64(after.Bytes))),
+		tile("stored", g.Text(text.Ratio(float64(before.Bytes), float64(after.Bytes))),
 			g.Textf("%s → %s", bytesText(before.Bytes), bytesText(after.Bytes))),
 	)
 }
@@ -41,5 +42,5 @@ func tile(name string, value, note g.Node) g.Node {
 
 // at is a note about one block.
 func at(note, weight string) g.Node {
-	return g.Group{g.Text(note), h.Br(), soft(module(weight))}
+	return g.Group{g.Text(note), h.Br(), soft(text.Module(weight))}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"repfuse/internal/text"
+
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
 )
@@ -47,7 +49,7 @@ func timed(r row, longest float64) g.Node {
 	return h.Tr(
 		h.Th(h.Scope("row"), soft(r.name)),
 		h.Td(bar("before", before), bar("after", after)),
-		h.Td(h.Class("n"), g.Text(seconds(before)), h.Br(), g.Text(seconds(after))),
-		h.Td(h.Class("n"), h.B(g.Text(ratio(before, after)))),
+		h.Td(h.Class("n"), g.Text(text.Seconds(before)), h.Br(), g.Text(text.Seconds(after))),
+		h.Td(h.Class("n"), h.B(g.Text(text.Ratio(before, after)))),
 	)
 }

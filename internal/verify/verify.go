@@ -129,7 +129,7 @@ func (r *run) health() error {
 		return err
 	}
 	for k := range all {
-		of[k].Health = &all[k]
+		of[k].Health = all[k]
 	}
 	return nil
 }

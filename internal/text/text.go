@@ -1,0 +1,44 @@
+// Package text writes figures as people read them, the same in the command's lines and
+// on the page of the report.
+package text
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// Module is the module that a weight's key belongs to: the key without its last word
+// "weight", or the whole key where nothing else is in it.
+func Module(weight string) string {
+	return cmp.Or(strings.TrimSuffix(strings.TrimSuffix(weight, "weight"), "."), weight)
+}
+
+// Seconds is a time with three digits, as 1.23 ms.
+func Seconds(s float64) string {
+	switch {
+	case s < 1e-3:
+		return fmt.Sprintf("%.3g µs", s*1e6)
+	case s < 1:
+		return fmt.Sprintf("%.3g ms", s*1e3)
+	}
+	return fmt.Sprintf("%.3g s", s)
+}
+
+// Ratio is how many times less after is than before, as 2.9×; a dash where after is 0.
+func Ratio(before, after float64) string {
+	if after <= 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.1f×", before/after)
+}
+
+// Extents is a number for each axis, as 3×3.
+func Extents(k []int) string {
+	s := make([]string, len(k))
+	for a, n := range k {
+		s[a] = strconv.Itoa(n)
+	}
+	return strings.Join(s, "×")
+}
