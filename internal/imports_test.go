@@ -34,6 +34,7 @@ var mayImport = map[string]string{
 	"conv":        "op tensor micro parallel",
 	"family":      "op tensor facts",
 	"plan":        "family op tensor facts",
+	"pairs":       "tensor",
 	"parallel":    "",
 	"verify":      "plan conv op tensor parallel health micro",
 	"certify":     "plan family fuse op tensor parallel micro",

@@ -1,0 +1,62 @@
+package pairs
+
+import (
+	"cmp"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// extents is the end of a name that says how large a kernel is: conv_3x3, conv2_kxk.
+var extents = regexp.MustCompile(`_?(\d+x\d+|kxk)$`)
+
+// number is the number at the end of a module's name, −1 where there is none.
+func number(name string) int {
+	name = extents.ReplaceAllString(name, "")
+	digits := name[len(strings.TrimRight(name, "0123456789")):]
+	n, err := strconv.Atoi(digits)
+	if err != nil {
+		return -1
+	}
+	return n
+}
+
+func isIndex(name string) bool {
+	_, err := strconv.Atoi(name)
+	return err == nil
+}
+
+// agree reports whether a norm's name allows it to be the one behind a layer. linear
+// marks a Linear layer, within a layer that is the last in a module of the name.
+func agree(layer, norm string, linear, within bool) bool {
+	if isIndex(layer) || isIndex(norm) {
+		return isIndex(layer) && isIndex(norm) && number(norm) == number(layer)+1
+	}
+	a, b := number(layer), number(norm)
+	switch {
+	case within:
+		return a >= 0 && a == b
+	case a >= 0: // a norm without a number belongs to several, or to their sum
+		return b == a || b == a+1
+	case linear: // "norm" beside a projection may be of what comes before it
+		return !strings.HasPrefix(norm, "norm")
+	}
+	return true
+}
+
+// natural compares paths, in which numbers count as numbers: block.2 before block.10.
+func natural(a, b string) int {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for k := range min(len(as), len(bs)) {
+		m, errM := strconv.Atoi(as[k])
+		n, errN := strconv.Atoi(bs[k])
+		c := strings.Compare(as[k], bs[k])
+		if errM == nil && errN == nil {
+			c = cmp.Compare(m, n)
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(as), len(bs))
+}
