@@ -24,6 +24,7 @@ var mayImport = map[string]string{
 	"facts":       "",
 	"micro":       "tensor",
 	"op":          "tensor",
+	"graph":       "op tensor",
 	"npy":         "tensor disk",
 	"safetensors": "tensor disk",
 	"pth":         "tensor disk facts pth/pickle",
