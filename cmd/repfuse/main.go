@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"repfuse/internal/hint"
+	"repfuse/internal/micro"
 )
 
 // What a shell script can trust.
@@ -33,6 +34,12 @@ var errNo = errors.New("no")
 // run is the command: its exit code, with nothing of the process but what it is
 // given.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if name := os.Getenv("REPFUSE_CPU"); name != "" {
+		if err := micro.Use(name); err != nil {
+			printError(stderr, fmt.Errorf("REPFUSE_CPU: %w", err))
+			return exitError
+		}
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	root := newRoot()

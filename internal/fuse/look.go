@@ -3,6 +3,7 @@ package fuse
 import (
 	"slices"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -36,7 +37,7 @@ func (s *sheet) lookAll() {
 func (s *sheet) lookAt(o int, b []byte, typ tensor.Type, a float64, seen found) {
 	s.w.values = slices.Grow(s.w.values[:0], s.cells())
 	v := s.w.values[:s.cells()]
-	decode(v, b, typ, a)
+	micro.Scale(v, b, typ, a)
 	for i, x := range v {
 		if s.slot[i%s.taps()] >= 0 {
 			v[i] = 1 // which is not small

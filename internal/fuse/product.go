@@ -77,7 +77,7 @@ func (w *Worker) pullRow(n *conv, src *source, r *tile, dst target, at []place, 
 func (w *Worker) decode(b []byte, n *conv) []float64 {
 	w.row = slices.Grow(w.row[:0], n.cells)
 	row := w.row[:n.cells]
-	decode(row, b, n.weight.Type, 1)
+	micro.Scale(row, b, n.weight.Type, 1)
 	return row
 }
 
@@ -139,7 +139,7 @@ func (n *conv) decodePanel(dst *[gemmBlock * micro.Panel]float64, stored []byte,
 	size := n.weight.Type.Size()
 	row := n.cells * size
 	for at, to := x*size, 0; at < len(stored); at, to = at+row, to+micro.Panel {
-		decode(dst[to:][:width], stored[at:][:width*size], n.weight.Type, 1)
+		micro.Scale(dst[to:][:width], stored[at:][:width*size], n.weight.Type, 1)
 	}
 }
 

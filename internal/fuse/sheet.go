@@ -195,7 +195,7 @@ func (s *sheet) whole(o, base int, n *conv, b []byte, a float64) bool {
 		}
 		for _, t := range list {
 			end := min(c+channels, s.width)
-			pick(t.sum[c:end], t.mag[c:end], part[(t.first-o*s.cells())*typ.Size():], typ, s.taps(), a)
+			micro.Pick(t.sum[c:end], t.mag[c:end], part[(t.first-o*s.cells())*typ.Size():], typ, s.taps(), a)
 			if s.byTap {
 				positive(t.sum[c:end])
 			}

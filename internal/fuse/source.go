@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
@@ -164,7 +165,7 @@ func (s *source) scan(visit func(k int, row []float64) error) error {
 		if err != nil {
 			return err
 		}
-		decode(v, b, s.conv.weight.Type, 1)
+		micro.Scale(v, b, s.conv.weight.Type, 1)
 		if err := visit(k, v); err != nil {
 			return err
 		}

@@ -8,36 +8,11 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// decode sets dst to a times the stored elements src.
-func decode(dst []float64, src []byte, t tensor.Type, a float64) {
-	switch t {
-	case tensor.F32:
-		micro.ScaleF32(dst, src, a)
-	case tensor.F16:
-		micro.ScaleF16(dst, src, a)
-	case tensor.BF16:
-		micro.ScaleBF16(dst, src, a)
-	default:
-		tensor.Decode(dst, src, t)
-		for i, v := range dst {
-			dst[i] = a * v
-		}
-	}
-}
-
 // encode stores src, rounded to nearest even, and tells what there is among the
 // elements. Where they all have ordinary exponents, as nearly always, it is told without
 // looking again.
 func encode(dst []byte, src []float64, t tensor.Type) found {
-	var some, all uint32
-	switch t {
-	case tensor.F32:
-		some, all = micro.RoundF32(dst, src)
-	case tensor.F16:
-		some, all = micro.RoundF16(dst, src)
-	case tensor.BF16:
-		some, all = micro.RoundBF16(dst, src)
-	default:
+	if t == tensor.F64 {
 		if v, ok := micro.Floats(dst); ok {
 			copy(v, src)
 		} else {
@@ -45,6 +20,7 @@ func encode(dst []byte, src []float64, t tensor.Type) found {
 		}
 		return scan(dst, t)
 	}
+	some, all := micro.Round(dst, src, t)
 	return masksOf(t).tell(dst, t, some, all)
 }
 
@@ -61,19 +37,11 @@ func (m masks) tell(b []byte, t tensor.Type, some, all uint32) found {
 // tells.
 func recode(dst []byte, to tensor.Type, src []byte, from tensor.Type, a float64) found {
 	if to == from && to != tensor.F64 {
-		var some, all uint32
-		switch to {
-		case tensor.F32:
-			some, all = micro.RescaleF32(dst, src, a)
-		case tensor.F16:
-			some, all = micro.RescaleF16(dst, src, a)
-		default:
-			some, all = micro.RescaleBF16(dst, src, a)
-		}
+		some, all := micro.Rescale(dst, src, to, a)
 		return masksOf(to).tell(dst, to, some, all)
 	}
 	if v, ok := micro.Floats(dst); ok && to == tensor.F64 {
-		decode(v, src, from, a)
+		micro.Scale(v, src, from, a)
 		return scan(dst, to)
 	}
 	var seen found
@@ -81,30 +49,11 @@ func recode(dst []byte, to tensor.Type, src []byte, from tensor.Type, a float64)
 	for len(src) > 0 {
 		v := part[:min(len(part), len(src)/from.Size())]
 		n := len(v) * to.Size()
-		decode(v, src[:len(v)*from.Size()], from, a)
+		micro.Scale(v, src[:len(v)*from.Size()], from, a)
 		seen = seen.or(encode(dst[:n], v, to))
 		dst, src = dst[n:], src[len(v)*from.Size():]
 	}
 	return seen
-}
-
-// pick sets sum to a times one in every step of the stored elements src, and mag to
-// their magnitudes.
-func pick(sum, mag []float64, src []byte, t tensor.Type, step int, a float64) {
-	switch t {
-	case tensor.F32:
-		micro.PickF32(sum, mag, src, step, a)
-	case tensor.F16:
-		micro.PickF16(sum, mag, src, step, a)
-	case tensor.BF16:
-		micro.PickBF16(sum, mag, src, step, a)
-	default:
-		for i := range sum {
-			tensor.Decode(sum[i:i+1], src[8*i*step:][:8], t)
-			sum[i] *= a
-			mag[i] = math.Abs(sum[i])
-		}
-	}
 }
 
 // found is what a look at stored elements tells.

@@ -137,14 +137,14 @@ func (t *tile) whole(o, base int, n *conv, b []byte, a float64) bool {
 	}
 	t.fresh[o] = false
 	if t.taps() == 1 { // as it is stored
-		decode(t.val[o*t.width:][:t.width], b, n.weight.Type, a)
+		micro.Scale(t.val[o*t.width:][:t.width], b, n.weight.Type, a)
 		return true
 	}
 	t.w.values = slices.Grow(t.w.values[:0], t.width)
 	mag := t.w.values[:t.width] // which nobody asked for
 	for k := range t.taps() {
 		val, _ := t.line(o, k, 0, t.width)
-		pick(val, mag, b[k*n.weight.Type.Size():], n.weight.Type, t.taps(), a)
+		micro.Pick(val, mag, b[k*n.weight.Type.Size():], n.weight.Type, t.taps(), a)
 		positive(val)
 	}
 	return true

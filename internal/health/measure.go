@@ -105,7 +105,7 @@ func (r *reader) take(k *Kernel, s *sums, o int, raw []byte, t tensor.Type) {
 		l.Take(part)
 		if t != tensor.F32 {
 			raw = r.single[:4*len(part)]
-			micro.RoundF32(raw, part)
+			micro.Round(raw, part, tensor.F32)
 		}
 		count(&r.hist, raw)
 	})

@@ -6,10 +6,12 @@ import (
 	"math"
 	"runtime"
 	"slices"
+
+	"repfuse/internal/tensor"
 )
 
-// best is plain Go: there is no assembly for this processor.
-func best() level { return generic }
+// hasAVX2 says that there is no assembly for this processor.
+var hasAVX2 = false
 
 // fused says that the processor has an instruction for math.FMA.
 var fused = slices.Contains([]string{"arm64", "loong64", "ppc64", "ppc64le", "riscv64", "s390x"}, runtime.GOARCH)
@@ -20,13 +22,15 @@ func taps32(s *sums[float32]) { plain32(s) }
 
 // scale, rescale, round, pick, addScaled, magnify, settled, alike, winograd64 and twofold do nothing of a
 // pass and leave it to plain Go.
-func scale(element, []float64, []byte, float64) int { return 0 }
+func scale([]float64, []byte, tensor.Type, float64) int { return 0 }
 
-func rescale(element, []byte, []byte, float64) (n int, some, all uint32) { return 0, 0, math.MaxUint32 }
+func rescale(_, _ []byte, _ tensor.Type, _ float64) (n int, some, all uint32) {
+	return 0, 0, math.MaxUint32
+}
 
-func round(element, []byte, []float64) (n int, some, all uint32) { return 0, 0, math.MaxUint32 }
+func round([]byte, []float64, tensor.Type) (n int, some, all uint32) { return 0, 0, math.MaxUint32 }
 
-func pick(e element, sum, mag []float64, src []byte, step int, a float64) int { return 0 }
+func pick(sum, mag []float64, src []byte, t tensor.Type, step int, a float64) int { return 0 }
 
 func addScaled(sum, mag, w, m []float64, a, b float64) int { return 0 }
 

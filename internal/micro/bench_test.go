@@ -9,11 +9,10 @@ import (
 // eachLevelBench runs a benchmark at every level and reports 10⁹ additions and
 // multiplications a second.
 func eachLevelBench(b *testing.B, flops int, run func()) {
-	before := using
-	defer func() { using = before }()
-	for l := generic; l <= best(); l++ {
-		using = l
-		b.Run(levels[l], func(b *testing.B) {
+	defer func() { avx2 = hasAVX2 }()
+	for _, name := range instructions() {
+		avx2 = name == "avx2"
+		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				run()
 			}
@@ -59,14 +58,14 @@ func BenchmarkStream(b *testing.B) {
 	const n = 8192
 	dst, src := make([]float64, n), make([]byte, 4*n)
 	for _, e := range stored {
-		size := int64(n * e.is.Size())
+		size := int64(n * e.Size())
 		for name, run := range map[string]func(){
-			"Scale":   func() { e.scale(dst, src[:size], 1) },
-			"Round":   func() { e.round(src[:size], dst) },
-			"Rescale": func() { e.rescale(src[:size], src[:size], 1) },
-			"Pick":    func() { e.pick(dst[:n/9], dst[n/2:][:n/9], src[:size], 9, 1) },
+			"Scale":   func() { Scale(dst, src[:size], e, 1) },
+			"Round":   func() { Round(src[:size], dst, e) },
+			"Rescale": func() { Rescale(src[:size], src[:size], e, 1) },
+			"Pick":    func() { Pick(dst[:n/9], dst[n/2:][:n/9], src[:size], e, 9, 1) },
 		} {
-			b.Run(name+"/"+e.is.String(), func(b *testing.B) {
+			b.Run(name+"/"+e.String(), func(b *testing.B) {
 				eachLevelBench(b, n, run)
 			})
 		}

@@ -9,12 +9,7 @@ func absolute(parts *[Chains]float64, src []byte, n int) int {
 	if n = chained(n); n == 0 {
 		return 0
 	}
-	from := unsafe.Pointer(&src[0])
-	if using == avx512 {
-		absolutez(parts, from, n)
-	} else {
-		absolutey(parts, from, n)
-	}
+	absoluteAVX2(parts, unsafe.Pointer(&src[0]), n)
 	return n
 }
 
@@ -23,12 +18,7 @@ func loss(l *Loss, row []float64) int {
 	if n == 0 {
 		return 0
 	}
-	from := unsafe.Pointer(&row[0])
-	if using == avx512 {
-		lossz(l, from, n, &lossIs)
-	} else {
-		lossy(l, from, n, &lossIs)
-	}
+	lossAVX2(l, unsafe.Pointer(&row[0]), n, &lossIs)
 	return n
 }
 
@@ -37,12 +27,7 @@ func steps(s *Steps, row []float64, inverse, whole float64) int {
 	if n == 0 {
 		return 0
 	}
-	from := unsafe.Pointer(&row[0])
-	if using == avx512 {
-		stepsz(s, from, n, inverse, whole)
-	} else {
-		stepsy(s, from, n, inverse, whole)
-	}
+	stepsAVX2(s, unsafe.Pointer(&row[0]), n, inverse, whole)
 	return n
 }
 
@@ -53,40 +38,25 @@ func near(e *Errors, v, hi, lo, bound []float64, c *nearConstants) int {
 		return 0
 	}
 	x, h, l, b := unsafe.Pointer(&v[0]), unsafe.Pointer(&hi[0]), unsafe.Pointer(&lo[0]), unsafe.Pointer(&bound[0])
-	if using == avx512 {
-		return nearz(e, x, h, l, b, n, c)
-	}
-	return neary(e, x, h, l, b, n, c)
+	return nearAVX2(e, x, h, l, b, n, c)
 }
 
 // chained is the elements of n that fill whole Chains.
 func chained(n int) int {
-	if using == generic {
+	if !avx2 {
 		return 0
 	}
 	return n - n%Chains
 }
 
 //go:noescape
-func absolutez(to *[8]float64, src unsafe.Pointer, n int)
+func absoluteAVX2(to *[8]float64, src unsafe.Pointer, n int)
 
 //go:noescape
-func absolutey(to *[8]float64, src unsafe.Pointer, n int)
+func lossAVX2(to *Loss, src unsafe.Pointer, n int, c *lossConstants)
 
 //go:noescape
-func lossz(to *Loss, src unsafe.Pointer, n int, c *lossConstants)
+func stepsAVX2(to *Steps, src unsafe.Pointer, n int, inverse, whole float64)
 
 //go:noescape
-func lossy(to *Loss, src unsafe.Pointer, n int, c *lossConstants)
-
-//go:noescape
-func stepsz(to *Steps, src unsafe.Pointer, n int, inverse, whole float64)
-
-//go:noescape
-func stepsy(to *Steps, src unsafe.Pointer, n int, inverse, whole float64)
-
-//go:noescape
-func nearz(to *Errors, v, hi, lo, bound unsafe.Pointer, n int, c *nearConstants) int
-
-//go:noescape
-func neary(to *Errors, v, hi, lo, bound unsafe.Pointer, n int, c *nearConstants) int
+func nearAVX2(to *Errors, v, hi, lo, bound unsafe.Pointer, n int, c *nearConstants) int

@@ -3,168 +3,8 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func absolutez(to *[8]float64, src unsafe.Pointer, n int)
-TEXT ·absolutez(SB), NOSPLIT, $0-24
-	VPCMPEQD Y1, Y1, Y1
-	VPSRLQ $1, Y1, Y1
-	VBROADCASTSD X1, Z1
-	MOVQ to+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VMOVUPD 0(DI), Z0
-
-loop0:
-	VCVTPS2PD (SI), Z2
-	VANDPD Z1, Z2, Z2
-	VADDPD Z2, Z0, Z0
-	ADDQ $32, SI
-	SUBQ $8, CX
-	JNZ loop0
-	VMOVUPD Z0, 0(DI)
-	VZEROUPPER
-	RET
-
-// func lossz(to *Loss, src unsafe.Pointer, n int, c *lossConstants)
-TEXT ·lossz(SB), NOSPLIT, $0-32
-	MOVQ c+24(FP), AX
-	VPCMPEQD Y5, Y5, Y5
-	VPSRLQ $1, Y5, Y5
-	VBROADCASTSD X5, Z5
-	VBROADCASTSD 0(AX), Z6
-	VBROADCASTSD 8(AX), Z7
-	VBROADCASTSD 16(AX), Z8
-	VBROADCASTSD 24(AX), Z9
-	VBROADCASTSD 32(AX), Z10
-	MOVQ to+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VMOVUPD 0(DI), Z0
-	VMOVUPD 64(DI), Z1
-	VMOVUPD 128(DI), Z2
-	VMOVUPD 192(DI), Z3
-	VMOVUPD 256(DI), Z4
-
-loop0:
-	VMOVUPD (SI), Z11
-	VMINPD Z0, Z11, Z0
-	VMAXPD Z1, Z11, Z1
-	VANDPD Z5, Z11, Z12
-	VANDPD Z6, Z11, Z13
-	VMULPD Z11, Z11, Z15
-	VADDPD Z15, Z2, Z2
-	VMULPD Z7, Z13, Z15
-	VADDPD Z15, Z12, Z14
-	VSUBPD Z15, Z14, Z14
-	VSUBPD Z14, Z12, Z14
-	VMULPD Z14, Z14, Z15
-	VADDPD Z15, Z3, Z3
-	VMULPD Z8, Z13, Z15
-	VMAXPD Z9, Z15, Z15
-	VADDPD Z15, Z12, Z14
-	VSUBPD Z15, Z14, Z14
-	VMINPD Z10, Z14, Z14
-	VSUBPD Z14, Z12, Z14
-	VMULPD Z14, Z14, Z15
-	VADDPD Z15, Z4, Z4
-	ADDQ $64, SI
-	SUBQ $8, CX
-	JNZ loop0
-	VMOVUPD Z0, 0(DI)
-	VMOVUPD Z1, 64(DI)
-	VMOVUPD Z2, 128(DI)
-	VMOVUPD Z3, 192(DI)
-	VMOVUPD Z4, 256(DI)
-	VZEROUPPER
-	RET
-
-// func stepsz(to *Steps, src unsafe.Pointer, n int, inverse, whole float64)
-TEXT ·stepsz(SB), NOSPLIT, $0-40
-	VBROADCASTSD inverse+24(FP), Z2
-	VBROADCASTSD whole+32(FP), Z3
-	VPXOR Y4, Y4, Y4
-	VPTERNLOGQ $0xff, Z5, Z5, Z5
-	MOVQ to+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VMOVUPD 0(DI), Z0
-	VMOVUPD 64(DI), Z1
-
-loop0:
-	VMOVUPD (SI), Z6
-	VMULPD Z2, Z6, Z7
-	VADDPD Z3, Z7, Z8
-	VSUBPD Z3, Z8, Z8
-	VSUBPD Z8, Z7, Z7
-	VMULPD Z7, Z7, Z7
-	VADDPD Z7, Z0, Z0
-	VCMPPD $0, Z4, Z8, K1
-	VCMPPD $4, Z4, Z6, K1, K2
-	VPSUBQ Z5, Z1, K2, Z1
-	ADDQ $64, SI
-	SUBQ $8, CX
-	JNZ loop0
-	VMOVUPD Z0, 0(DI)
-	VMOVUPD Z1, 64(DI)
-	VZEROUPPER
-	RET
-
-// func nearz(to *Errors, v, hi, lo, bound unsafe.Pointer, n int, c *nearConstants) int
-TEXT ·nearz(SB), NOSPLIT, $0-64
-	MOVQ to+0(FP), DI
-	MOVQ v+8(FP), SI
-	MOVQ hi+16(FP), R8
-	MOVQ lo+24(FP), R9
-	MOVQ bound+32(FP), R10
-	MOVQ n+40(FP), CX
-	MOVQ c+48(FP), BX
-	VPCMPEQD Y4, Y4, Y4
-	VPSRLQ $1, Y4, Y4
-	VBROADCASTSD X4, Z4
-	VBROADCASTSD 0(BX), Z5
-	VBROADCASTSD 8(BX), Z6
-	VBROADCASTSD 16(BX), Z7
-	VBROADCASTSD 24(BX), Z8
-	VBROADCASTSD 32(BX), Z9
-	VBROADCASTSD 40(BX), Z10
-	VMOVUPD 0(DI), Z0
-	VMOVUPD 64(DI), Z2
-	XORL AX, AX
-
-loop:
-	XORL DX, DX
-	VMOVUPD 0(R8)(AX*8), Z13
-	VMOVUPD 0(SI)(AX*8), Z11
-	VSUBPD Z13, Z11, Z11
-	VSUBPD 0(R9)(AX*8), Z11, Z11
-	VANDPD Z4, Z11, Z11
-	VANDPD Z5, Z13, Z13
-	VPSUBQ Z6, Z13, Z13
-	VMAXPD Z7, Z13, Z13
-	VADDPD 0(R10)(AX*8), Z11, Z14
-	VMULPD Z8, Z14, Z14
-	VMULPD Z9, Z13, Z15
-	VMULPD Z10, Z13, Z13
-	VCMPPD $0x16, Z15, Z14, K1
-	VCMPPD $0x1e, Z13, Z11, K2
-	KORB K1, K2, K1
-	KMOVB K1, DX
-	TESTL DX, DX
-	JNZ done
-	VADDPD Z11, Z0, Z0
-	VADDPD 0(R10)(AX*8), Z2, Z2
-	ADDQ $8, AX
-	CMPQ AX, CX
-	JNE loop
-
-done:
-	VMOVUPD Z0, 0(DI)
-	VMOVUPD Z2, 64(DI)
-	MOVQ AX, ret+56(FP)
-	VZEROUPPER
-	RET
-
-// func absolutey(to *[8]float64, src unsafe.Pointer, n int)
-TEXT ·absolutey(SB), NOSPLIT, $0-24
+// func absoluteAVX2(to *[8]float64, src unsafe.Pointer, n int)
+TEXT ·absoluteAVX2(SB), NOSPLIT, $0-24
 	VPCMPEQD Y1, Y1, Y1
 	VPSRLQ $1, Y1, Y1
 	MOVQ to+0(FP), DI
@@ -197,8 +37,8 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func lossy(to *Loss, src unsafe.Pointer, n int, c *lossConstants)
-TEXT ·lossy(SB), NOSPLIT, $0-32
+// func lossAVX2(to *Loss, src unsafe.Pointer, n int, c *lossConstants)
+TEXT ·lossAVX2(SB), NOSPLIT, $0-32
 	MOVQ c+24(FP), AX
 	VPCMPEQD Y5, Y5, Y5
 	VPSRLQ $1, Y5, Y5
@@ -289,8 +129,8 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func stepsy(to *Steps, src unsafe.Pointer, n int, inverse, whole float64)
-TEXT ·stepsy(SB), NOSPLIT, $0-40
+// func stepsAVX2(to *Steps, src unsafe.Pointer, n int, inverse, whole float64)
+TEXT ·stepsAVX2(SB), NOSPLIT, $0-40
 	VBROADCASTSD inverse+24(FP), Y2
 	VBROADCASTSD whole+32(FP), Y3
 	VPXOR Y4, Y4, Y4
@@ -344,8 +184,8 @@ loop1:
 	VZEROUPPER
 	RET
 
-// func neary(to *Errors, v, hi, lo, bound unsafe.Pointer, n int, c *nearConstants) int
-TEXT ·neary(SB), NOSPLIT, $0-64
+// func nearAVX2(to *Errors, v, hi, lo, bound unsafe.Pointer, n int, c *nearConstants) int
+TEXT ·nearAVX2(SB), NOSPLIT, $0-64
 	MOVQ to+0(FP), DI
 	MOVQ v+8(FP), SI
 	MOVQ hi+16(FP), R8

@@ -5,13 +5,22 @@ import (
 	"testing"
 )
 
-// eachLevel runs a test at every level that this processor has.
+// instructions is what Use takes, in the order in which tests run: plain Go comes first.
+func instructions() []string {
+	if hasAVX2 {
+		return []string{"generic", "avx2"}
+	}
+	return []string{"generic"}
+}
+
+// eachLevel runs a test in all instructions that this processor has.
 func eachLevel(t *testing.T, test func(t *testing.T)) {
-	before := using
-	defer func() { using = before }()
-	for l := generic; l <= best(); l++ {
-		using = l
-		t.Run(levels[l], test)
+	defer func() { avx2 = hasAVX2 }()
+	for _, name := range instructions() {
+		if err := Use(name); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, test)
 	}
 }
 
@@ -25,26 +34,27 @@ func uniform[T float32 | float64](r *rand.Rand, n int) []T {
 	return v
 }
 
-func TestChoose(t *testing.T) {
+func TestUse(t *testing.T) {
+	defer func(has bool) { hasAVX2, avx2 = has, has }(hasAVX2)
 	for _, test := range []struct {
 		name string
-		best level
-		want level
+		has  bool
+		want bool
 		err  string
 	}{
-		{"", avx512, avx512, ""},
-		{"generic", avx512, generic, ""},
-		{"avx2", avx512, avx2, ""},
-		{"avx512", avx2, avx2, "REPFUSE_CPU=avx512: this processor has avx2"},
-		{"sse", avx512, avx512, "REPFUSE_CPU=sse, want generic, avx2 or avx512"},
+		{"generic", true, false, ""},
+		{"avx2", true, true, ""},
+		{"avx2", false, false, `"avx2", which this processor lacks`},
+		{"sse", true, true, `"sse", want generic or avx2`},
+		{"", true, true, `"", want generic or avx2`},
 	} {
-		got, err := choose(test.name, test.best)
+		hasAVX2, avx2 = test.has, test.has
 		text := ""
-		if err != nil {
+		if err := Use(test.name); err != nil {
 			text = err.Error()
 		}
-		if got != test.want || text != test.err {
-			t.Errorf("%q: %s, %q, want %s, %q", test.name, levels[got], text, levels[test.want], test.err)
+		if avx2 != test.want || text != test.err {
+			t.Errorf("%q: AVX2 %t, %q, want %t, %q", test.name, avx2, text, test.want, test.err)
 		}
 	}
 }

@@ -2,9 +2,8 @@
 // convolutions over a padded plane, and the passes over stored elements that fusing
 // is made of. It knows nothing of networks.
 //
-// Every loop has a plain Go form. On amd64 with AVX2 and FMA, or with AVX-512, an
-// assembly form takes its place when the program starts; REPFUSE_CPU=generic, avx2
-// or avx512 chooses one by hand.
+// Every loop has a plain Go form. On amd64 with AVX2, FMA and F16C an assembly form takes
+// its place; Use chooses one by hand.
 //
 // The passes over stored elements (Scale, Round, Rescale, Pick) and over sums
 // (AddScaled, Settled, Alike) give the same bits on every path: a product and the

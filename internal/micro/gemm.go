@@ -6,8 +6,8 @@ const (
 	// chain is the products that one chain of additions holds before it is added to
 	// the result: short chains keep the rounding small.
 	chain = 64
-	// panel is the columns that are multiplied at once: two tiles of AVX-512, four of
-	// AVX2. So much of a chain's rows of B fits the first cache.
+	// panel is the columns that are multiplied at once: four tiles of AVX2. So much
+	// of a chain's rows of B fits the first cache.
 	panel = 6 * Lanes64
 	// Panel is how far apart the rows of a B should be that is no wider: it is taken as it
 	// lies.

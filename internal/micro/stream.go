@@ -8,82 +8,78 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// element is a type of stored element, little-endian.
-type element uint8
-
-const (
-	f32 element = iota
-	f16
-	bf16
-)
-
-// size is the bytes of one element.
-func (e element) size() int {
-	if e == f32 {
-		return 4
+// Scale sets dst[i] = a·src[i], where src holds stored elements of type t, one for each
+// place of dst.
+func Scale(dst []float64, src []byte, t tensor.Type, a float64) {
+	src = src[:t.Size()*len(dst)]
+	done := scale(dst, src, t, a)
+	dst = dst[done:]
+	tensor.Decode(dst, src[done*t.Size():], t)
+	if a == 1 {
+		return
 	}
-	return 2
+	for i, v := range dst {
+		dst[i] = a * v
+	}
+}
+
+// Decode is tensor.Decode, by the fast pass where there is one: 1·x is x.
+func Decode(dst []float64, src []byte, t tensor.Type) { Scale(dst, src, t, 1) }
+
+// Pick sets sum[i] to a times element i·step of src, which holds stored elements of type
+// t, and mag[i] to its magnitude. Both are of one length.
+func Pick(sum, mag []float64, src []byte, t tensor.Type, step int, a float64) {
+	if len(sum) == 0 {
+		return
+	}
+	size := t.Size()
+	mag, src = mag[:len(sum)], src[:((len(sum)-1)*step+1)*size]
+	for i := pick(sum, mag, src, t, step, a); i < len(sum); i++ {
+		tensor.Decode(sum[i:i+1], src[i*step*size:], t)
+		sum[i] *= a
+		mag[i] = math.Abs(sum[i])
+	}
+}
+
+// Round stores src as elements of type t, float32, float16 or bfloat16, rounded once, to
+// nearest even; what is too large becomes an infinity. It returns the bits that any of
+// the elements has, and those that all have.
+func Round(dst []byte, src []float64, t tensor.Type) (some, all uint32) {
+	size := t.Size()
+	dst = dst[:size*len(src)]
+	done, some, all := round(dst, src, t)
+	dst, src = dst[done*size:], src[done:]
+	tensor.Encode(dst, src, t)
+	for ; len(dst) > 0; dst = dst[size:] {
+		bits := uint32(binary.LittleEndian.Uint16(dst))
+		if t == tensor.F32 {
+			bits = binary.LittleEndian.Uint32(dst)
+		}
+		some, all = some|bits, all&bits
+	}
+	return some, all & ones(t)
 }
 
 // ones is all bits of one element.
-func (e element) ones() uint32 { return uint32(1<<(8*e.size()) - 1) }
+func ones(t tensor.Type) uint32 { return uint32(1<<(8*t.Size()) - 1) }
 
-// ScaleF32 sets dst[i] = a·src[i], where src holds little-endian float32 elements,
-// one for each place of dst.
-func ScaleF32(dst []float64, src []byte, a float64) { scaleAll(f32, dst, src, a) }
-
-// ScaleF16 is ScaleF32 for float16 elements.
-func ScaleF16(dst []float64, src []byte, a float64) { scaleAll(f16, dst, src, a) }
-
-// ScaleBF16 is ScaleF32 for bfloat16 elements.
-func ScaleBF16(dst []float64, src []byte, a float64) { scaleAll(bf16, dst, src, a) }
-
-// Decode is tensor.Decode, by the fast pass where there is one: 1·x is x.
-func Decode(dst []float64, src []byte, t tensor.Type) {
-	switch t {
-	case tensor.F32:
-		ScaleF32(dst, src, 1)
-	case tensor.F16:
-		ScaleF16(dst, src, 1)
-	case tensor.BF16:
-		ScaleBF16(dst, src, 1)
-	default:
-		tensor.Decode(dst, src, t)
+// Rescale is Scale, and Round of what that gives: one pass from stored elements to stored
+// elements of the same type.
+func Rescale(dst, src []byte, t tensor.Type, a float64) (some, all uint32) {
+	size := t.Size()
+	src = src[:len(dst)]
+	done, some, all := rescale(dst, src, t, a)
+	dst, src = dst[done*size:], src[done*size:]
+	var part [256]float64
+	for len(dst) > 0 {
+		x := part[:min(len(part), len(dst)/size)]
+		n := len(x) * size
+		Scale(x, src[:n], t, a)
+		any, every := Round(dst[:n], x, t)
+		some, all, dst, src = some|any, all&every, dst[n:], src[n:]
 	}
+	return some, all & ones(t)
 }
-
-// PickF32 sets sum[i] to a times element i·step of src, which holds little-endian
-// float32 elements, and mag[i] to its magnitude. Both are of one length.
-func PickF32(sum, mag []float64, src []byte, step int, a float64) { f32.pick(sum, mag, src, step, a) }
-
-// PickF16 is PickF32 for float16 elements.
-func PickF16(sum, mag []float64, src []byte, step int, a float64) { f16.pick(sum, mag, src, step, a) }
-
-// PickBF16 is PickF32 for bfloat16 elements.
-func PickBF16(sum, mag []float64, src []byte, step int, a float64) {
-	bf16.pick(sum, mag, src, step, a)
-}
-
-// RoundF32 stores src as little-endian float32 elements, rounded to nearest even. It
-// returns the bits that any of the elements has, and those that all have.
-func RoundF32(dst []byte, src []float64) (some, all uint32) { return roundAll(f32, dst, src) }
-
-// RoundF16 stores src as little-endian float16 elements, rounded once, to nearest
-// even; what is too large becomes an infinity.
-func RoundF16(dst []byte, src []float64) (some, all uint32) { return roundAll(f16, dst, src) }
-
-// RoundBF16 is RoundF16 for bfloat16 elements.
-func RoundBF16(dst []byte, src []float64) (some, all uint32) { return roundAll(bf16, dst, src) }
-
-// RescaleF32 is ScaleF32, and RoundF32 of what that gives: one pass from stored elements
-// to stored elements.
-func RescaleF32(dst, src []byte, a float64) (some, all uint32) { return rescaleAll(f32, dst, src, a) }
-
-// RescaleF16 is RescaleF32 for float16 elements.
-func RescaleF16(dst, src []byte, a float64) (some, all uint32) { return rescaleAll(f16, dst, src, a) }
-
-// RescaleBF16 is RescaleF32 for bfloat16 elements.
-func RescaleBF16(dst, src []byte, a float64) (some, all uint32) { return rescaleAll(bf16, dst, src, a) }
 
 // AddScaled adds a·w[i] to sum[i] and b·|m[i]| to mag[i], products and sums rounded
 // separately. All are of one length.
@@ -126,89 +122,6 @@ func Alike(sum, mag []float64, e float64) int {
 		}
 	}
 	return i
-}
-
-func scaleAll(e element, dst []float64, src []byte, a float64) {
-	src = src[:e.size()*len(dst)]
-	done := scale(e, dst, src, a)
-	dst = dst[done:]
-	e.load(dst, src[done*e.size():])
-	for i, v := range dst {
-		dst[i] = a * v
-	}
-}
-
-func rescaleAll(e element, dst, src []byte, a float64) (some, all uint32) {
-	src = src[:len(dst)]
-	done, some, all := rescale(e, dst, src, a)
-	dst, src = dst[done*e.size():], src[done*e.size():]
-	var part [256]float64
-	for len(dst) > 0 {
-		x := part[:min(len(part), len(dst)/e.size())]
-		n := len(x) * e.size()
-		scaleAll(e, x, src[:n], a)
-		any, every := roundAll(e, dst[:n], x)
-		some, all, dst, src = some|any, all&every, dst[n:], src[n:]
-	}
-	return some, all & e.ones()
-}
-
-func roundAll(e element, dst []byte, src []float64) (some, all uint32) {
-	dst = dst[:e.size()*len(src)]
-	done, some, all := round(e, dst, src)
-	dst, src = dst[done*e.size():], src[done:]
-	e.store(dst, src)
-	for ; len(dst) > 0; dst = dst[e.size():] {
-		bits := uint32(binary.LittleEndian.Uint16(dst))
-		if e == f32 {
-			bits = binary.LittleEndian.Uint32(dst)
-		}
-		some, all = some|bits, all&bits
-	}
-	return some, all & e.ones()
-}
-
-// load sets dst to elements of src.
-func (e element) load(dst []float64, src []byte) {
-	le := binary.LittleEndian
-	switch e {
-	case f32:
-		for i := range dst {
-			dst[i] = float64(math.Float32frombits(le.Uint32(src[4*i:])))
-		}
-	case f16:
-		for i := range dst {
-			dst[i] = float64(math.Float32frombits(fromHalf(le.Uint16(src[2*i:]))))
-		}
-	case bf16:
-		for i := range dst {
-			dst[i] = float64(math.Float32frombits(uint32(le.Uint16(src[2*i:])) << 16))
-		}
-	}
-}
-
-func (e element) pick(sum, mag []float64, src []byte, step int, a float64) {
-	if len(sum) == 0 {
-		return
-	}
-	mag, src = mag[:len(sum)], src[:((len(sum)-1)*step+1)*e.size()]
-	done := pick(e, sum, mag, src, step, a)
-	le, at := binary.LittleEndian, done*step*e.size()
-	step *= e.size()
-	for i := done; i < len(sum); i++ {
-		var bits uint32
-		switch e {
-		case f32:
-			bits = le.Uint32(src[at:])
-		case f16:
-			bits = fromHalf(le.Uint16(src[at:]))
-		case bf16:
-			bits = uint32(le.Uint16(src[at:])) << 16
-		}
-		v := a * float64(math.Float32frombits(bits))
-		sum[i], mag[i] = v, math.Abs(v)
-		at += step
-	}
 }
 
 // Scatter puts elements of size bytes, 2, 4 or 8, at one place in every step of dst.
@@ -270,7 +183,7 @@ func Halves(v []float64) []float32 {
 // Narrow rounds src to dst, to nearest even. Both are of one length.
 func Narrow(dst []float32, src []float64) {
 	if little && len(dst) > 0 {
-		RoundF32(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), src)
+		Round(unsafe.Slice((*byte)(unsafe.Pointer(&dst[0])), 4*len(dst)), src, tensor.F32)
 		return
 	}
 	for i, v := range src {
@@ -281,7 +194,7 @@ func Narrow(dst []float32, src []float64) {
 // Widen sets dst to src. Both are of one length.
 func Widen(dst []float64, src []float32) {
 	if little && len(dst) > 0 {
-		ScaleF32(dst, unsafe.Slice((*byte)(unsafe.Pointer(&src[0])), 4*len(src)), 1)
+		Scale(dst, unsafe.Slice((*byte)(unsafe.Pointer(&src[0])), 4*len(src)), tensor.F32, 1)
 		return
 	}
 	for i, v := range src {
@@ -303,22 +216,3 @@ func LoadF32(dst []float32, src []byte) {
 
 // little reports whether the processor stores the low byte first.
 var little = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
-
-// store rounds src to elements of dst.
-func (e element) store(dst []byte, src []float64) {
-	le := binary.LittleEndian
-	switch e {
-	case f32:
-		for i, v := range src {
-			le.PutUint32(dst[4*i:], math.Float32bits(float32(v)))
-		}
-	case f16:
-		for i, v := range src {
-			le.PutUint16(dst[2*i:], toHalf(odd(v)))
-		}
-	case bf16:
-		for i, v := range src {
-			le.PutUint16(dst[2*i:], toBrain(odd(v)))
-		}
-	}
-}

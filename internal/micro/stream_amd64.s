@@ -3,416 +3,8 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func scaleF32z(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·scaleF32z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-
-loop:
-	VCVTPS2PD (SI), Z1
-	VMULPD Z0, Z1, Z1
-	VMOVUPD Z1, (DI)
-	ADDQ $64, DI
-	ADDQ $32, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func roundF32z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
-TEXT ·roundF32z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	MOVQ seen+24(FP), DX
-	VPXOR Y12, Y12, Y12
-	VPCMPEQD Y13, Y13, Y13
-
-loop:
-	VMOVUPD (SI), Z1
-	VCVTPD2PS Z1, Y2
-	VMOVDQU Y2, (DI)
-	VPOR Y2, Y12, Y12
-	VPAND Y2, Y13, Y13
-	ADDQ $32, DI
-	ADDQ $64, SI
-	SUBQ $8, CX
-	JNZ loop
-	VMOVDQU Y12, (DX)
-	VMOVDQU Y13, 32(DX)
-	VZEROUPPER
-	RET
-
-// func rescaleF32z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
-TEXT ·rescaleF32z(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-	MOVQ seen+32(FP), DX
-	VPXOR Y12, Y12, Y12
-	VPCMPEQD Y13, Y13, Y13
-
-loop:
-	VCVTPS2PD (SI), Z1
-	VMULPD Z0, Z1, Z1
-	VCVTPD2PS Z1, Y2
-	VMOVDQU Y2, (DI)
-	VPOR Y2, Y12, Y12
-	VPAND Y2, Y13, Y13
-	ADDQ $32, DI
-	ADDQ $32, SI
-	SUBQ $8, CX
-	JNZ loop
-	VMOVDQU Y12, (DX)
-	VMOVDQU Y13, 32(DX)
-	VZEROUPPER
-	RET
-
-// func scaleF16z(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·scaleF16z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-
-loop:
-	VCVTPH2PS (SI), Y1
-	VCVTPS2PD Y1, Z1
-	VMULPD Z0, Z1, Z1
-	VMOVUPD Z1, (DI)
-	ADDQ $64, DI
-	ADDQ $16, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func roundF16z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
-TEXT ·roundF16z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	MOVL $0x1, AX
-	VMOVD AX, X8
-	VPBROADCASTD X8, Y8
-	MOVQ seen+24(FP), DX
-	VPXOR Y12, Y12, Y12
-	VPCMPEQD Y13, Y13, Y13
-
-loop:
-	VMOVUPD (SI), Z1
-	VCVTPD2PS.RZ_SAE Z1, Y2
-	VCVTPS2PD Y2, Z3
-	VCMPPD $0x0c, Z3, Z1, K1
-	VPORD Y8, Y2, K1, Y2
-	VCVTPS2PH $0, Y2, X4
-	VMOVDQU X4, (DI)
-	VPOR X4, X12, X12
-	VPAND X4, X13, X13
-	ADDQ $16, DI
-	ADDQ $64, SI
-	SUBQ $8, CX
-	JNZ loop
-	VMOVDQU Y12, (DX)
-	VMOVDQU Y13, 32(DX)
-	VZEROUPPER
-	RET
-
-// func rescaleF16z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
-TEXT ·rescaleF16z(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-	MOVL $0x1, AX
-	VMOVD AX, X8
-	VPBROADCASTD X8, Y8
-	MOVQ seen+32(FP), DX
-	VPXOR Y12, Y12, Y12
-	VPCMPEQD Y13, Y13, Y13
-
-loop:
-	VCVTPH2PS (SI), Y1
-	VCVTPS2PD Y1, Z1
-	VMULPD Z0, Z1, Z1
-	VCVTPD2PS.RZ_SAE Z1, Y2
-	VCVTPS2PD Y2, Z3
-	VCMPPD $0x0c, Z3, Z1, K1
-	VPORD Y8, Y2, K1, Y2
-	VCVTPS2PH $0, Y2, X4
-	VMOVDQU X4, (DI)
-	VPOR X4, X12, X12
-	VPAND X4, X13, X13
-	ADDQ $16, DI
-	ADDQ $16, SI
-	SUBQ $8, CX
-	JNZ loop
-	VMOVDQU Y12, (DX)
-	VMOVDQU Y13, 32(DX)
-	VZEROUPPER
-	RET
-
-// func scaleBF16z(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·scaleBF16z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-
-loop:
-	VPMOVZXWD (SI), Y1
-	VPSLLD $16, Y1, Y1
-	VCVTPS2PD Y1, Z1
-	VMULPD Z0, Z1, Z1
-	VMOVUPD Z1, (DI)
-	ADDQ $64, DI
-	ADDQ $16, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func roundBF16z(dst, src unsafe.Pointer, n int, seen *[8]uint64)
-TEXT ·roundBF16z(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	MOVL $0x1, AX
-	VMOVD AX, X8
-	VPBROADCASTD X8, Y8
-	MOVL $0x7fff, AX
-	VMOVD AX, X10
-	VPBROADCASTD X10, Y10
-	MOVL $0x400000, AX
-	VMOVD AX, X11
-	VPBROADCASTD X11, Y11
-	MOVQ seen+24(FP), DX
-	VPXOR Y12, Y12, Y12
-	VPCMPEQD Y13, Y13, Y13
-
-loop:
-	VMOVUPD (SI), Z1
-	VCVTPD2PS.RZ_SAE Z1, Y2
-	VCVTPS2PD Y2, Z3
-	VCMPPD $0x0c, Z3, Z1, K1
-	VPORD Y8, Y2, K1, Y2
-	VPSRLD $16, Y2, Y4
-	VPAND Y8, Y4, Y4
-	VPADDD Y10, Y4, Y4
-	VPADDD Y2, Y4, Y4
-	VCMPPS $3, Y2, Y2, K2
-	VPORD Y11, Y2, K2, Y4
-	VPSRLD $16, Y4, Y4
-	VPMOVDW Y4, X4
-	VMOVDQU X4, (DI)
-	VPOR X4, X12, X12
-	VPAND X4, X13, X13
-	ADDQ $16, DI
-	ADDQ $64, SI
-	SUBQ $8, CX
-	JNZ loop
-	VMOVDQU Y12, (DX)
-	VMOVDQU Y13, 32(DX)
-	VZEROUPPER
-	RET
-
-// func rescaleBF16z(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
-TEXT ·rescaleBF16z(SB), NOSPLIT, $0-40
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-	MOVL $0x1, AX
-	VMOVD AX, X8
-	VPBROADCASTD X8, Y8
-	MOVL $0x7fff, AX
-	VMOVD AX, X10
-	VPBROADCASTD X10, Y10
-	MOVL $0x400000, AX
-	VMOVD AX, X11
-	VPBROADCASTD X11, Y11
-	MOVQ seen+32(FP), DX
-	VPXOR Y12, Y12, Y12
-	VPCMPEQD Y13, Y13, Y13
-
-loop:
-	VPMOVZXWD (SI), Y1
-	VPSLLD $16, Y1, Y1
-	VCVTPS2PD Y1, Z1
-	VMULPD Z0, Z1, Z1
-	VCVTPD2PS.RZ_SAE Z1, Y2
-	VCVTPS2PD Y2, Z3
-	VCMPPD $0x0c, Z3, Z1, K1
-	VPORD Y8, Y2, K1, Y2
-	VPSRLD $16, Y2, Y4
-	VPAND Y8, Y4, Y4
-	VPADDD Y10, Y4, Y4
-	VPADDD Y2, Y4, Y4
-	VCMPPS $3, Y2, Y2, K2
-	VPORD Y11, Y2, K2, Y4
-	VPSRLD $16, Y4, Y4
-	VPMOVDW Y4, X4
-	VMOVDQU X4, (DI)
-	VPOR X4, X12, X12
-	VPAND X4, X13, X13
-	ADDQ $16, DI
-	ADDQ $16, SI
-	SUBQ $8, CX
-	JNZ loop
-	VMOVDQU Y12, (DX)
-	VMOVDQU Y13, 32(DX)
-	VZEROUPPER
-	RET
-
-// func pickF32z(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)
-TEXT ·pickF32z(SB), NOSPLIT, $0-56
-	MOVQ sum+0(FP), DI
-	MOVQ mag+8(FP), DX
-	MOVQ src+16(FP), SI
-	MOVQ n+24(FP), CX
-	MOVQ index+32(FP), AX
-	MOVQ stride+40(FP), BX
-	VBROADCASTSD a+48(FP), Z0
-	VMOVDQU (AX), Y5
-	VPCMPEQD Y2, Y2, Y2
-	VPSRLQ $1, Y2, Y2
-	VBROADCASTSD X2, Z2
-
-loop:
-	KXNORB K1, K1, K1
-	VGATHERDPS (SI)(Y5*4), K1, Y3
-	VCVTPS2PD Y3, Z3
-	VMULPD Z0, Z3, Z3
-	VMOVUPD Z3, (DI)
-	VANDPD Z2, Z3, Z4
-	VMOVUPD Z4, (DX)
-	ADDQ $64, DI
-	ADDQ $64, DX
-	ADDQ BX, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func addScaledz(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
-TEXT ·addScaledz(SB), NOSPLIT, $0-56
-	MOVQ sum+0(FP), DI
-	MOVQ mag+8(FP), DX
-	MOVQ w+16(FP), SI
-	MOVQ m+24(FP), BX
-	MOVQ n+32(FP), CX
-	VBROADCASTSD a+40(FP), Z0
-	VBROADCASTSD b+48(FP), Z1
-	VPCMPEQD Y2, Y2, Y2
-	VPSRLQ $1, Y2, Y2
-	VBROADCASTSD X2, Z2
-
-loop:
-	VMULPD (SI), Z0, Z3
-	VADDPD (DI), Z3, Z3
-	VMOVUPD Z3, (DI)
-	VANDPD (BX), Z2, Z4
-	VMULPD Z1, Z4, Z4
-	VADDPD (DX), Z4, Z4
-	VMOVUPD Z4, (DX)
-	ADDQ $64, DI
-	ADDQ $64, DX
-	ADDQ $64, SI
-	ADDQ $64, BX
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func magnifyz(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·magnifyz(SB), NOSPLIT, $0-32
-	MOVQ dst+0(FP), DI
-	MOVQ src+8(FP), SI
-	MOVQ n+16(FP), CX
-	VBROADCASTSD a+24(FP), Z0
-	VPCMPEQD Y2, Y2, Y2
-	VPSRLQ $1, Y2, Y2
-	VBROADCASTSD X2, Z2
-
-loop:
-	VMULPD (SI), Z0, Z1
-	VANDPD Z2, Z1, Z1
-	VMOVUPD Z1, (DI)
-	ADDQ $64, DI
-	ADDQ $64, SI
-	SUBQ $8, CX
-	JNZ loop
-	VZEROUPPER
-	RET
-
-// func settledz(sum, mag unsafe.Pointer, n int, theta float64) int
-TEXT ·settledz(SB), NOSPLIT, $0-40
-	MOVQ sum+0(FP), SI
-	MOVQ mag+8(FP), BX
-	MOVQ n+16(FP), CX
-	VBROADCASTSD theta+24(FP), Z0
-	XORL AX, AX
-	VPCMPEQD Y2, Y2, Y2
-	VPSRLQ $1, Y2, Y2
-	VBROADCASTSD X2, Z2
-
-loop:
-	VANDPD (SI), Z2, Z3
-	VMULPD (BX), Z0, Z4
-	VCMPPD $0x11, Z4, Z3, K1
-	KMOVB K1, DX
-	TESTL DX, DX
-	JNZ done
-	ADDQ $64, SI
-	ADDQ $64, BX
-	ADDQ $8, AX
-	CMPQ AX, CX
-	JNE loop
-
-done:
-	MOVQ AX, ret+32(FP)
-	VZEROUPPER
-	RET
-
-// func alikez(sum, mag unsafe.Pointer, n int, e float64) int
-TEXT ·alikez(SB), NOSPLIT, $0-40
-	MOVQ sum+0(FP), SI
-	MOVQ mag+8(FP), BX
-	MOVQ n+16(FP), CX
-	VBROADCASTSD e+24(FP), Z0
-	XORL AX, AX
-	VPXOR Y5, Y5, Y5
-
-loop:
-	VMOVUPD (BX), Z1
-	VMULPD Z0, Z1, Z2
-	VMOVUPD (SI), Z3
-	VADDPD Z2, Z3, Z4
-	VSUBPD Z2, Z3, Z3
-	VCVTPD2PS Z4, Y4
-	VCVTPD2PS Z3, Y3
-	VPCMPUD $4, Y4, Y3, K1
-	VCMPPD $0x1e, Z5, Z1, K2
-	KANDB K1, K2, K1
-	KMOVB K1, DX
-	TESTL DX, DX
-	JNZ done
-	ADDQ $64, SI
-	ADDQ $64, BX
-	ADDQ $8, AX
-	CMPQ AX, CX
-	JNE loop
-
-done:
-	MOVQ AX, ret+32(FP)
-	VZEROUPPER
-	RET
-
-// func scaleF32y(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·scaleF32y(SB), NOSPLIT, $0-32
+// func scaleF32AVX2(dst, src unsafe.Pointer, n int, a float64)
+TEXT ·scaleF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -429,12 +21,12 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundF32y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
-TEXT ·roundF32y(SB), NOSPLIT, $0-32
+// func roundF32AVX2(dst, src unsafe.Pointer, n int, s *seen)
+TEXT ·roundF32AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
-	MOVQ seen+24(FP), DX
+	MOVQ s+24(FP), DX
 	VPXOR Y12, Y12, Y12
 	VPCMPEQD Y13, Y13, Y13
 
@@ -453,13 +45,13 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rescaleF32y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
-TEXT ·rescaleF32y(SB), NOSPLIT, $0-40
+// func rescaleF32AVX2(dst, src unsafe.Pointer, n int, a float64, s *seen)
+TEXT ·rescaleF32AVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	VBROADCASTSD a+24(FP), Y0
-	MOVQ seen+32(FP), DX
+	MOVQ s+32(FP), DX
 	VPXOR Y12, Y12, Y12
 	VPCMPEQD Y13, Y13, Y13
 
@@ -479,8 +71,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func scaleF16y(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·scaleF16y(SB), NOSPLIT, $0-32
+// func scaleF16AVX2(dst, src unsafe.Pointer, n int, a float64)
+TEXT ·scaleF16AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -498,8 +90,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundF16y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
-TEXT ·roundF16y(SB), NOSPLIT, $0-32
+// func roundF16AVX2(dst, src unsafe.Pointer, n int, s *seen)
+TEXT ·roundF16AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -508,7 +100,7 @@ TEXT ·roundF16y(SB), NOSPLIT, $0-32
 	VPBROADCASTD X8, X8
 	VPCMPEQD Y9, Y9, Y9
 	VPSRLQ $1, Y9, Y9
-	MOVQ seen+24(FP), DX
+	MOVQ s+24(FP), DX
 	VPXOR Y12, Y12, Y12
 	VPCMPEQD Y13, Y13, Y13
 
@@ -540,8 +132,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rescaleF16y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
-TEXT ·rescaleF16y(SB), NOSPLIT, $0-40
+// func rescaleF16AVX2(dst, src unsafe.Pointer, n int, a float64, s *seen)
+TEXT ·rescaleF16AVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -551,7 +143,7 @@ TEXT ·rescaleF16y(SB), NOSPLIT, $0-40
 	VPBROADCASTD X8, X8
 	VPCMPEQD Y9, Y9, Y9
 	VPSRLQ $1, Y9, Y9
-	MOVQ seen+32(FP), DX
+	MOVQ s+32(FP), DX
 	VPXOR Y12, Y12, Y12
 	VPCMPEQD Y13, Y13, Y13
 
@@ -585,8 +177,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func scaleBF16y(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·scaleBF16y(SB), NOSPLIT, $0-32
+// func scaleBF16AVX2(dst, src unsafe.Pointer, n int, a float64)
+TEXT ·scaleBF16AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -605,8 +197,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func roundBF16y(dst, src unsafe.Pointer, n int, seen *[8]uint64)
-TEXT ·roundBF16y(SB), NOSPLIT, $0-32
+// func roundBF16AVX2(dst, src unsafe.Pointer, n int, s *seen)
+TEXT ·roundBF16AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -621,7 +213,7 @@ TEXT ·roundBF16y(SB), NOSPLIT, $0-32
 	MOVL $0x400000, AX
 	VMOVD AX, X11
 	VPBROADCASTD X11, X11
-	MOVQ seen+24(FP), DX
+	MOVQ s+24(FP), DX
 	VPXOR Y12, Y12, Y12
 	VPCMPEQD Y13, Y13, Y13
 
@@ -661,8 +253,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func rescaleBF16y(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)
-TEXT ·rescaleBF16y(SB), NOSPLIT, $0-40
+// func rescaleBF16AVX2(dst, src unsafe.Pointer, n int, a float64, s *seen)
+TEXT ·rescaleBF16AVX2(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -678,7 +270,7 @@ TEXT ·rescaleBF16y(SB), NOSPLIT, $0-40
 	MOVL $0x400000, AX
 	VMOVD AX, X11
 	VPBROADCASTD X11, X11
-	MOVQ seen+32(FP), DX
+	MOVQ s+32(FP), DX
 	VPXOR Y12, Y12, Y12
 	VPCMPEQD Y13, Y13, Y13
 
@@ -721,8 +313,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func pickF32y(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)
-TEXT ·pickF32y(SB), NOSPLIT, $0-56
+// func pickF32AVX2(sum, mag, src unsafe.Pointer, n int, index *[4]int32, stride int, a float64)
+TEXT ·pickF32AVX2(SB), NOSPLIT, $0-56
 	MOVQ sum+0(FP), DI
 	MOVQ mag+8(FP), DX
 	MOVQ src+16(FP), SI
@@ -750,8 +342,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func addScaledy(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
-TEXT ·addScaledy(SB), NOSPLIT, $0-56
+// func addScaledAVX2(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
+TEXT ·addScaledAVX2(SB), NOSPLIT, $0-56
 	MOVQ sum+0(FP), DI
 	MOVQ mag+8(FP), DX
 	MOVQ w+16(FP), SI
@@ -779,8 +371,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func magnifyy(dst, src unsafe.Pointer, n int, a float64)
-TEXT ·magnifyy(SB), NOSPLIT, $0-32
+// func magnifyAVX2(dst, src unsafe.Pointer, n int, a float64)
+TEXT ·magnifyAVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
@@ -799,8 +391,8 @@ loop:
 	VZEROUPPER
 	RET
 
-// func settledy(sum, mag unsafe.Pointer, n int, theta float64) int
-TEXT ·settledy(SB), NOSPLIT, $0-40
+// func settledAVX2(sum, mag unsafe.Pointer, n int, theta float64) int
+TEXT ·settledAVX2(SB), NOSPLIT, $0-40
 	MOVQ sum+0(FP), SI
 	MOVQ mag+8(FP), BX
 	MOVQ n+16(FP), CX
@@ -827,8 +419,8 @@ done:
 	VZEROUPPER
 	RET
 
-// func alikey(sum, mag unsafe.Pointer, n int, e float64) int
-TEXT ·alikey(SB), NOSPLIT, $0-40
+// func alikeAVX2(sum, mag unsafe.Pointer, n int, e float64) int
+TEXT ·alikeAVX2(SB), NOSPLIT, $0-40
 	MOVQ sum+0(FP), SI
 	MOVQ mag+8(FP), BX
 	MOVQ n+16(FP), CX

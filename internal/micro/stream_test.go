@@ -32,17 +32,7 @@ func awkward(r *rand.Rand, n int) []float64 {
 	return v
 }
 
-var stored = []struct {
-	is      tensor.Type
-	scale   func([]float64, []byte, float64)
-	pick    func(sum, mag []float64, src []byte, step int, a float64)
-	round   func([]byte, []float64) (some, all uint32)
-	rescale func([]byte, []byte, float64) (some, all uint32)
-}{
-	{tensor.F32, ScaleF32, PickF32, RoundF32, RescaleF32},
-	{tensor.F16, ScaleF16, PickF16, RoundF16, RescaleF16},
-	{tensor.BF16, ScaleBF16, PickBF16, RoundBF16, RescaleBF16},
-}
+var stored = []tensor.Type{tensor.F32, tensor.F16, tensor.BF16}
 
 // Every level rounds to the very bits that package tensor does.
 func TestRound(t *testing.T) {
@@ -51,17 +41,17 @@ func TestRound(t *testing.T) {
 		for _, e := range stored {
 			for n := range 300 {
 				v := awkward(r, n)
-				size := e.is.Size()
+				size := e.Size()
 				skip := r.IntN(3)
 				got, want := make([]byte, skip+n*size+1)[skip:], make([]byte, n*size+1)
-				some, all := e.round(got[:n*size], v)
-				tensor.Encode(want, v, e.is)
+				some, all := Round(got[:n*size], v, e)
+				tensor.Encode(want, v, e)
 				if a, b := bitsOf(want[:n*size], size); some != a || all != b {
-					t.Fatalf("%s: %d elements have bits %#x and %#x, want %#x and %#x", e.is, n, some, all, a, b)
+					t.Fatalf("%s: %d elements have bits %#x and %#x, want %#x and %#x", e, n, some, all, a, b)
 				}
 				for k := range got {
 					if got[k] != want[k] {
-						t.Fatalf("%s: byte %d of %d is %#x, want %#x: %v", e.is, k, n*size, got[k], want[k], v[min(k/size, n-1)])
+						t.Fatalf("%s: byte %d of %d is %#x, want %#x: %v", e, k, n*size, got[k], want[k], v[min(k/size, n-1)])
 					}
 				}
 			}
@@ -91,12 +81,12 @@ func TestRoundNaN(t *testing.T) {
 		}
 		v[18] = math.Float64frombits(math.MaxUint64)
 		for _, e := range stored {
-			b, back := make([]byte, len(v)*e.is.Size()), make([]float64, len(v))
-			e.round(b, v)
-			tensor.Decode(back, b, e.is)
+			b, back := make([]byte, len(v)*e.Size()), make([]float64, len(v))
+			Round(b, v, e)
+			tensor.Decode(back, b, e)
 			for k, f := range back {
 				if f == f {
-					t.Errorf("%s: NaN %x became %v", e.is, math.Float64bits(v[k]), f)
+					t.Errorf("%s: NaN %x became %v", e, math.Float64bits(v[k]), f)
 				}
 			}
 		}
@@ -110,20 +100,20 @@ func TestScalePick(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 5))
 		for _, e := range stored {
 			for n := range 100 {
-				src := make([]byte, n*e.is.Size()+1)[1:]
-				tensor.Encode(src, uniform[float64](r, n), e.is)
+				src := make([]byte, n*e.Size()+1)[1:]
+				tensor.Encode(src, uniform[float64](r, n), e)
 				x := make([]float64, n)
-				tensor.Decode(x, src, e.is)
+				tensor.Decode(x, src, e)
 				a, scaled, step := r.NormFloat64(), uniform[float64](r, n), 1+r.IntN(10)
 				picked, mag := make([]float64, (n+step-1)/step), make([]float64, (n+step-1)/step)
-				e.scale(scaled, src, a)
-				e.pick(picked, mag, src, step, a)
+				Scale(scaled, src, e, a)
+				Pick(picked, mag, src, e, step, a)
 				for k, v := range x {
 					if product := a * v; scaled[k] != product {
-						t.Fatalf("%s %d/%d: %v, want %v", e.is, k, n, scaled[k], product)
+						t.Fatalf("%s %d/%d: %v, want %v", e, k, n, scaled[k], product)
 					}
 					if k%step == 0 && (picked[k/step] != scaled[k] || mag[k/step] != math.Abs(scaled[k])) {
-						t.Fatalf("%s %d/%d, one in %d: %v and %v, want %v", e.is, k, n, step, picked[k/step], mag[k/step], scaled[k])
+						t.Fatalf("%s %d/%d, one in %d: %v and %v, want %v", e, k, n, step, picked[k/step], mag[k/step], scaled[k])
 					}
 				}
 			}
@@ -137,23 +127,23 @@ func TestRescale(t *testing.T) {
 		r := rand.New(rand.NewPCG(1, 6))
 		for _, e := range stored {
 			for n := range 600 {
-				size, skip := n*e.is.Size(), r.IntN(3)
+				size, skip := n*e.Size(), r.IntN(3)
 				src, dst, want := make([]byte, skip+size)[skip:], make([]byte, size+1), make([]byte, size+1)
-				tensor.Encode(src, awkward(r, n), e.is)
+				tensor.Encode(src, awkward(r, n), e)
 				for k, a := range awkward(r, 3) {
 					if a != a || math.IsInf(a, 0) { // infinity times zero is a NaN of any sign
 						continue
 					}
 					x := make([]float64, n)
-					e.scale(x, src, a)
-					some, all := e.round(want[:size], x)
+					Scale(x, src, e, a)
+					some, all := Round(want[:size], x, e)
 					if k == 2 {
 						copy(dst, src)
 						src = dst[:size]
 					}
-					gotSome, gotAll := e.rescale(dst[:size], src, a)
+					gotSome, gotAll := Rescale(dst[:size], src, e, a)
 					if !bytes.Equal(dst, want) || gotSome != some || gotAll != all {
-						t.Fatalf("%s: %d elements times %v: %x, bits %#x and %#x, want %x, %#x and %#x", e.is, n, a, dst, gotSome, gotAll, want, some, all)
+						t.Fatalf("%s: %d elements times %v: %x, bits %#x and %#x, want %x, %#x and %#x", e, n, a, dst, gotSome, gotAll, want, some, all)
 					}
 				}
 			}
@@ -288,11 +278,11 @@ func TestScaleAll(t *testing.T) {
 		}
 		for _, e := range stored[1:] {
 			got, want := make([]float64, 1<<16), make([]float64, 1<<16)
-			e.scale(got, src, 1)
-			tensor.Decode(want, src, e.is)
+			Scale(got, src, e, 1)
+			tensor.Decode(want, src, e)
 			for k := range got {
 				if got[k] != want[k] && want[k] == want[k] || (got[k] != got[k]) != (want[k] != want[k]) {
-					t.Fatalf("%s %#x is %v, want %v", e.is, k, got[k], want[k])
+					t.Fatalf("%s %#x is %v, want %v", e, k, got[k], want[k])
 				}
 			}
 		}

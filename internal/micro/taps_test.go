@@ -48,8 +48,8 @@ func testTaps[T float32 | float64](t *testing.T, unit float64, lanes int,
 func TestTaps64(t *testing.T) {
 	eachLevel(t, func(t *testing.T) { testTaps(t, 0x1p-53, Lanes64, Taps64) })
 	t.Run("unfused", func(t *testing.T) {
-		defer func(l level, f bool) { using, fused = l, f }(using, fused)
-		using, fused = generic, false
+		defer func(has, f bool) { avx2, fused = has, f }(avx2, fused)
+		avx2, fused = false, false
 		testTaps(t, 0x1p-53, Lanes64, Taps64)
 	})
 }

@@ -3,43 +3,8 @@
 #include "textflag.h"
 #include "go_asm.h"
 
-// func twofoldz(lanes *[16]float64, hi, lo, w unsafe.Pointer, n int)
-TEXT ·twofoldz(SB), NOSPLIT, $0-40
-	MOVQ lanes+0(FP), DI
-	MOVQ hi+8(FP), SI
-	MOVQ lo+16(FP), DX
-	MOVQ w+24(FP), BX
-	MOVQ n+32(FP), CX
-	VMOVUPD 0(DI), Z0
-	VMOVUPD 64(DI), Z2
-
-loop:
-	VMOVUPD 0(BX), Z4
-	VMULPD 0(SI), Z4, Z6
-	VMOVAPD Z6, Z8
-	VFMSUB231PD 0(SI), Z4, Z8
-	VFMADD231PD 0(DX), Z4, Z8
-	VADDPD Z6, Z0, Z10
-	VSUBPD Z0, Z10, Z12
-	VSUBPD Z12, Z10, Z14
-	VSUBPD Z14, Z0, Z14
-	VSUBPD Z12, Z6, Z12
-	VADDPD Z12, Z14, Z14
-	VADDPD Z8, Z14, Z14
-	VADDPD Z14, Z2, Z2
-	VMOVAPD Z10, Z0
-	ADDQ $64, SI
-	ADDQ $64, DX
-	ADDQ $64, BX
-	SUBQ $8, CX
-	JNZ loop
-	VMOVUPD Z0, 0(DI)
-	VMOVUPD Z2, 64(DI)
-	VZEROUPPER
-	RET
-
-// func twofoldy(lanes *[16]float64, hi, lo, w unsafe.Pointer, n int)
-TEXT ·twofoldy(SB), NOSPLIT, $0-40
+// func twofoldAVX2(lanes *[16]float64, hi, lo, w unsafe.Pointer, n int)
+TEXT ·twofoldAVX2(SB), NOSPLIT, $0-40
 	MOVQ lanes+0(FP), DI
 	MOVQ hi+8(FP), SI
 	MOVQ lo+16(FP), DX

@@ -1,31 +1,26 @@
 package main
 
-import "fmt"
-
 // streams writes, for each type of stored element, the passes scale, from stored
 // elements to float64; round, back; and rescale, which is both at once and leaves the
 // float64 in registers; for float32 pick; and the passes over sums. A turn of a loop is
 // one vector of float64.
 func streams(a *asm) {
-	for _, m := range []machine{avx512, avx2} {
-		for _, e := range []string{"F32", "F16", "BF16"} {
-			s := stream{a, m, e}
-			s.scale()
-			s.round()
-			s.rescale()
-		}
-		sums := stream{a, m, ""}
-		stream{a, m, "F32"}.pick()
-		sums.addScaled()
-		sums.magnify()
-		sums.settled()
-		sums.alike()
+	for _, e := range []string{"F32", "F16", "BF16"} {
+		s := stream{a, e}
+		s.scale()
+		s.round()
+		s.rescale()
 	}
+	stream{a, "F32"}.pick()
+	sums := stream{a, ""}
+	sums.addScaled()
+	sums.magnify()
+	sums.settled()
+	sums.alike()
 }
 
 type stream struct {
 	*asm
-	m       machine
 	element string
 }
 
@@ -37,27 +32,19 @@ func (s stream) size() int {
 	return 2
 }
 
-func (s stream) lanes() int { return s.m.bytes / 8 }
-
-// v is a vector register, half one of half its length.
-func (s stream) v(k int) string { return fmt.Sprint(s.m.register, k) }
-func (s stream) half(k int) string {
-	return fmt.Sprint(map[string]string{"Z": "Y", "Y": "X"}[s.m.register], k)
-}
-
 // loop writes a routine whose body runs for each vector: DI the destination, SI the
 // source, CX the number of float64 left; prepare comes before, finish after.
 func (s stream) loop(name, declaration string, args, dst, src int, prepare, body, finish func()) {
-	s.text(fmt.Sprint(name, s.element, s.m.letter), declaration, args)
+	s.text(name+s.element+"AVX2", declaration, args)
 	s.op("MOVQ dst+0(FP), DI")
 	s.op("MOVQ src+8(FP), SI")
 	s.op("MOVQ n+16(FP), CX")
 	prepare()
 	s.label("loop")
 	body()
-	s.op("ADDQ $%d, DI", dst*s.lanes())
-	s.op("ADDQ $%d, SI", src*s.lanes())
-	s.op("SUBQ $%d, CX", s.lanes())
+	s.op("ADDQ $%d, DI", dst*lanes)
+	s.op("ADDQ $%d, SI", src*lanes)
+	s.op("SUBQ $%d, CX", lanes)
 	s.op("JNZ loop")
 	finish()
 	s.end()
@@ -65,13 +52,13 @@ func (s stream) loop(name, declaration string, args, dst, src int, prepare, body
 
 const factorArgs = "(dst, src unsafe.Pointer, n int, a float64)"
 
-func (s stream) broadcastFactor() { s.op("VBROADCASTSD a+24(FP), %s", s.v(0)) }
+func (s stream) broadcastFactor() { s.op("VBROADCASTSD a+24(FP), %s", y(0)) }
 
 func (s stream) scale() {
 	s.loop("scale", factorArgs, 32, 8, s.size(), s.broadcastFactor, func() {
 		s.load()
-		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
-		s.op("VMOVUPD %s, (DI)", s.v(1))
+		s.op("VMULPD %s, %s, %s", y(0), y(1), y(1))
+		s.op("VMOVUPD %s, (DI)", y(1))
 	}, func() {})
 }
 
@@ -79,36 +66,36 @@ func (s stream) scale() {
 func (s stream) load() {
 	switch s.element {
 	case "F32":
-		s.op("VCVTPS2PD (SI), %s", s.v(1))
+		s.op("VCVTPS2PD (SI), %s", y(1))
 		return
 	case "F16":
-		s.op("VCVTPH2PS (SI), %s", s.half(1))
+		s.op("VCVTPH2PS (SI), %s", x(1))
 	case "BF16":
-		s.op("VPMOVZXWD (SI), %s", s.half(1))
-		s.op("VPSLLD $16, %s, %s", s.half(1), s.half(1))
+		s.op("VPMOVZXWD (SI), %s", x(1))
+		s.op("VPSLLD $16, %s, %s", x(1), x(1))
 	}
-	s.op("VCVTPS2PD %s, %s", s.half(1), s.v(1))
+	s.op("VCVTPS2PD %s, %s", x(1), y(1))
 }
 
 // round stores the float64 at SI as elements at DI, and in seen the bits that any of
 // them has, and those that all have.
 func (s stream) round() {
-	s.loop("round", "(dst, src unsafe.Pointer, n int, seen *[8]uint64)", 32, s.size(), 8, func() {
+	s.loop("round", "(dst, src unsafe.Pointer, n int, s *seen)", 32, s.size(), 8, func() {
 		s.watch(24)
 	}, func() {
-		s.op("VMOVUPD (SI), %s", s.v(1))
+		s.op("VMOVUPD (SI), %s", y(1))
 		s.store()
 	}, s.seen)
 }
 
 // rescale stores a multiple of the elements at SI at DI, and seen as round does.
 func (s stream) rescale() {
-	s.loop("rescale", "(dst, src unsafe.Pointer, n int, a float64, seen *[8]uint64)", 40, s.size(), s.size(), func() {
+	s.loop("rescale", "(dst, src unsafe.Pointer, n int, a float64, s *seen)", 40, s.size(), s.size(), func() {
 		s.broadcastFactor()
 		s.watch(32)
 	}, func() {
 		s.load()
-		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(1))
+		s.op("VMULPD %s, %s, %s", y(0), y(1), y(1))
 		s.store()
 	}, s.seen)
 }
@@ -116,7 +103,7 @@ func (s stream) rescale() {
 // watch prepares store; seen is the argument at the given place.
 func (s stream) watch(seen int) {
 	s.constants()
-	s.op("MOVQ seen+%d(FP), DX", seen)
+	s.op("MOVQ s+%d(FP), DX", seen)
 	s.op("VPXOR Y12, Y12, Y12")
 	s.op("VPCMPEQD Y13, Y13, Y13")
 }
@@ -124,20 +111,20 @@ func (s stream) watch(seen int) {
 // store rounds register 1 to elements at DI, and notes in registers 12 and 13 the bits
 // that any of them has, and those that all have.
 func (s stream) store() {
-	stored := s.half(2) // a vector of elements
+	stored := x(2) // a vector of elements
 	switch s.element {
 	case "F32":
-		s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(1), s.half(2))
+		s.op("VCVTPD2PSY %s, %s", y(1), x(2))
 	case "F16":
 		s.odd()
-		s.op("VCVTPS2PH $0, %s, X4", s.half(2))
+		s.op("VCVTPS2PH $0, %s, X4", x(2))
 		stored = "X4"
 	case "BF16":
 		s.odd()
 		s.bfloat16()
 		stored = "X4"
 	}
-	if s.size()*s.lanes() == 8 {
+	if s.size()*lanes == 8 {
 		s.op("VMOVQ %s, (DI)", stored)
 	} else {
 		s.op("VMOVDQU %s, (DI)", stored)
@@ -156,30 +143,25 @@ func (s stream) seen() {
 // index says, and those at DX to their magnitudes. Gathering takes about a cycle an
 // element.
 func (s stream) pick() {
-	s.text("pick"+s.element+s.m.letter, "(sum, mag, src unsafe.Pointer, n int, index *[8]int32, stride int, a float64)", 56)
+	s.text("pick"+s.element+"AVX2", "(sum, mag, src unsafe.Pointer, n int, index *[4]int32, stride int, a float64)", 56)
 	for k, arg := range []string{"sum+0", "mag+8", "src+16", "n+24", "index+32", "stride+40"} {
 		s.op("MOVQ %s(FP), %s", arg, []string{"DI", "DX", "SI", "CX", "AX", "BX"}[k])
 	}
-	s.op("VBROADCASTSD a+48(FP), %s", s.v(0))
-	s.op("VMOVDQU (AX), %s", s.half(5))
+	s.op("VBROADCASTSD a+48(FP), %s", y(0))
+	s.op("VMOVDQU (AX), %s", x(5))
 	s.notSign(2)
 	s.label("loop")
-	if s.m == avx512 {
-		s.op("KXNORB K1, K1, K1")
-		s.op("VGATHERDPS (SI)(%s*4), K1, %s", s.half(5), s.half(3))
-	} else {
-		s.op("VPCMPEQD X6, X6, X6")
-		s.op("VGATHERDPS X6, (SI)(%s*4), %s", s.half(5), s.half(3))
-	}
-	s.op("VCVTPS2PD %s, %s", s.half(3), s.v(3))
-	s.op("VMULPD %s, %s, %s", s.v(0), s.v(3), s.v(3))
-	s.op("VMOVUPD %s, (DI)", s.v(3))
-	s.op("VANDPD %s, %s, %s", s.v(2), s.v(3), s.v(4))
-	s.op("VMOVUPD %s, (DX)", s.v(4))
-	s.op("ADDQ $%d, DI", s.m.bytes)
-	s.op("ADDQ $%d, DX", s.m.bytes)
+	s.op("VPCMPEQD X6, X6, X6")
+	s.op("VGATHERDPS X6, (SI)(%s*4), %s", x(5), x(3))
+	s.op("VCVTPS2PD %s, %s", x(3), y(3))
+	s.op("VMULPD %s, %s, %s", y(0), y(3), y(3))
+	s.op("VMOVUPD %s, (DI)", y(3))
+	s.op("VANDPD %s, %s, %s", y(2), y(3), y(4))
+	s.op("VMOVUPD %s, (DX)", y(4))
+	s.op("ADDQ $%d, DI", vector)
+	s.op("ADDQ $%d, DX", vector)
 	s.op("ADDQ BX, SI")
-	s.op("SUBQ $%d, CX", s.lanes())
+	s.op("SUBQ $%d, CX", lanes)
 	s.op("JNZ loop")
 	s.end()
 }
@@ -188,25 +170,25 @@ func (s stream) pick() {
 // those at BX to those at DX. A product and its addition are two instructions, so that
 // all paths round alike.
 func (s stream) addScaled() {
-	s.text("addScaled"+s.m.letter, "(sum, mag, w, m unsafe.Pointer, n int, a, b float64)", 56)
+	s.text("addScaledAVX2", "(sum, mag, w, m unsafe.Pointer, n int, a, b float64)", 56)
 	for k, arg := range []string{"sum+0", "mag+8", "w+16", "m+24", "n+32"} {
 		s.op("MOVQ %s(FP), %s", arg, []string{"DI", "DX", "SI", "BX", "CX"}[k])
 	}
-	s.op("VBROADCASTSD a+40(FP), %s", s.v(0))
-	s.op("VBROADCASTSD b+48(FP), %s", s.v(1))
+	s.op("VBROADCASTSD a+40(FP), %s", y(0))
+	s.op("VBROADCASTSD b+48(FP), %s", y(1))
 	s.notSign(2)
 	s.label("loop")
-	s.op("VMULPD (SI), %s, %s", s.v(0), s.v(3))
-	s.op("VADDPD (DI), %s, %s", s.v(3), s.v(3))
-	s.op("VMOVUPD %s, (DI)", s.v(3))
-	s.op("VANDPD (BX), %s, %s", s.v(2), s.v(4))
-	s.op("VMULPD %s, %s, %s", s.v(1), s.v(4), s.v(4))
-	s.op("VADDPD (DX), %s, %s", s.v(4), s.v(4))
-	s.op("VMOVUPD %s, (DX)", s.v(4))
+	s.op("VMULPD (SI), %s, %s", y(0), y(3))
+	s.op("VADDPD (DI), %s, %s", y(3), y(3))
+	s.op("VMOVUPD %s, (DI)", y(3))
+	s.op("VANDPD (BX), %s, %s", y(2), y(4))
+	s.op("VMULPD %s, %s, %s", y(1), y(4), y(4))
+	s.op("VADDPD (DX), %s, %s", y(4), y(4))
+	s.op("VMOVUPD %s, (DX)", y(4))
 	for _, r := range []string{"DI", "DX", "SI", "BX"} {
-		s.op("ADDQ $%d, %s", s.m.bytes, r)
+		s.op("ADDQ $%d, %s", vector, r)
 	}
-	s.op("SUBQ $%d, CX", s.lanes())
+	s.op("SUBQ $%d, CX", lanes)
 	s.op("JNZ loop")
 	s.end()
 }
@@ -217,9 +199,9 @@ func (s stream) magnify() {
 		s.broadcastFactor()
 		s.notSign(2)
 	}, func() {
-		s.op("VMULPD (SI), %s, %s", s.v(0), s.v(1))
-		s.op("VANDPD %s, %s, %s", s.v(2), s.v(1), s.v(1))
-		s.op("VMOVUPD %s, (DI)", s.v(1))
+		s.op("VMULPD (SI), %s, %s", y(0), y(1))
+		s.op("VANDPD %s, %s, %s", y(2), y(1), y(1))
+		s.op("VMOVUPD %s, (DI)", y(1))
 	}, func() {})
 }
 
@@ -227,9 +209,6 @@ func (s stream) magnify() {
 func (s stream) notSign(k int) {
 	s.op("VPCMPEQD Y%[1]d, Y%[1]d, Y%[1]d", k)
 	s.op("VPSRLQ $1, Y%[1]d, Y%[1]d", k)
-	if s.m == avx512 {
-		s.op("VBROADCASTSD X%d, %s", k, s.v(k))
-	}
 }
 
 // settled returns how many vectors there are before one in which a sum at SI has a
@@ -238,13 +217,8 @@ func (s stream) settled() {
 	s.until("settled", "theta", func() {
 		s.notSign(2)
 	}, func() {
-		s.op("VANDPD (SI), %s, %s", s.v(2), s.v(3))
-		s.op("VMULPD (BX), %s, %s", s.v(0), s.v(4))
-		if s.m == avx512 {
-			s.op("VCMPPD $0x11, Z4, Z3, K1") // less
-			s.op("KMOVB K1, DX")
-			return
-		}
+		s.op("VANDPD (SI), %s, %s", y(2), y(3))
+		s.op("VMULPD (BX), %s, %s", y(0), y(4))
 		s.op("VCMPPD $0x11, Y4, Y3, Y3")
 		s.op("VMOVMSKPD Y3, DX")
 	})
@@ -257,20 +231,13 @@ func (s stream) alike() {
 	s.until("alike", "e", func() {
 		s.op("VPXOR Y5, Y5, Y5")
 	}, func() {
-		s.op("VMOVUPD (BX), %s", s.v(1))
-		s.op("VMULPD %s, %s, %s", s.v(0), s.v(1), s.v(2))
-		s.op("VMOVUPD (SI), %s", s.v(3))
-		s.op("VADDPD %s, %s, %s", s.v(2), s.v(3), s.v(4))
-		s.op("VSUBPD %s, %s, %s", s.v(2), s.v(3), s.v(3))
-		s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(4), s.half(4))
-		s.op("VCVTPD2PS%s %s, %s", s.wide(), s.v(3), s.half(3))
-		if s.m == avx512 {
-			s.op("VPCMPUD $4, Y4, Y3, K1")   // not equal
-			s.op("VCMPPD $0x1e, Z5, Z1, K2") // greater
-			s.op("KANDB K1, K2, K1")
-			s.op("KMOVB K1, DX")
-			return
-		}
+		s.op("VMOVUPD (BX), %s", y(1))
+		s.op("VMULPD %s, %s, %s", y(0), y(1), y(2))
+		s.op("VMOVUPD (SI), %s", y(3))
+		s.op("VADDPD %s, %s, %s", y(2), y(3), y(4))
+		s.op("VSUBPD %s, %s, %s", y(2), y(3), y(3))
+		s.op("VCVTPD2PSY %s, %s", y(4), x(4))
+		s.op("VCVTPD2PSY %s, %s", y(3), x(3))
 		s.op("VPCMPEQD X4, X3, X3")
 		s.op("VMOVMSKPS X3, DI")
 		s.op("VCMPPD $0x1e, Y5, Y1, Y1")
@@ -283,11 +250,11 @@ func (s stream) alike() {
 // until writes a routine that goes on until the body finds something, and leaves bits in
 // DX: SI and BX are the two sources, AX the elements done.
 func (s stream) until(name, factor string, prepare, body func()) {
-	s.text(name+s.m.letter, "(sum, mag unsafe.Pointer, n int, "+factor+" float64) int", 40)
+	s.text(name+"AVX2", "(sum, mag unsafe.Pointer, n int, "+factor+" float64) int", 40)
 	s.op("MOVQ sum+0(FP), SI")
 	s.op("MOVQ mag+8(FP), BX")
 	s.op("MOVQ n+16(FP), CX")
-	s.op("VBROADCASTSD %s+24(FP), %s", factor, s.v(0))
+	s.op("VBROADCASTSD %s+24(FP), %s", factor, y(0))
 	s.op("XORL AX, AX")
 	prepare()
 	s.label("loop")
@@ -295,22 +262,14 @@ func (s stream) until(name, factor string, prepare, body func()) {
 	s.op("TESTL DX, DX")
 	s.op("JNZ done")
 	for _, r := range []string{"SI", "BX"} {
-		s.op("ADDQ $%d, %s", s.m.bytes, r)
+		s.op("ADDQ $%d, %s", vector, r)
 	}
-	s.op("ADDQ $%d, AX", s.lanes())
+	s.op("ADDQ $%d, AX", lanes)
 	s.op("CMPQ AX, CX")
 	s.op("JNE loop")
 	s.label("done")
 	s.op("MOVQ AX, ret+32(FP)")
 	s.end()
-}
-
-// wide is how Go tells the narrowing of an AVX register from that of an SSE one.
-func (s stream) wide() string {
-	if s.m == avx2 {
-		return "Y"
-	}
-	return ""
 }
 
 // constants puts what odd and bfloat16 need in all lanes: register 8 the integer 1,
@@ -319,16 +278,13 @@ func (s stream) constants() {
 	fill := func(k int, bits uint32) {
 		s.op("MOVL $%#x, AX", bits)
 		s.op("VMOVD AX, X%d", k)
-		s.op("VPBROADCASTD X%d, %s", k, s.half(k))
+		s.op("VPBROADCASTD X%d, %s", k, x(k))
 	}
 	if s.element == "F32" {
 		return
 	}
 	fill(8, 1)
-	if s.m == avx2 {
-		s.op("VPCMPEQD Y9, Y9, Y9")
-		s.op("VPSRLQ $1, Y9, Y9")
-	}
+	s.notSign(9)
 	if s.element == "BF16" {
 		fill(10, 0x7fff)
 		fill(11, 0x400000)
@@ -339,13 +295,6 @@ func (s stream) constants() {
 // odd last bit: cut off what is too much, then set the bit if that changed
 // anything. A NaN stays as it is.
 func (s stream) odd() {
-	if s.m == avx512 {
-		s.op("VCVTPD2PS.RZ_SAE Z1, Y2")
-		s.op("VCVTPS2PD Y2, Z3")
-		s.op("VCMPPD $0x0c, Z3, Z1, K1") // ordered and not equal
-		s.op("VPORD Y8, Y2, K1, Y2")
-		return
-	}
 	// AVX2 rounds to nearest only: where that went away from zero, one less.
 	s.op("VCVTPD2PSY Y1, X2")
 	s.op("VCVTPS2PD X2, Y3")
@@ -369,17 +318,10 @@ func (s stream) low32(k int) {
 // bfloat16 leaves in X4 the upper halves of register 2, rounded to nearest even: bits +
 // 0x7fff + the last bit kept, without its lower half.
 func (s stream) bfloat16() {
-	s.op("VPSRLD $16, %s, %s", s.half(2), s.half(4))
-	s.op("VPAND %s, %s, %s", s.half(8), s.half(4), s.half(4))
-	s.op("VPADDD %s, %s, %s", s.half(10), s.half(4), s.half(4))
-	s.op("VPADDD %s, %s, %s", s.half(2), s.half(4), s.half(4))
-	if s.m == avx512 {
-		s.op("VCMPPS $3, Y2, Y2, K2")
-		s.op("VPORD Y11, Y2, K2, Y4")
-		s.op("VPSRLD $16, Y4, Y4")
-		s.op("VPMOVDW Y4, X4")
-		return
-	}
+	s.op("VPSRLD $16, %s, %s", x(2), x(4))
+	s.op("VPAND %s, %s, %s", x(8), x(4), x(4))
+	s.op("VPADDD %s, %s, %s", x(10), x(4), x(4))
+	s.op("VPADDD %s, %s, %s", x(2), x(4), x(4))
 	s.op("VCMPPS $3, X2, X2, X5")
 	s.op("VPOR X11, X2, X2")
 	s.op("VBLENDVPS X5, X2, X4, X4")

@@ -2,19 +2,6 @@ package main
 
 import "fmt"
 
-// machine is an instruction set: its letter in the names of routines, the name of
-// its vector registers, and their bytes.
-type machine struct {
-	letter   string
-	register string
-	bytes    int
-}
-
-var (
-	avx512 = machine{"z", "Z", 64}
-	avx2   = machine{"y", "Y", 32}
-)
-
 // real is a type of element: its bits, and the suffix of its instructions.
 type real struct {
 	bits   int
@@ -25,15 +12,13 @@ type real struct {
 var reals = []real{{64, "PD", "SD"}, {32, "PS", "SS"}}
 
 func tiles(a *asm) {
-	for _, m := range []machine{avx512, avx2} {
-		for _, r := range reals {
-			for vectors := 3; vectors > 0; vectors-- {
-				rows := 8
-				if m == avx2 && vectors > 1 {
-					rows = 4
-				}
-				tile{a, m, r, rows, vectors}.write()
+	for _, r := range reals {
+		for vectors := 3; vectors > 0; vectors-- {
+			rows := 4
+			if vectors == 1 {
+				rows = 8
 			}
+			tile{a, r, rows, vectors}.write()
 		}
 	}
 }
@@ -41,13 +26,12 @@ func tiles(a *asm) {
 // tile writes one routine: rows×vectors of C.
 type tile struct {
 	*asm
-	m             machine
 	r             real
 	rows, vectors int
 }
 
 func (t tile) write() {
-	t.text(fmt.Sprintf("taps%d%s%d", t.r.bits, t.m.letter, t.vectors), "(t *tile)", 8)
+	t.text(fmt.Sprintf("taps%dx%d", t.r.bits, t.vectors), "(t *tile)", 8)
 	t.begin()
 	t.label("channel")
 	t.op("XORQ CX, CX")
@@ -55,7 +39,7 @@ func (t tile) write() {
 	t.op("MOVQ (DX)(CX*8), AX")
 	t.op("LEAQ (SI)(AX*%d), AX", t.r.bits/8)
 	for v := range t.vectors {
-		t.op("VMOVU%s %d(AX), %s", t.r.suffix, v*t.m.bytes, t.x(v))
+		t.op("VMOVU%s %d(AX), %s", t.r.suffix, v*vector, t.x(v))
 	}
 	for row := range t.rows {
 		t.row(row)
@@ -86,28 +70,15 @@ func (t tile) begin() {
 		t.op("LEAQ (R8)(R10*4), R9")
 	}
 	for k := range t.rows * t.vectors {
-		t.zero(k)
+		t.op("VXORPS Y%d, Y%d, Y%d", k, k, k)
 	}
-}
-
-// zero clears accumulator k. AVX-512 has no XOR without its DQ part, and needs none.
-func (t tile) zero(k int) {
-	if t.m == avx512 {
-		t.op("VPXORQ Z%d, Z%d, Z%d", k, k, k)
-		return
-	}
-	t.op("VXORPS Y%d, Y%d, Y%d", k, k, k)
 }
 
 // row multiplies the vectors of X by one element of A.
 func (t tile) row(row int) {
 	base := []string{"R8", "R9"}[row/4]
 	from := fmt.Sprintf([]string{"(%s)", "(%s)(R10*1)", "(%s)(R10*2)", "(%s)(R11*1)"}[row%4], base)
-	if t.m == avx512 && t.vectors == 1 {
-		t.op("VFMADD231%s.BCST %s, %s, %s", t.r.suffix, from, t.x(0), t.c(row, 0))
-		return
-	}
-	last := t.reg((t.rows + 1) * t.vectors)
+	last := y((t.rows + 1) * t.vectors)
 	t.op("VBROADCAST%s %s, %s", t.r.scalar, from, last)
 	for v := range t.vectors {
 		t.op("VFMADD231%s %s, %s, %s", t.r.suffix, last, t.x(v), t.c(row, v))
@@ -120,8 +91,8 @@ func (t tile) add() {
 	t.op("MOVQ tile_ldc(DI), CX")
 	for row := range t.rows {
 		for v := range t.vectors {
-			t.op("VADD%s %d(AX), %s, %s", t.r.suffix, v*t.m.bytes, t.c(row, v), t.c(row, v))
-			t.op("VMOVU%s %s, %d(AX)", t.r.suffix, t.c(row, v), v*t.m.bytes)
+			t.op("VADD%s %d(AX), %s, %s", t.r.suffix, v*vector, t.c(row, v), t.c(row, v))
+			t.op("VMOVU%s %s, %d(AX)", t.r.suffix, t.c(row, v), v*vector)
 		}
 		if row < t.rows-1 {
 			t.op("ADDQ CX, AX")
@@ -129,6 +100,5 @@ func (t tile) add() {
 	}
 }
 
-func (t tile) reg(k int) string    { return fmt.Sprint(t.m.register, k) }
-func (t tile) c(row, v int) string { return t.reg(row*t.vectors + v) }
-func (t tile) x(v int) string      { return t.reg(t.rows*t.vectors + v) }
+func (t tile) c(row, v int) string { return y(row*t.vectors + v) }
+func (t tile) x(v int) string      { return y(t.rows*t.vectors + v) }

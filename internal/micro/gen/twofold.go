@@ -1,37 +1,29 @@
 package main
 
-import "fmt"
+// vectors is how many hold a part of eight sums.
+const vectors = 64 / vector
 
-// twofolds writes the step of Twofold. All lanes of all machines are the same eight:
-// one vector of AVX-512, two of AVX2.
-func twofolds(a *asm) {
-	for _, m := range []machine{avx512, avx2} {
-		twofold{a, m}.write()
-	}
-}
+// twofolds writes the step of Twofold. SI, DX and BX are the sources, CX how many
+// elements are left; the eight sums and their rests are at DI.
+func twofolds(a *asm) { twofold{a}.write() }
 
-type twofold struct {
-	*asm
-	m machine
-}
-
-func (t twofold) vectors() int { return 64 / t.m.bytes }
+type twofold struct{ *asm }
 
 // The registers of vector v: the sum and the rest of it, which last, and those of a
 // step.
-func (t twofold) reg(k, v int) string { return fmt.Sprint(t.m.register, 2*k+v) }
+func (t twofold) reg(k, v int) string { return y(2*k + v) }
 func (t twofold) sum(v int) string    { return t.reg(0, v) }
 func (t twofold) rest(v int) string   { return t.reg(1, v) }
 
 func (t twofold) write() {
-	t.text("twofold"+t.m.letter, "(lanes *[16]float64, hi, lo, w unsafe.Pointer, n int)", 40)
+	t.text("twofoldAVX2", "(lanes *[16]float64, hi, lo, w unsafe.Pointer, n int)", 40)
 	for k, arg := range []string{"lanes+0", "hi+8", "lo+16", "w+24"} {
 		t.op("MOVQ %s(FP), %s", arg, []string{"DI", "SI", "DX", "BX"}[k])
 	}
 	t.op("MOVQ n+32(FP), CX")
 	t.move("VMOVUPD %[1]d(DI), %[2]s")
 	t.label("loop")
-	for v := range t.vectors() {
+	for v := range vectors {
 		t.step(v)
 	}
 	for _, r := range []string{"SI", "DX", "BX"} {
@@ -45,9 +37,9 @@ func (t twofold) write() {
 
 // move writes an instruction for each sum and its place, and for each rest and its.
 func (t twofold) move(instruction string) {
-	for v := range t.vectors() {
-		t.op(instruction, v*t.m.bytes, t.sum(v))
-		t.op(instruction, 64+v*t.m.bytes, t.rest(v))
+	for v := range vectors {
+		t.op(instruction, v*vector, t.sum(v))
+		t.op(instruction, 64+v*vector, t.rest(v))
 	}
 }
 
@@ -55,7 +47,7 @@ func (t twofold) move(instruction string) {
 // sum and its error by Knuth's twoSum.
 func (t twofold) step(v int) {
 	w, p, e, s, z, y := t.reg(2, v), t.reg(3, v), t.reg(4, v), t.reg(5, v), t.reg(6, v), t.reg(7, v)
-	at := v * t.m.bytes
+	at := v * vector
 	t.op("VMOVUPD %d(BX), %s", at, w)
 	t.op("VMULPD %d(SI), %s, %s", at, w, p)
 	t.op("VMOVAPD %s, %s", p, e)
