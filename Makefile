@@ -24,6 +24,11 @@ demo: build ## plan, fuse and verify the small RepVGG in examples/repvgg-tiny
 install: ## the command, where go install puts it
 	CGO_ENABLED=0 go install ./cmd/repfuse
 
+.PHONY: man
+man: build ## manual pages, in man/; dated as the last commit
+	rm -rf man
+	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./tools/man ./repfuse man
+
 .PHONY: test
 test: ## all tests
 	go test ./...

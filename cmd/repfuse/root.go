@@ -61,7 +61,7 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 		return withHint(plainly(err), "%s --help", c.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newInspect(), newExporter(), newMan())
+	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newInspect(), newExporter())
 	return root
 }
 
