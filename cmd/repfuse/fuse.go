@@ -12,6 +12,7 @@ import (
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
 	"repfuse/internal/record"
 	"repfuse/internal/stream"
 	"repfuse/internal/tensor"
@@ -139,7 +140,7 @@ func (f *fuseFlags) write(ctx context.Context, s *source, dst string, items []pl
 
 func (f *fuseFlags) leaveRecord(s *source, items []plan.Item, done *stream.Result, out *checkpoint.Output) error {
 	r := record.Record{Version: record.Version, Tool: versionText(), Source: s.Format, State: f.state, BFloat16: f.bfloat16,
-		DType: f.dtype, Plan: s.plan.File(), Already: s.already, CRC32: map[string]string{}}
+		DType: f.dtype, Plan: planfile.Of(s.plan), Already: s.already, CRC32: map[string]string{}}
 	for _, n := range s.plan.Notes {
 		r.Notes = append(r.Notes, n.String())
 	}

@@ -9,6 +9,7 @@ import (
 
 	"repfuse/internal/family"
 	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
 	"repfuse/internal/text"
 )
 
@@ -81,7 +82,7 @@ func printPlan(stdout, stderr io.Writer, s *source, items []plan.Item, style pla
 	}
 	printNotes(stderr, s)
 	if style.yaml {
-		_, err := stdout.Write(s.plan.File().YAML())
+		_, err := stdout.Write(planfile.Of(s.plan).YAML())
 		return err
 	}
 	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", s.Path, s.Format, count(len(s.Tensors), "tensor"), size(sourceBytes(s)))

@@ -15,6 +15,8 @@ import (
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
+	"repfuse/internal/recognise"
 	"repfuse/internal/record"
 	"repfuse/internal/tensor"
 )
@@ -84,7 +86,7 @@ func (r *recognition) read(path string) (*source, error) {
 }
 
 func (r *recognition) plan(c *checkpoint.Checkpoint, already []string) (*plan.Plan, error) {
-	o := plan.Options{Facts: c.Facts, Choices: r.choices, Prefix: r.prefix, Sets: r.answers(), Leave: already}
+	o := recognise.Options{Facts: c.Facts, Choices: r.choices, Prefix: r.prefix, Sets: r.answers(), Deployed: already}
 	var err error
 	if o.Families, err = r.families(); err != nil {
 		return nil, err
@@ -94,11 +96,11 @@ func (r *recognition) plan(c *checkpoint.Checkpoint, already []string) (*plan.Pl
 		if err != nil {
 			return nil, err
 		}
-		if o.File, err = plan.ReadFile(r.planFile, text); err != nil {
+		if o.File, err = planfile.Read(r.planFile, text); err != nil {
 			return nil, err
 		}
 	}
-	return plan.New(c.Tensors, o)
+	return recognise.Plan(c.Tensors, o)
 }
 
 // answers is all settings in one form: --eps and --identity are short for --set.

@@ -19,6 +19,7 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/npy"
 	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
 	"repfuse/internal/record"
 	"repfuse/internal/report"
 	"repfuse/internal/tensor"
@@ -214,7 +215,7 @@ func (f *verifyFlags) planned(src string, rec *record.Record, o *verify.Options)
 		c.Close()
 		return nil, err
 	}
-	p, err := plan.New(c.Tensors, plan.Options{Families: families, File: rec.Plan})
+	p, err := recognise.Plan(c.Tensors, recognise.Options{Families: families, File: rec.Plan})
 	if err != nil {
 		c.Close()
 		return nil, withHint(err, "the record beside the result does not fit %s; say how to recognise it with flags", src)

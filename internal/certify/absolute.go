@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 
-	"repfuse/internal/family"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -15,7 +14,7 @@ import (
 func absolute(e op.Expr) op.Expr {
 	switch e := e.(type) {
 	case op.Conv:
-		if family.Generated(e.Weight) {
+		if e.Weight.Computed {
 			e.Weight = largestOfRow(e.Weight)
 		} else {
 			e.Weight = signed(e.Weight, plus)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"repfuse/internal/certify"
-	"repfuse/internal/family"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
@@ -46,9 +45,9 @@ func TestEpsilons(t *testing.T) {
 // Without the identity an output changes by the input, scaled by what stands behind.
 func TestIdentities(t *testing.T) {
 	p := planOf(t, normed(1-1e-5, 0.25-1e-5))
-	p.Blocks[0].Answers = []family.Answer{
-		{Question: family.Question{Name: "other"}, Value: "yes", By: "default"},
-		{Question: family.Question{Name: "identity"}, Value: "yes", By: "default"},
+	p.Blocks[0].Answers = []plan.Answer{
+		{Name: "other", Value: "yes", By: "default"},
+		{Name: "identity", Value: "yes", By: "default"},
 	}
 	b := certified(t, p, collapse(t, p, tensor.F32), certify.Options{Range: 3})
 	if len(b.Identities) != 1 {

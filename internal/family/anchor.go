@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
 
@@ -55,11 +54,4 @@ func (p Pattern) fits(t tensor.Named) bool {
 		return false
 	}
 	return p.Kernel == nil || (len(t.Shape) >= 2 && slices.Equal(t.Shape[2:], p.Kernel) != p.Other)
-}
-
-// Generated reports whether a tensor is what a generator makes, rather than stored: its
-// key is a call.
-func Generated(p op.Param) bool {
-	name, _, ok := strings.Cut(p.Key, "(")
-	return ok && name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
 }

@@ -179,7 +179,7 @@ func (b *builder) dilate(c *op.Conv, words []string) error {
 
 func (b *builder) bn(n *bnNode) part {
 	var p part
-	at := func(name string) string { return child(n.module, name) }
+	at := func(name string) string { return Child(n.module, name) }
 	e := op.BatchNorm{}
 	gamma, hasGamma := b.maybe(&p, at("weight"))
 	beta, hasBeta := b.maybe(&p, at("bias"))
@@ -391,7 +391,7 @@ func (b *builder) generate(p *part, c *call) *op.Param {
 
 // lazy is a float64 tensor computed when it is opened.
 func lazy(shape []int, values func() ([]float64, error)) tensor.Tensor {
-	t := tensor.Tensor{Type: tensor.F64, Shape: shape}
+	t := tensor.Tensor{Type: tensor.F64, Shape: shape, Computed: true}
 	t.Open = func() (tensor.Data, error) {
 		v, err := values()
 		if err != nil {

@@ -100,15 +100,7 @@ func (f formatter) vector(p *op.Param, literal float64) string {
 
 // relative is a key as the block's module sees it. What a generator made has its
 // call for a key, which is relative already.
-func (f formatter) relative(key string) string {
-	switch f.module {
-	case key:
-		return "."
-	case "":
-		return key
-	}
-	return strings.TrimPrefix(key, f.module+".")
-}
+func (f formatter) relative(key string) string { return Relative(f.module, key) }
 
 // stem is what child joins to a key prefix that ends in a dot or an underscore.
 func stem(prefix string) string {

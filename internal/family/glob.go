@@ -1,6 +1,9 @@
 package family
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Glob is a pattern of keys or of block paths: * stands for anything within a
 // segment, ** for anything, <n> for a number.
@@ -12,6 +15,20 @@ func CompileGlob(pattern string) Glob {
 		pattern = ""
 	}
 	return Glob{pattern}
+}
+
+// CompileGlobs makes Globs of a list.
+func CompileGlobs(patterns []string) []Glob {
+	list := make([]Glob, len(patterns))
+	for k, p := range patterns {
+		list[k] = CompileGlob(p)
+	}
+	return list
+}
+
+// MatchAny reports whether one of several fits.
+func MatchAny(list []Glob, s string) bool {
+	return slices.ContainsFunc(list, func(g Glob) bool { return g.Match(s) })
 }
 
 // Match reports whether the whole of s fits.

@@ -216,6 +216,17 @@ func Whole(module, key string) string {
 	return module + "." + key
 }
 
+// Relative is a key as a module sees it; "." is the module itself.
+func Relative(module, key string) string {
+	switch module {
+	case key:
+		return "."
+	case "":
+		return key
+	}
+	return strings.TrimPrefix(key, module+".")
+}
+
 func (b *builder) whole(key string) string { return Whole(b.site.Module, key) }
 
 func (b *builder) lookup(key string) (tensor.Named, bool) {
@@ -356,7 +367,7 @@ func keysOf(n Node) []string {
 	case *convNode:
 		return n.weight.keys()
 	case *bnNode:
-		return []string{child(n.module, "running_mean"), child(n.module, "_mean")}
+		return []string{Child(n.module, "running_mean"), Child(n.module, "_mean")}
 	case *scaleNode:
 		return n.by.keys()
 	case *shiftNode:

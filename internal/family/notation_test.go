@@ -22,7 +22,7 @@ func TestNotationPage(t *testing.T) {
 	words := slices.Concat(
 		caseWords(t, "parse.go", "parser"),
 		caseWords(t, "match.go", "builder"),
-		fieldWords(t, "load.go"), fieldWords(t, "../plan/file.go"))
+		fieldWords(t, "load.go"), fieldWords(t, "../planfile/planfile.go"))
 	for name := range generators {
 		words = append(words, name+"(")
 	}

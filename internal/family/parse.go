@@ -268,7 +268,7 @@ func (p *parser) channels() Node {
 
 func (p *parser) conv(transposed bool) Node {
 	module := p.word()
-	c := &convNode{weight: source{key: child(module, "weight")}, bias: child(module, "bias"), transposed: transposed, module: module}
+	c := &convNode{weight: source{key: Child(module, "weight")}, bias: Child(module, "bias"), transposed: transposed, module: module}
 	p.options(c)
 	return c
 }
@@ -423,9 +423,9 @@ func (p *parser) integer() int {
 	return n
 }
 
-// child joins a module and a name; "." is the module itself, and a module that ends
+// Child joins a module and a name; "." is the module itself, and a module that ends
 // in a dot or an underscore is taken as it is (bn3x3_ for bn3x3_running_mean).
-func child(module, name string) string {
+func Child(module, name string) string {
 	switch {
 	case module == "." || module == "":
 		return name

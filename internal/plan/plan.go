@@ -1,14 +1,10 @@
-// Package plan decides which blocks a checkpoint holds and what becomes of every
-// key. It reads headers only: nothing is computed and no element is looked at, so a
-// plan costs the same whatever the checkpoint weighs.
-//
-// Nothing is guessed in silence. A block is taken when its expression accounts for
-// every key below its module; what no key says is a fact, an answer of the user, or
-// an assumption that stands on the plan as a note.
+// Package plan is what would be done with a checkpoint, as data: which blocks it holds,
+// what each becomes, and what becomes of every key. Whoever finds blocks, by names or in
+// a graph, hands over a Found, and New settles the rest. Nothing here reads an element,
+// so a plan costs the same whatever the checkpoint weighs.
 package plan
 
 import (
-	"repfuse/internal/family"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -25,15 +21,16 @@ type Plan struct {
 	Deployed []string
 }
 
-// Block is a block and the convolutions that it becomes.
+// Block is a block and the convolutions that it becomes. Its keys and paths are those of
+// the checkpoint without the plan's prefix.
 type Block struct {
 	Path, Family, Title string
 	Outputs             []Output
-	// Used is the whole keys that the block's expressions read.
-	Used []string
+	// Used is the keys that the block's expressions read, Stale those among them that
+	// stay in the result all the same, as the block's own project leaves them.
+	Used, Stale []string
 	// Answers is what no key says and how it was decided.
-	Answers []family.Answer
-	Rules   *family.Family `json:"-"`
+	Answers []Answer
 }
 
 // Output is a convolution that a block becomes: the keys it is written under and
@@ -42,6 +39,13 @@ type Output struct {
 	Weight, Bias string // Bias is "" where nothing adds a constant
 	Expr         op.Expr
 	Form         op.Form
+}
+
+// Answer is how a question that no key answers was decided.
+type Answer struct {
+	Name, Value string
+	// By is who decided: "said" by the user, a "fact" of the model, "shapes", "default".
+	By string
 }
 
 // What becomes of a tensor.
@@ -59,7 +63,7 @@ type Fate struct {
 	Block int
 	// NewKey is the key in the result of a tensor that is kept.
 	NewKey string
-	// Why is the reason for dropping.
+	// Why is the reason for keeping or dropping.
 	Why string
 }
 
@@ -77,87 +81,10 @@ func (n Note) String() string {
 	return n.Where + ": " + n.Text
 }
 
-// Item is one tensor of the result: a source tensor that is kept, or the weight or
-// the bias of an output of a block.
-type Item struct {
-	tensor.Spec
-	Kept *tensor.Named
-	*Output
-	Block  int
-	IsBias bool
-}
-
-// Items lists the tensors of the result in the checkpoint's order, a block's own
-// where its first key stood. to is the element type of what is fused and of floating
-// tensors that are kept; Invalid leaves each as it came.
-func (p *Plan) Items(to tensor.Type) []Item {
-	var items []Item
-	made := map[int]bool{}
-	for k := range p.Fates {
-		f := &p.Fates[k]
-		if f.Block >= 0 && !made[f.Block] {
-			made[f.Block] = true
-			items = append(items, p.madeBy(f.Block, to)...)
-		}
-		if f.Fate == Kept {
-			spec := tensor.Spec{Key: f.NewKey, Type: f.Type, Shape: f.Shape}
-			if to != tensor.Invalid && f.Type.IsFloat() && !isStatistic(f.Key) {
-				spec.Type = to
-			}
-			items = append(items, Item{Spec: spec, Kept: &f.Named, Block: -1})
-		}
+// Shown is a module's path for people: the root is a dot.
+func Shown(path string) string {
+	if path == "" {
+		return "."
 	}
-	return items
-}
-
-func (p *Plan) madeBy(block int, to tensor.Type) []Item {
-	var items []Item
-	b := &p.Blocks[block]
-	for k := range b.Outputs {
-		o := &b.Outputs[k]
-		t := to
-		if t == tensor.Invalid {
-			t = elementType(o.Expr)
-		}
-		items = append(items, Item{Spec: tensor.Spec{Key: o.Weight, Type: t, Shape: o.Form.WeightShape()}, Output: o, Block: block})
-		if o.Bias != "" {
-			items = append(items, Item{Spec: tensor.Spec{Key: o.Bias, Type: t, Shape: []int{o.Form.Out}}, Output: o, Block: block, IsBias: true})
-		}
-	}
-	return items
-}
-
-// elementType is the widest type of the stored kernels of e, or, where there is
-// none, of its vectors: what came in goes out.
-func elementType(e op.Expr) tensor.Type {
-	kernels, vectors := tensor.Invalid, tensor.Invalid
-	op.Walk(e, func(e op.Expr) {
-		switch e := e.(type) {
-		case op.Conv:
-			if !family.Generated(e.Weight) {
-				kernels = wider(kernels, e.Weight.Type)
-			}
-		case op.BatchNorm:
-			vectors = wider(vectors, e.Mean.Type)
-		}
-	})
-	if kernels != tensor.Invalid {
-		return kernels
-	}
-	if vectors != tensor.Invalid {
-		return vectors
-	}
-	return tensor.F32
-}
-
-func wider(a, b tensor.Type) tensor.Type {
-	switch {
-	case a == tensor.Invalid || a == b:
-		return b
-	case a == tensor.F16 && b == tensor.BF16, a == tensor.BF16 && b == tensor.F16:
-		return tensor.F32
-	case a.Size() >= b.Size():
-		return a
-	}
-	return b
+	return path
 }

@@ -18,7 +18,7 @@ import (
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/parallel"
-	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
 	"repfuse/internal/tensor"
 )
 
@@ -35,9 +35,9 @@ type Record struct {
 	State    string `json:"state,omitempty"`
 	BFloat16 bool   `json:"bfloat16,omitempty"`
 	// DType is the element type asked for, "" where each kept its own.
-	DType string     `json:"dtype,omitempty"`
-	Plan  *plan.File `json:"plan"`
-	Notes []string   `json:"notes,omitempty"`
+	DType string         `json:"dtype,omitempty"`
+	Plan  *planfile.File `json:"plan"`
+	Notes []string       `json:"notes,omitempty"`
 	// Already is the modules that were fused before, where the source was a result.
 	Already []string `json:"already,omitempty"`
 	// CRC32 is the checksum of each tensor written, by its key.

@@ -12,7 +12,7 @@ import (
 	"testing"
 
 	"repfuse/internal/family"
-	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
 	"repfuse/internal/tensor"
 )
 
@@ -23,7 +23,7 @@ func example(t *testing.T) *Record {
 		t.Fatal(err)
 	}
 	return &Record{Version: Version, Tool: "devel", Source: "npy",
-		Plan: &plan.File{Blocks: []plan.FileBlock{{Module: ".", Family: "mine",
+		Plan: &planfile.File{Blocks: []planfile.Block{{Module: ".", Family: "mine",
 			Make: []family.Output{{Key: "fused", Expr: expr, Text: "conv(a) + x"}}}}},
 		CRC32: map[string]string{"fused.weight": "352441c2"}} // of "abc"
 }

@@ -14,6 +14,7 @@ import (
 	"repfuse/internal/fuse"
 	"repfuse/internal/golden"
 	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
 	"repfuse/internal/report"
 	"repfuse/internal/tensor"
 	"repfuse/internal/verify"
@@ -38,7 +39,7 @@ func planOf(t *testing.T, c golden.Case) (*plan.Plan, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plan.New(c.Train, plan.Options{Families: families, Facts: c.Facts()})
+	return recognise.Plan(c.Train, recognise.Options{Families: families, Facts: c.Facts()})
 }
 
 // input is all that a report is made of: of a case as repfuse fuses it, changed by spoil.

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"repfuse/internal/family"
-	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
 )
 
@@ -49,7 +49,7 @@ func BenchmarkRun(b *testing.B) {
 	}
 	for _, m := range []struct{ blocks, channels int }{{1, 1024}, {16, 256}, {1000, 8}} {
 		tensors := repVGG(m.blocks, m.channels)
-		p, err := plan.New(tensors, plan.Options{Families: set})
+		p, err := recognise.Plan(tensors, recognise.Options{Families: set})
 		if err != nil {
 			b.Fatal(err)
 		}

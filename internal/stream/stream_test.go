@@ -14,6 +14,7 @@ import (
 	"repfuse/internal/family"
 	"repfuse/internal/golden"
 	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
 )
 
@@ -62,7 +63,7 @@ func items(t *testing.T, name string, to tensor.Type) []plan.Item {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := plan.New(golden.Load(t, name).Train, plan.Options{Families: set})
+	p, err := recognise.Plan(golden.Load(t, name).Train, recognise.Options{Families: set})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"repfuse/internal/golden"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
 )
 
@@ -36,7 +37,7 @@ func TestWide(t *testing.T) {
 	peaks := map[string]float64{}
 	for _, name := range golden.Cases(t) {
 		c := golden.Load(t, name)
-		p, err := plan.New(c.Train, plan.Options{Families: set, Facts: c.Facts()})
+		p, err := recognise.Plan(c.Train, recognise.Options{Families: set, Facts: c.Facts()})
 		if err != nil {
 			continue // one that asks for more
 		}

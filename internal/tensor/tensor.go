@@ -22,6 +22,8 @@ type Tensor struct {
 	Type  Type
 	Shape []int
 	Open  func() (Data, error)
+	// Computed marks a tensor that is no stored one: Open computes its elements.
+	Computed bool
 }
 
 // Named is a tensor under its key in a checkpoint.
@@ -101,7 +103,7 @@ func Of(t Type, shape []int, values []float64) Tensor {
 
 // FromBytes makes a tensor of bytes in memory.
 func FromBytes(t Type, shape []int, b []byte) Tensor {
-	return Tensor{t, shape, func() (Data, error) { return nopCloser{bytes.NewReader(b)}, nil }}
+	return Tensor{Type: t, Shape: shape, Open: func() (Data, error) { return nopCloser{bytes.NewReader(b)}, nil }}
 }
 
 type nopCloser struct{ io.ReaderAt }

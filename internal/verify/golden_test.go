@@ -11,6 +11,7 @@ import (
 	"repfuse/internal/fuse"
 	"repfuse/internal/golden"
 	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
 	"repfuse/internal/verify"
 )
@@ -30,11 +31,11 @@ func planOf(t *testing.T, c golden.Case) (*plan.Plan, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := plan.Options{Families: families, Facts: c.Facts()}
+	o := recognise.Options{Families: families, Facts: c.Facts()}
 	if f := chosen[c.Meta.Name]; f != "" {
 		o.Choices = []string{f}
 	}
-	p, err := plan.New(c.Train, o)
+	p, err := recognise.Plan(c.Train, o)
 	if err == nil && len(p.Blocks) == 0 {
 		err = errors.New("no block")
 	}

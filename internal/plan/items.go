@@ -1,0 +1,104 @@
+package plan
+
+import (
+	"strings"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// Item is one tensor of the result: a source tensor that is kept, or the weight or
+// the bias of an output of a block.
+type Item struct {
+	tensor.Spec
+	Kept *tensor.Named
+	*Output
+	Block  int
+	IsBias bool
+}
+
+// Items lists the tensors of the result in the checkpoint's order, a block's own
+// where its first key stood. to is the element type of what is fused and of floating
+// tensors that are kept; Invalid leaves each as it came.
+func (p *Plan) Items(to tensor.Type) []Item {
+	var items []Item
+	made := map[int]bool{}
+	for k := range p.Fates {
+		f := &p.Fates[k]
+		if f.Block >= 0 && !made[f.Block] {
+			made[f.Block] = true
+			items = append(items, p.madeBy(f.Block, to)...)
+		}
+		if f.Fate == Kept {
+			spec := tensor.Spec{Key: f.NewKey, Type: f.Type, Shape: f.Shape}
+			if to != tensor.Invalid && f.Type.IsFloat() && !isStatistic(f.Key) {
+				spec.Type = to
+			}
+			items = append(items, Item{Spec: spec, Kept: &f.Named, Block: -1})
+		}
+	}
+	return items
+}
+
+func (p *Plan) madeBy(block int, to tensor.Type) []Item {
+	var items []Item
+	b := &p.Blocks[block]
+	for k := range b.Outputs {
+		o := &b.Outputs[k]
+		t := to
+		if t == tensor.Invalid {
+			t = elementType(o.Expr)
+		}
+		items = append(items, Item{Spec: tensor.Spec{Key: o.Weight, Type: t, Shape: o.Form.WeightShape()}, Output: o, Block: block})
+		if o.Bias != "" {
+			items = append(items, Item{Spec: tensor.Spec{Key: o.Bias, Type: t, Shape: []int{o.Form.Out}}, Output: o, Block: block, IsBias: true})
+		}
+	}
+	return items
+}
+
+// elementType is the widest type of the stored kernels of e, or, where there is
+// none, of its vectors: what came in goes out.
+func elementType(e op.Expr) tensor.Type {
+	kernels, vectors := tensor.Invalid, tensor.Invalid
+	op.Walk(e, func(e op.Expr) {
+		switch e := e.(type) {
+		case op.Conv:
+			if !e.Weight.Computed {
+				kernels = wider(kernels, e.Weight.Type)
+			}
+		case op.BatchNorm:
+			vectors = wider(vectors, e.Mean.Type)
+		}
+	})
+	if kernels != tensor.Invalid {
+		return kernels
+	}
+	if vectors != tensor.Invalid {
+		return vectors
+	}
+	return tensor.F32
+}
+
+func wider(a, b tensor.Type) tensor.Type {
+	switch {
+	case a == tensor.Invalid || a == b:
+		return b
+	case a == tensor.F16 && b == tensor.BF16, a == tensor.BF16 && b == tensor.F16:
+		return tensor.F32
+	case a.Size() >= b.Size():
+		return a
+	}
+	return b
+}
+
+// isStatistic reports whether a key is a batch norm's running statistic, which
+// keeps its element type when others change theirs.
+func isStatistic(key string) bool {
+	name := key[strings.LastIndexByte(key, '.')+1:]
+	switch name {
+	case "running_mean", "running_var", "_mean", "_variance", "num_batches_tracked":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,167 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"repfuse/internal/tensor"
+)
+
+// Found is what a maker of blocks hands over: the blocks, and what it has to say of
+// modules and keys that no block reads. All keys are without the prefix.
+type Found struct {
+	Blocks []Block
+	Notes  []Note
+	// Deployed lists the modules that are fused already.
+	Deployed []string
+	// Dropped is the keys that the deploy model does not have, each with the reason.
+	Dropped map[string]string
+	// Renamed is the new keys of what is kept under another.
+	Renamed map[string]string
+	// Kept is why keys stay that no block reads, where the maker knows; of others New says
+	// what it sees.
+	Kept map[string]string
+}
+
+// Why a tensor is kept, where whoever found the blocks gives no reason.
+const (
+	stays       = "stays beside what it was fused into, as the block's own project leaves it"
+	fusedBefore = "fused already"
+	looseNorm   = "a norm that no block takes"
+	inNoBlock   = "in no block"
+)
+
+// New settles what becomes of every tensor. Two tensors of the result under one key are
+// an error.
+func New(tensors []tensor.Named, prefix string, found Found) (*Plan, error) {
+	p := &Plan{Prefix: prefix, Blocks: found.Blocks, Notes: found.Notes, Deployed: found.Deployed, Fates: make([]Fate, len(tensors))}
+	user, stale := map[string]int{}, map[string]bool{}
+	for k, b := range found.Blocks {
+		for _, key := range b.Used {
+			user[key] = k
+		}
+		for _, key := range b.Stale {
+			stale[key] = true
+		}
+	}
+	why := p.reasons(tensors)
+	for k, t := range tensors {
+		key := strings.TrimPrefix(t.Key, prefix)
+		f := Fate{Named: t, Fate: Kept, Block: -1, NewKey: key}
+		if to, ok := found.Renamed[key]; ok {
+			f.NewKey = to
+		}
+		block, used := user[key]
+		reason, dropped := found.Dropped[key]
+		switch {
+		case used && stale[key]:
+			f.Block, f.Why = block, stays
+		case used:
+			f.Fate, f.Block = Fused, block
+		case dropped:
+			f.Fate, f.Why = Dropped, reason
+		default:
+			if f.Why = found.Kept[key]; f.Why == "" {
+				f.Why = why(key)
+			}
+		}
+		p.Fates[k] = f
+	}
+	return p, p.unique()
+}
+
+// reasons tells of a key why it is kept, by what the plan and the other keys show.
+func (p *Plan) reasons(tensors []tensor.Named) func(key string) string {
+	norms, deployed := map[string]bool{}, map[string]bool{}
+	for _, m := range p.Deployed {
+		deployed[m] = true
+	}
+	for _, t := range tensors {
+		if isStatistic(t.Key) {
+			norms[module(strings.TrimPrefix(t.Key, p.Prefix))] = true
+		}
+	}
+	return func(key string) string {
+		for m := module(key); len(deployed) > 0; m = module(m) {
+			if deployed[m] {
+				return fusedBefore
+			}
+			if m == "" {
+				break
+			}
+		}
+		if norms[module(key)] {
+			return looseNorm
+		}
+		return inNoBlock
+	}
+}
+
+// module is a key without its last name.
+func module(key string) string { return key[:max(strings.LastIndexByte(key, '.'), 0)] }
+
+// unique refuses two tensors under one key of the result.
+func (p *Plan) unique() error {
+	from := map[string]string{}
+	put := func(key, who string) error {
+		if other, ok := from[key]; ok {
+			return fmt.Errorf("%s would be written twice: by %s and by %s", key, other, who)
+		}
+		from[key] = who
+		return nil
+	}
+	for _, f := range p.Fates {
+		if f.Fate == Kept {
+			if err := put(f.NewKey, f.Key); err != nil {
+				return err
+			}
+		}
+	}
+	for _, b := range p.Blocks {
+		for _, o := range b.Outputs {
+			for _, key := range []string{o.Weight, o.Bias} {
+				if key == "" {
+					continue
+				}
+				if err := put(key, Shown(b.Path)+" ("+b.Family+")"); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// wrappers are modules that only wrap another: DistributedDataParallel, compile.
+var wrappers = []string{"module.", "_orig_mod."}
+
+// Strip takes a prefix off all keys: the one given, or, where that is "", the wrappers
+// that all keys have. It returns the tensors under what is left of their keys.
+func Strip(tensors []tensor.Named, prefix string) (stripped []tensor.Named, taken string, err error) {
+	if prefix == "" {
+		prefix = commonPrefix(tensors)
+	}
+	stripped = make([]tensor.Named, len(tensors))
+	for k, t := range tensors {
+		if !strings.HasPrefix(t.Key, prefix) {
+			return nil, "", fmt.Errorf("%s does not begin with the prefix %q", t.Key, prefix)
+		}
+		stripped[k] = tensor.Named{Key: t.Key[len(prefix):], Tensor: t.Tensor}
+	}
+	return stripped, prefix, nil
+}
+
+func commonPrefix(tensors []tensor.Named) string {
+	prefix := ""
+	for again := true; again && len(tensors) > 0; {
+		again = false
+		for _, w := range wrappers {
+			if !slices.ContainsFunc(tensors, func(t tensor.Named) bool { return !strings.HasPrefix(t.Key, prefix+w) }) {
+				prefix += w
+				again = true
+			}
+		}
+	}
+	return prefix
+}

@@ -1,0 +1,139 @@
+package recognise
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"repfuse/internal/facts"
+	"repfuse/internal/family"
+	"repfuse/internal/hint"
+	"repfuse/internal/plan"
+)
+
+// matcher tries one family at one module.
+type matcher struct {
+	keys     *tree
+	facts    *facts.Model
+	sets     []*rule
+	deployed []string // modules that are fused already
+}
+
+// candidate is a family tried at a module: what it makes and, where it does not fit,
+// why.
+type candidate struct {
+	*family.Match
+	// kept and dropped are the whole keys that the expressions do not use.
+	kept    []string
+	dropped map[string]string
+	problem error
+	misses  int
+	// refused is keys beside which the block is not one convolution, with why.
+	refused []string
+}
+
+// match tries a family at a module and holds it to accounting for every key.
+func (m *matcher) match(f *family.Family, path string) candidate {
+	c := candidate{dropped: map[string]string{}, Match: f.Match(family.Site{Keys: m.keys, Module: path, Facts: m.facts,
+		Said: func(name string) (string, bool) { return answer(m.sets, path, name) }})}
+	keep := family.CompileGlobs(f.Keep)
+	placeholder, _ := answer(m.sets, path, "placeholder")
+	var left []string
+	for _, key := range m.keys.Below(path) {
+		whole := family.Whole(path, key)
+		if c.Used[whole] {
+			continue
+		}
+		if why, ok := reason(f.Refuse, key); ok && !m.isDeployed(whole) {
+			c.refused = append(c.refused, fmt.Sprintf("%s: %s", whole, why))
+			continue
+		}
+		why, drop := reason(f.Drop, key)
+		switch {
+		case drop:
+			c.dropped[whole] = why
+		case c.makes(whole) && placeholder == "drop":
+			c.dropped[whole] = "a placeholder for what is made"
+		case f.Network, family.MatchAny(keep, key):
+			c.kept = append(c.kept, whole)
+		default:
+			left = append(left, whole)
+		}
+	}
+	c.misses = len(c.Missing) + len(left)
+	c.problem = c.judge(left)
+	return c
+}
+
+// isDeployed reports whether a key belongs to a module that a record says is fused.
+func (m *matcher) isDeployed(key string) bool {
+	return slices.ContainsFunc(m.deployed, func(m string) bool { return m == "" || strings.HasPrefix(key, m+".") })
+}
+
+// reason is what the first glob that fits a key says of it.
+func reason(rules []family.Drop, key string) (why string, ok bool) {
+	for _, d := range rules {
+		if family.CompileGlob(d.Glob).Match(key) {
+			return d.Why, true
+		}
+	}
+	return "", false
+}
+
+// makes reports whether the match writes a key.
+func (c *candidate) makes(key string) bool {
+	return slices.ContainsFunc(c.Made, func(m family.Made) bool {
+		return key == family.Child(m.Key, "weight") || key == family.Child(m.Key, "bias")
+	})
+}
+
+// judge says why the match is none, or nil.
+func (c *candidate) judge(left []string) error {
+	module := plan.Shown(c.Module)
+	where := fmt.Sprintf("%s (%s)", module, c.Family)
+	problem := &hint.Error{Hint: fmt.Sprintf("--family %s=%s leaves it as it is", module, noFamily)}
+	var setting *family.SettingError
+	switch {
+	case c.declines():
+		return nil
+	case errors.As(c.Err, &setting):
+		return fmt.Errorf("%s: %w", where, setting)
+	case len(c.refused) > 0:
+		problem.Err = fmt.Errorf("%s: %s", where, c.refused[0])
+	case len(c.Missing) > 0:
+		problem.Err = fmt.Errorf("%s: %s is missing%s", where, c.Missing[0], more(len(c.Missing)-1))
+	case c.Err != nil:
+		problem.Err = fmt.Errorf("%s: %w", where, c.Err)
+	case len(left) > 0 && c.makes(left[0]):
+		problem.Err = fmt.Errorf("%s: %s stands beside the branches that it would be made of", where, left[0])
+		problem.Hint = fmt.Sprintf("--set %s=placeholder=drop makes it anew from the branches", module)
+	case len(left) > 0:
+		problem.Err = fmt.Errorf("%s: %s is left over%s", where, left[0], more(len(left)-1))
+	case len(c.Made) == 0 && !c.Family.Network:
+		problem.Err = fmt.Errorf("%s: makes nothing", where)
+	default:
+		return nil
+	}
+	return problem
+}
+
+// declines reports whether an answer says that there is nothing to fuse: the family
+// is the right one, and the block stays as it is.
+func (c *candidate) declines() bool {
+	return len(c.Made) == 0 && !c.Family.Network && len(c.Missing) == 0 && c.Err == nil &&
+		slices.ContainsFunc(c.Answers, func(a family.Answer) bool { return a.Value == "no" })
+}
+
+// forbidden reports whether the block is one of the family in all but what the family
+// refuses.
+func (c *candidate) forbidden() bool {
+	return len(c.refused) > 0 && c.misses == 0 && c.Err == nil
+}
+
+func more(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n)
+}

@@ -1,0 +1,81 @@
+package recognise
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"repfuse/internal/hint"
+	"repfuse/internal/op"
+	"repfuse/internal/plan"
+)
+
+// prefer leaves, of candidates that fit, those that fuse something, those that the
+// network around asks for, those that a fact names by their class, and those whose
+// own ε is the one that the facts say, where there are such.
+func (o *offer) prefer(fits []candidate) []candidate {
+	narrow := func(good func(candidate) bool) {
+		if slices.ContainsFunc(fits, good) {
+			fits = slices.DeleteFunc(fits, func(c candidate) bool { return !good(c) })
+		}
+	}
+	narrow(func(c candidate) bool { return !c.declines() })
+	narrow(func(c candidate) bool { return o.enables(c.Family.Name, c.Module) })
+	if o.facts != nil {
+		narrow(func(c candidate) bool {
+			_, named := o.ofClass(c.Family, c.Module)
+			return named
+		})
+		narrow(candidate.hasOwnEps)
+	}
+	return fits
+}
+
+// hasOwnEps reports whether all batch norms have the ε that the family gives them.
+func (c candidate) hasOwnEps() bool {
+	own, norms := true, 0
+	for _, m := range c.Made {
+		op.Walk(m.Expr, func(e op.Expr) {
+			if b, ok := e.(op.BatchNorm); ok {
+				norms++
+				own = own && b.Eps == c.Family.Eps
+			}
+		})
+	}
+	return own && norms > 0
+}
+
+// only is the one candidate that fits; several that come to the same are one.
+func only(fits []candidate) (candidate, error) {
+	first := fits[0]
+	for _, c := range fits[1:] {
+		if c.signature() != first.signature() {
+			module := plan.Shown(first.Module)
+			return first, &hint.Error{
+				Err:  fmt.Errorf("%s is a %s and a %s block", module, first.Family, c.Family),
+				Hint: fmt.Sprintf("say which with --family %s=%s", module, first.Family)}
+		}
+	}
+	return first, nil
+}
+
+// signature is what a candidate does, as text.
+func (c *candidate) signature() string {
+	var s strings.Builder
+	for _, m := range c.Made {
+		fmt.Fprintf(&s, "%s = %s\n", m.Key, m.Expr)
+	}
+	return s.String() + strings.Join(slices.Sorted(maps.Keys(c.dropped)), " ")
+}
+
+// nearest is the near miss with the fewest keys amiss.
+func nearest(misses []candidate) error {
+	best := misses[0]
+	for _, c := range misses[1:] {
+		if c.misses < best.misses {
+			best = c
+		}
+	}
+	return best.problem
+}

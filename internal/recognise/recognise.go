@@ -1,0 +1,215 @@
+// Package recognise finds the blocks of a checkpoint by names: its keys, their shapes, the
+// facts of its module tree, and what the user says. It is one maker of blocks; what
+// becomes of every key then is package plan's.
+//
+// Nothing is guessed in silence. A block is taken when its expression accounts for
+// every key below its module; what no key says is a fact, an answer of the user, or
+// an assumption that stands on the plan as a note.
+package recognise
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"repfuse/internal/facts"
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
+	"repfuse/internal/tensor"
+)
+
+// Options is what is known of a checkpoint besides its tensors.
+type Options struct {
+	Families *family.Set
+	Facts    *facts.Model
+	// Sets are answers in the order given: [GLOB=]NAME=VALUE. The last that fits wins.
+	Sets []string
+	// Choices are families in the order given: [GLOB=]NAME.
+	Choices []string
+	// Prefix is taken off the keys; "" takes a leading "module." or "_orig_mod." off
+	// where all have it.
+	Prefix string
+	// Deployed is the modules that are fused already though their keys do not show it, as
+	// a record says.
+	Deployed []string
+	// File is a plan file that names the blocks by hand; nil recognises them.
+	File *planfile.File
+}
+
+// Plan finds the blocks of a checkpoint and settles what becomes of every tensor.
+// Errors name the block and end in a hint.
+func Plan(tensors []tensor.Named, o Options) (*plan.Plan, error) {
+	given := o.Prefix
+	if given == "" && o.File != nil {
+		given = o.File.Prefix
+	}
+	keys, prefix, err := plan.Strip(tensors, given)
+	if err != nil {
+		return nil, err
+	}
+	found, err := Blocks(keys, o)
+	if err != nil {
+		return nil, err
+	}
+	if prefix != given {
+		note := plan.Note{Text: fmt.Sprintf("every key begins with %s, which is taken off", prefix)}
+		found.Notes = slices.Insert(found.Notes, 0, note)
+	}
+	return plan.New(tensors, prefix, *found)
+}
+
+// Blocks finds the blocks among tensors whose keys have no prefix any more.
+func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
+	sets, err := parseRules(o.Sets, 2, "[GLOB=]NAME=VALUE")
+	if err != nil {
+		return nil, err
+	}
+	choices, err := parseChoices(o.Choices, o.Families)
+	if err != nil {
+		return nil, err
+	}
+	keys := newTree(tensors)
+	r := &recogniser{
+		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, deployed: o.Deployed},
+		offer:   newOffer(o.Families, o.Facts),
+		choices: choices,
+		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
+	}
+	if o.File != nil {
+		err = r.follow(o.File)
+	} else {
+		err = r.recognise()
+	}
+	if err == nil {
+		err = errors.Join(unused("set", sets), unusedChoice(choices))
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.findDeployed(tensors)
+	return r.found, nil
+}
+
+// recogniser walks the modules from the root down and takes the outermost match.
+type recogniser struct {
+	matcher
+	offer   *offer
+	choices []*choice
+	taken   []candidate // in the order of found.Blocks
+	near    []error     // of modules that are a block but for some keys
+	found   *plan.Found
+}
+
+func (r *recogniser) recognise() error {
+	if err := r.visit(r.keys.root); err != nil {
+		return err
+	}
+	if err := errors.Join(r.near...); err != nil {
+		return err
+	}
+	if len(r.taken) == 0 && !r.isDeployed("") {
+		if err := r.plainFolder(); err != nil {
+			return err
+		}
+	}
+	for _, c := range r.taken {
+		r.note(assumptions(c, r.facts != nil)...)
+	}
+	if len(r.taken) == 0 {
+		r.note(r.suggestions()...)
+	}
+	notes, err := overruled(r.taken)
+	r.note(notes...)
+	return errors.Join(openQuestions(r.taken), err)
+}
+
+// note adds notes; the same about many blocks is made once.
+func (r *recogniser) note(notes ...plan.Note) {
+	for _, n := range notes {
+		if !slices.Contains(r.found.Notes, n) {
+			r.found.Notes = append(r.found.Notes, n)
+		}
+	}
+}
+
+// visit tries the families at a module, then goes on to what lies below.
+func (r *recogniser) visit(n *node) error {
+	if err := r.try(n); err != nil {
+		return err
+	}
+	for _, c := range n.children {
+		if c.children != nil {
+			if err := r.visit(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// try takes the family that fits at a module, if one does.
+func (r *recogniser) try(n *node) error {
+	if slices.Contains(r.deployed, n.path) {
+		return nil
+	}
+	chosen := choiceAt(r.choices, n.path)
+	if chosen != nil && chosen.name == noFamily {
+		chosen.used = true
+		r.keep(n.path, r.keys.Below(n.path), "left by --family "+chosen.text)
+		return nil
+	}
+	if chosen != nil && chosen.name == plainName {
+		return r.requestedPlain(n, chosen)
+	}
+	families := r.offer.at(r.keys, n)
+	if chosen != nil && chosen.family.Anchored(r.keys, n.path) {
+		c := r.match(chosen.family, n.path)
+		if c.problem == nil {
+			chosen.used = true
+			r.take(c)
+			return nil
+		}
+		if c.forbidden() {
+			return c.problem
+		}
+		families = append(families, chosen.family)
+	}
+	return r.tryAll(families, n.path)
+}
+
+// tryAll takes the one family that fits; where some have their anchor there and none fits,
+// the module is a near miss.
+func (r *recogniser) tryAll(families []*family.Family, path string) error {
+	var fits, misses []candidate
+	tried := map[string]bool{}
+	for _, f := range families {
+		if tried[f.String()] {
+			continue
+		}
+		tried[f.String()] = true
+		if c := r.match(f, path); c.problem == nil || c.forbidden() {
+			fits = append(fits, c)
+		} else {
+			misses = append(misses, c)
+		}
+	}
+	switch {
+	case len(fits) > 0:
+		c, err := only(r.offer.prefer(fits))
+		if err == nil {
+			err = c.problem
+		}
+		if err != nil {
+			return err
+		}
+		r.take(c)
+	case len(misses) > 0:
+		near := nearest(misses)
+		if setting := (*family.SettingError)(nil); errors.As(near, &setting) {
+			return near // once, and not of every block
+		}
+		r.near = append(r.near, near)
+	}
+	return nil
+}

@@ -1,0 +1,109 @@
+package recognise
+
+import (
+	"fmt"
+	"strings"
+
+	"repfuse/internal/family"
+	"repfuse/internal/hint"
+)
+
+// rule is a setting for the blocks whose path fits a glob.
+type rule struct {
+	text        string
+	glob        family.Glob
+	name, value string
+	used        bool
+}
+
+// parseRules reads settings; parts is how many names follow the optional glob.
+func parseRules(list []string, parts int, form string) ([]*rule, error) {
+	rules := make([]*rule, 0, len(list))
+	for _, text := range list {
+		fields := strings.Split(text, "=")
+		r := &rule{text: text, glob: family.CompileGlob("**")}
+		switch len(fields) {
+		case parts:
+		case parts + 1:
+			r.glob = family.CompileGlob(fields[0])
+			fields = fields[1:]
+		default:
+			return nil, fmt.Errorf("%s: want %s", text, form)
+		}
+		r.name = fields[0]
+		if parts == 2 {
+			r.value = fields[1]
+		}
+		rules = append(rules, r)
+	}
+	return rules, nil
+}
+
+// answer finds the last setting of a name at a path.
+func answer(rules []*rule, path, name string) (string, bool) {
+	for k := len(rules) - 1; k >= 0; k-- {
+		if r := rules[k]; r.name == name && r.glob.Match(path) {
+			r.used = true
+			return r.value, true
+		}
+	}
+	return "", false
+}
+
+// unused is an error for the first setting that decided nothing.
+func unused(flag string, rules []*rule) error {
+	for _, r := range rules {
+		if !r.used {
+			return fmt.Errorf("--%s %s: fits no block", flag, r.text)
+		}
+	}
+	return nil
+}
+
+// choice is a family that the user names for the modules whose path fits a glob.
+type choice struct {
+	*rule
+	family *family.Family // nil where the name is one of those below
+}
+
+// Names that --family takes besides those of declarations.
+const (
+	noFamily  = "none"  // leaves a module as it is
+	plainName = "plain" // every kernel is a branch, whatever it is called
+)
+
+func parseChoices(list []string, families *family.Set) ([]*choice, error) {
+	rules, err := parseRules(list, 1, "[GLOB=]FAMILY")
+	if err != nil {
+		return nil, err
+	}
+	choices := make([]*choice, len(rules))
+	for k, r := range rules {
+		choices[k] = &choice{rule: r}
+		if r.name == noFamily || r.name == plainName {
+			continue
+		}
+		if choices[k].family, err = families.Find(r.name); err != nil {
+			return nil, &hint.Error{Err: fmt.Errorf("--family %s: %w", r.text, err), Hint: "repfuse families lists them"}
+		}
+	}
+	return choices, nil
+}
+
+// choiceAt is the last choice that fits a path, or nil.
+func choiceAt(choices []*choice, path string) *choice {
+	for k := len(choices) - 1; k >= 0; k-- {
+		if choices[k].glob.Match(path) {
+			return choices[k]
+		}
+	}
+	return nil
+}
+
+func unusedChoice(choices []*choice) error {
+	rules := make([]*rule, len(choices))
+	for k, c := range choices {
+		rules[k] = c.rule
+	}
+	return unused("family", rules)
+}

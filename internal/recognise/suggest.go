@@ -1,0 +1,41 @@
+package recognise
+
+import (
+	"fmt"
+	"slices"
+
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
+)
+
+// suggestions says, where nothing was recognised, which families on request have the
+// modules' keys: those alone do not say that the network wants them fused.
+func (r *recogniser) suggestions() []plan.Note {
+	var notes []plan.Note
+	for _, f := range r.offer.all {
+		if !f.OnRequest || f.Network {
+			continue
+		}
+		if at := r.fitting(r.keys.root, f, nil); len(at) > 0 {
+			notes = append(notes, plan.Note{Where: list(at), Text: fmt.Sprintf("could be %s (%s), which is taken on request only", f.Name, f.Title),
+				Hint: fmt.Sprintf("--family %s", f.Name)})
+		}
+	}
+	return notes
+}
+
+// fitting adds the modules from n on whose keys are a family's, though the shapes may
+// need an answer yet (a transposed convolution).
+func (r *recogniser) fitting(n *node, f *family.Family, at []string) []string {
+	if f.Anchored(r.keys, n.path) {
+		if c := r.match(f, n.path); c.misses == 0 && len(c.Used) > 0 && !slices.Contains(at, plan.Shown(n.path)) {
+			at = append(at, plan.Shown(n.path))
+		}
+	}
+	for _, c := range n.children {
+		if c.children != nil {
+			at = r.fitting(c, f, at)
+		}
+	}
+	return at
+}

@@ -1,0 +1,130 @@
+package recognise
+
+import (
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// take enters a match in what was found: what it uses and drops is gone for others, what
+// it keeps may hold further blocks.
+func (r *recogniser) take(c candidate) {
+	f := c.Family
+	for key, why := range c.dropped {
+		r.drop(key, why)
+	}
+	for _, ren := range f.Rename {
+		r.rename(c.Module, ren)
+	}
+	if f.Network {
+		for _, text := range f.Enable {
+			r.offer.enabled = append(r.offer.enabled, newScope(c.Module, text))
+		}
+	} else if len(f.Keep) > 0 {
+		r.keep("", c.kept, "kept by the "+f.Name+" declaration")
+	}
+	if len(c.Made) > 0 {
+		r.found.Blocks = append(r.found.Blocks, r.block(c))
+		r.taken = append(r.taken, c)
+	}
+}
+
+// block is what a match makes, whose keys are taken with it.
+func (r *recogniser) block(c candidate) plan.Block {
+	b := plan.Block{Path: c.Module, Family: c.Family.String(), Title: c.Family.Title, Used: slices.Sorted(maps.Keys(c.Used))}
+	for _, m := range c.Made {
+		o := plan.Output{Weight: family.Child(m.Key, "weight"), Expr: m.Expr, Form: m.Form}
+		if m.Form.Bias {
+			o.Bias = family.Child(m.Key, "bias")
+		}
+		b.Outputs = append(b.Outputs, o)
+	}
+	for _, a := range c.Answers {
+		b.Answers = append(b.Answers, plan.Answer{Name: a.Name, Value: a.Value, By: a.By})
+	}
+	stale := family.CompileGlobs(c.Family.Stale)
+	for _, key := range b.Used {
+		r.keys.take(key)
+		if family.MatchAny(stale, family.Relative(b.Path, key)) {
+			b.Stale = append(b.Stale, key)
+		}
+	}
+	return b
+}
+
+func (r *recogniser) drop(key, why string) {
+	r.keys.take(key)
+	r.found.Dropped[key] = why
+}
+
+// keep notes why keys below a module stay, unless a block reads them yet.
+func (r *recogniser) keep(module string, keys []string, why string) {
+	for _, key := range keys {
+		r.found.Kept[family.Whole(module, key)] = why
+	}
+}
+
+func (r *recogniser) rename(module string, ren family.Rename) {
+	from, to := family.Whole(module, ren.From), family.Whole(module, ren.To)
+	for key := range r.keys.nodes {
+		if rest, ok := strings.CutPrefix(key, from); ok && (rest == "" || rest[0] == '.') {
+			r.found.Renamed[key] = strings.TrimPrefix(to+rest, ".")
+		}
+	}
+}
+
+// giveaways is the keys that only deploy forms have.
+func (o *offer) giveaways() map[string]bool {
+	all := map[string]bool{}
+	for _, f := range o.all {
+		for _, d := range f.Deployed {
+			all[d] = true
+		}
+	}
+	return all
+}
+
+// findDeployed lists the modules that a record says are fused, and those with keys that
+// only a deploy form has.
+func (r *recogniser) findDeployed(tensors []tensor.Named) {
+	all := slices.Clone(r.deployed)
+	giveaway, gone := r.offer.giveaways(), map[string]bool{}
+	for _, b := range r.found.Blocks {
+		for _, key := range b.Used {
+			gone[key] = !slices.Contains(b.Stale, key)
+		}
+	}
+	for _, t := range tensors {
+		if _, dropped := r.found.Dropped[t.Key]; dropped || gone[t.Key] {
+			continue
+		}
+		for module, name := range splits(t.Key) {
+			if giveaway[name] && !slices.Contains(r.deployed, module) {
+				all = append(all, module)
+				break
+			}
+		}
+	}
+	r.found.Deployed = all
+	if len(all) > 0 && len(r.taken) > 0 {
+		r.note(plan.Note{Where: plan.Shown(all[0]) + more(len(all)-1), Text: "fused already, and left as it is"})
+	}
+}
+
+// splits cuts a key at each of its dots, the shortest name first; the last is the
+// whole key, in the root.
+func splits(key string) iter.Seq2[string, string] {
+	return func(yield func(module, name string) bool) {
+		for at := strings.LastIndexByte(key, '.'); at >= 0; at = strings.LastIndexByte(key[:at], '.') {
+			if !yield(key[:at], key[at+1:]) {
+				return
+			}
+		}
+		yield("", key)
+	}
+}
