@@ -177,7 +177,7 @@ func attained(t *testing.T, out plan.Output, dst []tensor.Named, w *certify.Witn
 		t.Fatal(err)
 	}
 	f := out.Form
-	stored := op.Conv{Weight: dst[0], Dilation: f.Dilation(), Origin: f.Padding(), Transposed: f.Transposed, Groups: f.Groups}
+	stored := op.Conv{Weight: dst[0], Dilation: f.Dilation(), Padding: f.Padding(), Transposed: f.Transposed, Groups: f.Groups}
 	if out.Bias != "" {
 		stored.Bias = &dst[1]
 	}

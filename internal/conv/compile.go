@@ -133,13 +133,16 @@ func (c *compiler[T]) compile(n *node, in source[T], out box) (source[T], error)
 		}
 		return s, err
 	case op.Identity:
-		return in, nil
+		if e.Padding == nil {
+			return in, nil
+		}
+		return c.mean(n, slices.Repeat([]int{1}, len(n.lo)), in, out), nil
 	case op.Select:
 		return &selected[T]{in, e.From}, nil
 	case op.Window:
-		return &windowed[T]{in, c.f.plane, c.begin, c.length}, nil
+		return c.window(e, in, out), nil
 	case op.AvgPool:
-		return c.pool(n, e, in, out), nil
+		return c.mean(n, e.Kernel, in, out), nil
 	case op.Conv:
 		return c.conv(n, e, in, out)
 	default:
@@ -197,13 +200,22 @@ func (c *compiler[T]) hold(in source[T], channels int) (*stored[T], error) {
 	})
 }
 
-func (c *compiler[T]) pool(n *node, e op.AvgPool, in source[T], out box) source[T] {
-	step := make([]int, len(e.Kernel))
-	for a := range step {
-		step[a] = 1
+// window keeps the image's places along the axes of e, all of out along others.
+func (c *compiler[T]) window(e op.Window, in source[T], out box) source[T] {
+	kept := box{slices.Clone(out.lo), slices.Clone(out.size)}
+	for a := range kept.lo {
+		if e.On(a) {
+			kept.lo[a], kept.size[a] = c.image.lo[a], c.image.size[a]
+		}
 	}
+	begin, length := c.f.lines(kept)
+	return &windowed[T]{in, c.f.plane, begin, length}
+}
+
+// mean is the mean of the places that a kernel of such extents looks at.
+func (c *compiler[T]) mean(n *node, extents []int, in source[T], out box) source[T] {
 	return &planar[T]{in: in, outer: 1, f: c.f, out: out, lanes: c.lanes,
-		grid: newGrid(c.f, out, e.Kernel, n.lo, step, live(in))}
+		grid: newGrid(c.f, out, extents, n.lo, n.step, live(in))}
 }
 
 // live is the rows of a source that may be other than zero, where that is known.

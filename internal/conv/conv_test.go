@@ -82,11 +82,11 @@ func TestTaps(t *testing.T) {
 		want []float64
 	}{
 		{"even", op.Conv{Weight: w}, []float64{12, 23, 34, 45, 50}},
-		{"origin 1", op.Conv{Weight: w, Origin: []int{1}}, []float64{1, 12, 23, 34, 45}},
+		{"origin 1", op.Conv{Weight: w, Padding: []int{1}}, []float64{1, 12, 23, 34, 45}},
 		{"dilation 2", op.Conv{Weight: w, Dilation: []int{2}}, []float64{2, 13, 24, 35, 40}},
 		{"dilation 3", op.Conv{Weight: w, Dilation: []int{3}}, []float64{3, 14, 25, 30, 40}},
-		{"far origin", op.Conv{Weight: w, Origin: []int{4}}, []float64{0, 0, 0, 1, 12}},
-		{"origin before", op.Conv{Weight: w, Origin: []int{-3}}, []float64{45, 50, 0, 0, 0}},
+		{"far origin", op.Conv{Weight: w, Padding: []int{4}}, []float64{0, 0, 0, 1, 12}},
+		{"origin before", op.Conv{Weight: w, Padding: []int{-3}}, []float64{45, 50, 0, 0, 0}},
 		{"transposed", op.Conv{Weight: w, Transposed: true}, []float64{10, 21, 32, 43, 54}},
 	} {
 		if got := run(t, test.e, x); !slices.Equal(got, test.want) {

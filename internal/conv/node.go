@@ -54,7 +54,7 @@ func leaf(e op.Expr, in, rank int) (*node, error) {
 	case op.Conv:
 		n.at, n.step = taps(f, e.Weight.Shape[2:]), f.Step
 	case op.AvgPool:
-		n.at = taps(f, e.Kernel)
+		n.at, n.step = taps(f, e.Kernel), f.Step
 	}
 	return n, nil
 }

@@ -67,7 +67,7 @@ func NewAll(exprs []op.Expr, image Map, o Options) ([]*Runner, error) {
 	nodes := make([]*node, len(exprs))
 	for k, e := range exprs {
 		var err error
-		if nodes[k], err = resolve(e, image.Channels, len(image.Size)); err != nil {
+		if nodes[k], err = resolve(op.AtStride1(e, len(image.Size)), image.Channels, len(image.Size)); err != nil {
 			return nil, err
 		}
 	}

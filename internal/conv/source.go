@@ -112,7 +112,7 @@ func (s *selected[T]) rows(w *worker[T], a, b int, dst []T) error {
 	return s.in.rows(w, a+s.from, b+s.from, dst)
 }
 
-// windowed is a source with zeros outside the image, whose rows begin at begin.
+// windowed is a source with zeros outside a box, whose rows begin at begin.
 type windowed[T element] struct {
 	in     source[T]
 	plane  int

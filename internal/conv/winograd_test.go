@@ -27,7 +27,7 @@ func TestManyChannels(t *testing.T) {
 					w := kernel3x3(r, out, inner, apart)
 					bias := param("b", []int{out}, normal(r, out)...)
 					for _, origin := range [][]int{{1, 1}, {2, 0}, {-1, 3}} {
-						c := op.Conv{Weight: w, Bias: &bias, Groups: groups, Origin: origin}
+						c := op.Conv{Weight: w, Bias: &bias, Groups: groups, Padding: origin}
 						wantPromised(t, fmt.Sprint(inner, size, groups, apart, origin), c, conv.Random(inner*groups, size, 3, 1))
 					}
 				}
@@ -45,7 +45,7 @@ func TestManyChannelsElsewhere(t *testing.T) {
 	dilated, line := a, op.Conv{Weight: param("l", []int{40, 40, 9}, normal(r, 40*40*9)...)}
 	dilated.Dilation = []int{2, 1}
 	aside := b
-	aside.Origin = []int{0, 2}
+	aside.Padding = []int{0, 2}
 	for name, e := range map[string]op.Expr{
 		"dilated":    dilated,
 		"transposed": op.Conv{Weight: a.Weight, Transposed: true, Groups: 1},

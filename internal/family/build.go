@@ -13,10 +13,10 @@ import (
 // build turns a node into an expression over the tensors that are there.
 func (b *builder) build(n Node) part {
 	switch n := n.(type) {
-	case xNode:
-		return part{expr: op.Identity{}}
-	case windowNode:
-		return part{expr: op.Window{}}
+	case *xNode:
+		return part{expr: op.Identity{Padding: n.padding, Stride: n.stride}}
+	case *windowNode:
+		return part{expr: op.Window{Axes: n.axes}}
 	case *convNode:
 		return b.conv(n)
 	case *bnNode:
@@ -46,9 +46,6 @@ func (b *builder) build(n Node) part {
 		return p.as(parts, func() op.Expr { return flatSeq(parts) })
 	case sumNode:
 		parts, p := b.all(n)
-		if p.err == nil {
-			p.err = b.sameStride(parts)
-		}
 		return p.as(parts, func() op.Expr { return flatSum(parts) })
 	case concatNode:
 		parts, p := b.all(n)
@@ -150,7 +147,8 @@ func (b *builder) conv(n *convNode) part {
 	if w == nil {
 		return p
 	}
-	c := op.Conv{Weight: *w, Bias: bias, Transposed: n.transposed, Groups: n.groups, Origin: n.origin}
+	c := op.Conv{Weight: *w, Bias: bias, Transposed: n.transposed, Groups: n.groups,
+		Stride: n.stride, Padding: n.padding, PaddingMode: n.mode}
 	if err := b.dilate(&c, n.dilation); err != nil {
 		p.err = err
 	}
@@ -247,7 +245,7 @@ func (b *builder) pool(n *poolNode) part {
 		}
 		k = t.Shape[2:]
 	}
-	p.expr = op.AvgPool{Kernel: k}
+	p.expr = op.AvgPool{Kernel: k, Stride: n.stride, Padding: n.padding, Dilation: n.dilation, ExcludesPadding: n.uncounted}
 	return p
 }
 

@@ -19,9 +19,12 @@ type formatter struct{ module string }
 func (f formatter) expr(e op.Expr, nested bool) string {
 	switch e := e.(type) {
 	case op.Identity:
+		if o := option("stride", e.Stride) + option("padding", e.Padding); o != "" {
+			return "x(" + o[2:] + ")"
+		}
 		return "x"
 	case op.Window:
-		return "window"
+		return e.String()
 	case op.Conv:
 		return f.conv(e)
 	case op.BatchNorm:
@@ -37,7 +40,11 @@ func (f formatter) expr(e op.Expr, nested bool) string {
 	case op.Shift:
 		return "shift(" + f.vector(e.By, e.Term) + ")"
 	case op.AvgPool:
-		return "avgpool(" + extents(e.Kernel) + ")"
+		s := "avgpool(" + extents(e.Kernel) + option("stride", e.Stride) + option("padding", e.Padding) + option("dilation", e.Dilation)
+		if e.ExcludesPadding {
+			s += ", uncounted"
+		}
+		return s + ")"
 	case op.Select:
 		return fmt.Sprintf("channels(%d, %d, %d)", e.From, e.To, e.Of)
 	case op.Concat:
@@ -79,11 +86,9 @@ func (f formatter) conv(c op.Conv) string {
 	if named && c.Bias == nil {
 		s += ", unbiased"
 	}
-	if c.Dilation != nil {
-		s += ", dilation " + extents(c.Dilation)
-	}
-	if c.Origin != nil {
-		s += ", origin " + extents(c.Origin)
+	s += option("stride", c.Stride) + option("padding", c.Padding) + option("dilation", c.Dilation)
+	if c.PaddingMode != "" {
+		s += ", mode " + c.PaddingMode
 	}
 	if c.Groups > 0 {
 		s += ", groups " + strconv.Itoa(c.Groups)
@@ -111,6 +116,14 @@ func stem(prefix string) string {
 		return prefix
 	}
 	return strings.TrimSuffix(prefix, ".")
+}
+
+// option is one of one number an axis, where somebody gave it.
+func option(name string, k []int) string {
+	if len(k) == 0 {
+		return ""
+	}
+	return ", " + name + " " + extents(k)
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 
 	"repfuse/internal/facts"
 	"repfuse/internal/op"
@@ -102,36 +101,11 @@ func (b *builder) convFacts(c *op.Conv, path string) error {
 		c.Dilation = m.Dilation
 	}
 	c.Groups = m.Groups
-	if m.PaddingMode != "" && m.PaddingMode != "zeros" {
-		b.paddingMode = m.PaddingMode
+	if c.Stride == nil && len(m.Stride) > 0 {
+		c.Stride = m.Stride
 	}
-	return nil
-}
-
-// sameStride holds branches of one convolution each to one stride, as the module
-// tree says: what steps differently cannot be added.
-func (b *builder) sameStride(branches []op.Expr) error {
-	var first string
-	var stride []int
-	for _, e := range branches {
-		var convs []op.Conv
-		op.Walk(e, func(e op.Expr) {
-			if c, ok := e.(op.Conv); ok {
-				convs = append(convs, c)
-			}
-		})
-		if len(convs) != 1 {
-			continue
-		}
-		path := strings.TrimSuffix(convs[0].Weight.Key, ".weight")
-		m, ok := b.module(path)
-		switch {
-		case !ok || len(m.Stride) == 0:
-		case stride == nil:
-			first, stride = path, m.Stride
-		case !slices.Equal(stride, m.Stride):
-			return fmt.Errorf("%s has stride %v, want %v as %s has", path, m.Stride, stride, first)
-		}
+	if c.PaddingMode == "" && m.PaddingMode != "zeros" {
+		c.PaddingMode = m.PaddingMode
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package family
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -87,7 +88,7 @@ func (f *Family) Match(s Site) *Match {
 	if (m.Err != nil || doubtful) && b.sayNo(doubtful) {
 		m = b.match()
 	}
-	m.EpsAssumed, m.PaddingMode = b.epsAssumed, b.paddingMode
+	m.EpsAssumed = b.epsAssumed
 	for _, q := range f.Ask {
 		a, asked := b.answers[q.Name]
 		switch {
@@ -110,8 +111,6 @@ type builder struct {
 	env   []binding
 	// epsAssumed is the ε that nobody gave, where a batch norm took one.
 	epsAssumed float64
-	// paddingMode is the last that is not zeros.
-	paddingMode string
 }
 
 // binding is the value of a <name> in keys.
@@ -162,6 +161,7 @@ func (b *builder) match() *Match {
 				m.Err = err
 				return
 			}
+			m.PaddingMode = cmp.Or(m.PaddingMode, form.PaddingMode)
 			m.Made = append(m.Made, Made{key, p.expr, form})
 		})
 	}

@@ -10,14 +10,15 @@ type (
 	// kernel(KEY) or kernel(KEY, KEY): a weight and a bias under names of their own;
 	// convt(MODULE): a transposed convolution.
 	convNode struct {
-		weight     source
-		bias       string
-		need, deny bool // the bias must be there, must not be there
-		transposed bool
-		dilation   []string
-		origin     []int
-		groups     int
-		module     string
+		weight          source
+		bias            string
+		need, deny      bool // the bias must be there, must not be there
+		transposed      bool
+		dilation        []string // which may hold <r>
+		stride, padding []int
+		mode            string
+		groups          int
+		module          string
 	}
 	// bnNode is bn(MODULE).
 	// bn(MODULE, repeat KEY): each of its channels stands for several in a row, for as
@@ -27,10 +28,10 @@ type (
 		eps    float64
 		repeat string
 	}
-	// xNode is x, the identity.
-	xNode struct{}
-	// windowNode is window.
-	windowNode struct{}
+	// xNode is x, the identity, or x(OPTIONS).
+	xNode struct{ padding, stride []int }
+	// windowNode is window, or window(AXIS, AXIS…).
+	windowNode struct{ axes []int }
 	// scaleNode is scale(KEY) or scale(NUMBER).
 	scaleNode struct {
 		by     source
@@ -42,10 +43,11 @@ type (
 		term float64
 	}
 	// poolNode is avgpool(KEY), over the extents of the kernel under KEY, or
-	// avgpool(3x3).
+	// avgpool(3x3), and options.
 	poolNode struct {
-		like   string
-		kernel []int
+		like                              string
+		kernel, stride, padding, dilation []int
+		uncounted                         bool
 	}
 	// splitNode is split(K, KEY, KEY…): part K of the input, which the given kernels
 	// share among them.
@@ -99,8 +101,8 @@ type call struct {
 
 func (*convNode) isNode()     {}
 func (*bnNode) isNode()       {}
-func (xNode) isNode()         {}
-func (windowNode) isNode()    {}
+func (*xNode) isNode()        {}
+func (*windowNode) isNode()   {}
 func (*scaleNode) isNode()    {}
 func (*shiftNode) isNode()    {}
 func (*poolNode) isNode()     {}

@@ -1,6 +1,7 @@
 package family
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -172,10 +173,10 @@ func (p *parser) atom() Node {
 	switch {
 	case p.err != nil:
 		return nil
-	case name == "x":
-		return xNode{}
-	case name == "window":
-		return windowNode{}
+	case name == "x" && p.tok != "(":
+		return &xNode{}
+	case name == "window" && p.tok != "(":
+		return &windowNode{}
 	}
 	if !p.accept("(") {
 		p.fail("want ( behind %s", name)
@@ -202,6 +203,14 @@ func (p *parser) function(name string) Node {
 		return &seqOverNode{vars, expr}
 	}
 	switch name {
+	case "x":
+		return p.x()
+	case "window":
+		w := &windowNode{axes: []int{p.integer()}}
+		for p.accept(",") {
+			w.axes = append(w.axes, p.integer())
+		}
+		return w
 	case "conv", "convt":
 		return p.conv(name == "convt")
 	case "kernel":
@@ -289,7 +298,7 @@ func (p *parser) kernel() Node {
 
 func isOption(w string) bool {
 	switch w {
-	case "dilation", "origin", "groups", "biased", "unbiased":
+	case "stride", "padding", "mode", "dilation", "groups", "biased", "unbiased":
 		return true
 	}
 	return false
@@ -307,15 +316,36 @@ func (p *parser) option(c *convNode) {
 		c.need = true
 	case "unbiased":
 		c.deny = true
+	case "stride":
+		c.stride = p.extents()
+	case "padding":
+		c.padding = p.padding()
+	case "mode":
+		c.mode = p.word()
 	case "dilation":
 		c.dilation = strings.Split(p.word(), "x")
-	case "origin":
-		c.origin = p.extents()
 	case "groups":
 		c.groups = p.integer()
 	default:
-		p.fail("%s is no option, want biased, unbiased, dilation, origin or groups", opt)
+		p.fail("%s is no option, want biased, unbiased, stride, padding, mode, dilation or groups", opt)
 	}
+}
+
+// x parses the options of an identity: padding, which is negative where elements are cut
+// off, and stride.
+func (p *parser) x() Node {
+	n := &xNode{}
+	for more := true; more && p.err == nil; more = p.accept(",") {
+		switch opt := p.word(); opt {
+		case "padding":
+			n.padding = p.padding()
+		case "stride":
+			n.stride = p.extents()
+		default:
+			p.fail("%s is no option, want padding or stride", opt)
+		}
+	}
+	return n
 }
 
 func (p *parser) bn() Node {
@@ -375,12 +405,30 @@ func (p *parser) value() (source, float64) {
 }
 
 func (p *parser) pool() Node {
+	n := &poolNode{}
 	if p.tok != "" && p.tok[0] >= '0' && p.tok[0] <= '9' {
-		return &poolNode{kernel: p.extents()}
+		n.kernel = p.extents()
+	} else {
+		n.like = p.word()
 	}
-	return &poolNode{like: p.word()}
+	for p.accept(",") {
+		switch opt := p.word(); opt {
+		case "stride":
+			n.stride = p.extents()
+		case "padding":
+			n.padding = p.padding()
+		case "dilation":
+			n.dilation = p.extents()
+		case "uncounted":
+			n.uncounted = true
+		default:
+			p.fail("%s is no option, want stride, padding, dilation or uncounted", opt)
+		}
+	}
+	return n
 }
 
+// extents reads one number an axis, such as 3x3, or one for all.
 func (p *parser) extents() []int {
 	k, err := parseExtents(p.tok)
 	if err != nil {
@@ -390,13 +438,32 @@ func (p *parser) extents() []int {
 	return k
 }
 
-// parseExtents reads 3x3 or 3.
+// padding is extents that may be negative, -1x0.
+func (p *parser) padding() []int {
+	k, err := parseNumbers(p.tok)
+	if err != nil {
+		p.fail("%v", err)
+	}
+	p.next()
+	return k
+}
+
 func parseExtents(s string) ([]int, error) {
+	k, err := parseNumbers(s)
+	if err == nil && slices.Min(k) < 0 {
+		err = errNumbers
+	}
+	return k, err
+}
+
+var errNumbers = errors.New("want extents such as 3x3")
+
+func parseNumbers(s string) ([]int, error) {
 	var k []int
 	for _, w := range strings.Split(s, "x") {
 		n, err := strconv.Atoi(w)
-		if err != nil || n < 0 {
-			return nil, fmt.Errorf("want extents such as 3x3")
+		if err != nil {
+			return nil, errNumbers
 		}
 		k = append(k, n)
 	}

@@ -37,7 +37,7 @@ func (b *builder) node(e op.Expr, in int) (n node, out int, err error) {
 		return n, in, err
 	case op.Select:
 		return &diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, e.To - e.From, nil
-	case op.AvgPool:
+	case op.AvgPool, op.Identity:
 		form, err := op.CheckFrom(e, in, b.rank)
 		d := &diag{box: boxOf(form)}
 		d.area = d.taps()
@@ -48,7 +48,7 @@ func (b *builder) node(e op.Expr, in int) (n node, out int, err error) {
 		return b.sum(e, in)
 	case op.Concat:
 		return b.concat(e, in)
-	default: // Identity; Window, which op.Check has found to change nothing
+	default: // Window, which op.Check has found to change nothing
 		return &diag{box: point(b.rank), area: 1}, in, nil
 	}
 }
@@ -68,7 +68,7 @@ func (b *builder) conv(e op.Conv, form op.Form) (*conv, error) {
 	return c, nil
 }
 
-// chain puts averages first. They do the same to every channel, so it is all one where
+// chain puts averages and shifted identities first. They do the same to every channel, so it is all one where
 // they stand, and what stands before them need not know of their taps.
 func (b *builder) chain(e op.Seq, in int) (n node, out int, err error) {
 	var pools, parts []node
@@ -76,7 +76,7 @@ func (b *builder) chain(e op.Seq, in int) (n node, out int, err error) {
 		if n, in, err = b.node(p, in); err != nil {
 			return nil, 0, err
 		}
-		if d, ok := n.(*diag); ok && d.area > 1 {
+		if d, ok := n.(*diag); ok && !d.inPlace() {
 			pools = append(pools, d)
 		} else {
 			parts = append(parts, n)

@@ -85,6 +85,7 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	if err != nil {
 		return nil, err
 	}
+	e = op.AtStride1(e, form.Rank())
 	if !out.IsFloat() {
 		return nil, fmt.Errorf("element type %s, want a floating one", out)
 	}
@@ -202,7 +203,7 @@ func Collapse(e op.Expr, out tensor.Type) (op.Conv, error) {
 	c := op.Conv{
 		Weight:     op.Param{Key: "weight", Tensor: tensor.FromBytes(out, f.Form.WeightShape(), kernel)},
 		Dilation:   f.Form.Dilation(),
-		Origin:     f.Form.Padding(),
+		Padding:    f.Form.Padding(),
 		Transposed: f.Form.Transposed,
 		Groups:     f.Form.Groups,
 	}

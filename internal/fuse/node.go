@@ -1,6 +1,7 @@
 package fuse
 
 import (
+	"slices"
 	"sync"
 
 	"repfuse/internal/op"
@@ -50,7 +51,9 @@ type diag struct {
 }
 
 // inPlace reports whether rows keep their taps through n.
-func (n *diag) inPlace() bool { return n.area == 1 }
+func (n *diag) inPlace() bool {
+	return n.area == 1 && !slices.ContainsFunc(n.lo, func(lo int) bool { return lo != 0 })
+}
 
 type seq struct {
 	parts []node

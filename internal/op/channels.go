@@ -9,38 +9,31 @@ type span struct {
 	same    bool
 }
 
-// channels finds what the shapes fix by themselves. The input channels of a
+// span finds what the shapes fix by themselves. The input channels of a
 // grouped convolution are not among that: [O, I/g] has many an I.
-func channels(e Expr) span {
-	switch e := e.(type) {
-	case Conv:
-		if e.Transposed {
-			return span{in: e.Weight.Shape[0], out: outTransposed(e)}
-		}
-		return span{in: e.Weight.Shape[1] * e.Groups, out: e.Weight.Shape[0]}
-	case BatchNorm:
-		return span{e.Mean.Len(), e.Mean.Len(), true}
-	case Scale:
-		return ofVector(e.By)
-	case Shift:
-		return ofVector(e.By)
-	case Select:
-		return span{in: e.Of, out: e.To - e.From}
-	case Seq:
-		return chain(e)
-	case Sum:
-		return parallel(e)
-	case Concat:
-		all := span{}
-		for _, p := range e {
-			s := channels(p)
-			all.in = max(all.in, s.in)
-			all.out += s.out
-		}
-		return all
-	default:
-		return span{same: true}
+func (c Conv) span() span {
+	if c.Transposed {
+		return span{in: c.Weight.Shape[0], out: outTransposed(c)}
 	}
+	return span{in: c.Weight.Shape[1] * c.Groups, out: c.Weight.Shape[0]}
+}
+
+func (b BatchNorm) span() span { return span{b.Mean.Len(), b.Mean.Len(), true} }
+func (s Scale) span() span     { return ofVector(s.By) }
+func (s Shift) span() span     { return ofVector(s.By) }
+func (s Select) span() span    { return span{in: s.Of, out: s.To - s.From} }
+func (Identity) span() span    { return span{same: true} }
+func (AvgPool) span() span     { return span{same: true} }
+func (Window) span() span      { return span{same: true} }
+
+func (c Concat) span() span {
+	var all span
+	for _, p := range c {
+		s := p.span()
+		all.in = max(all.in, s.in)
+		all.out += s.out
+	}
+	return all
 }
 
 func ofVector(p *Param) span {
@@ -57,10 +50,10 @@ func outTransposed(e Conv) int {
 	return e.Weight.Shape[1] * e.Groups
 }
 
-func chain(e Seq) span {
+func (e Seq) span() span {
 	all := span{same: true}
 	for _, p := range e {
-		s := channels(p)
+		s := p.span()
 		if all.same && all.in == 0 {
 			all.in = s.in
 		}
@@ -78,10 +71,10 @@ func chain(e Seq) span {
 	return all
 }
 
-func parallel(e Sum) span {
+func (e Sum) span() span {
 	var all span
 	for _, p := range e {
-		s := channels(p)
+		s := p.span()
 		all.in = max(all.in, s.in)
 		all.out = max(all.out, s.out)
 		all.same = all.same || s.same
@@ -97,7 +90,7 @@ func parallel(e Sum) span {
 // fixes it, every first convolution takes one group: a kernel's rows say only which
 // channel of its group they mean, and so does the fused kernel's.
 func inputChannels(e Expr) (int, error) {
-	s := channels(e)
+	s := e.span()
 	if s.in > 0 {
 		return s.in, nil
 	}
@@ -120,29 +113,15 @@ func inputChannels(e Expr) (int, error) {
 
 // firstConvs lists the convolutions that look at the input itself.
 func firstConvs(e Expr) []Conv {
-	switch e := e.(type) {
-	case Conv:
-		return []Conv{e}
-	case Seq:
-		for _, p := range e {
-			if list := firstConvs(p); len(list) > 0 {
-				return list
-			}
-		}
-		return nil
-	case Sum:
-		return firstOfAll(e)
-	case Concat:
-		return firstOfAll(e)
-	default:
-		return nil
+	if c, ok := e.(Conv); ok {
+		return []Conv{c}
 	}
-}
-
-func firstOfAll(parts []Expr) []Conv {
+	_, inARow := e.(Seq)
 	var all []Conv
-	for _, p := range parts {
-		all = append(all, firstConvs(p)...)
+	for _, p := range e.parts() {
+		if all = append(all, firstConvs(p)...); inARow && len(all) > 0 {
+			break
+		}
 	}
 	return all
 }
@@ -168,6 +147,10 @@ func rankOf(e Expr) (int, error) {
 			note(len(e.Weight.Shape)-2, e.Weight.Key)
 		case AvgPool:
 			note(len(e.Kernel), e.String())
+		case Identity:
+			if n := max(len(e.Padding), len(e.Stride)); n > 1 { // one number stands for any
+				note(n, e.String())
+			}
 		}
 	})
 	return max(rank, 0), err
@@ -181,7 +164,7 @@ func withTransposedGroups(e Seq) Seq {
 		if !ok || !c.Transposed || c.Groups > 0 || c.Bias != nil || len(c.Weight.Shape) < 2 {
 			continue
 		}
-		if next := chain(e[k+1:]); next.same && next.in%c.Weight.Shape[1] == 0 {
+		if next := e[k+1:].span(); next.same && next.in%c.Weight.Shape[1] == 0 {
 			c.Groups = max(next.in/c.Weight.Shape[1], 1)
 			e = append(append(append(Seq{}, e[:k]...), c), e[k+1:]...)
 		}

@@ -1,9 +1,11 @@
 package op
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Form is what an expression comes to as one convolution, told from shapes alone.
@@ -14,8 +16,14 @@ type Form struct {
 	Lo, Hi, Step []int
 	// Bias reports whether anything in the expression adds a constant.
 	Bias bool
+	// Stride is the distance between outputs on each axis; nil if nobody said.
+	Stride []int
+	// PaddingMode is what the input must be padded with, as in Conv: "" is zeros.
+	PaddingMode string
 	// Transposed kernels are stored [I, O/g, k…].
 	Transposed bool
+	// sampled is Stride as far as it is known.
+	sampled stride
 	// loose marks an even kernel whose place over the output nobody said.
 	loose bool
 	// windows is the Windows within, which what stands around them may spoil.
@@ -73,6 +81,17 @@ func (f Form) WeightShape() []int {
 	return append([]int{f.Out, f.In / f.Groups}, f.Kernel()...)
 }
 
+// strided is f with the Stride that its parts sample by; a transposed convolution has its own.
+func (f Form) strided() Form {
+	if !f.Transposed {
+		f.Stride = nil
+		if f.sampled.known {
+			f.Stride = f.sampled.by
+		}
+	}
+	return f
+}
+
 // reaches reports whether the operator looks along axis a.
 func (f Form) reaches(a int) bool { return f.Lo[a] != 0 || f.Hi[a] != 0 }
 
@@ -89,6 +108,9 @@ func (f Form) reachesAny() bool {
 // that does not meet its neighbour's, kernels that cannot be laid over each other,
 // a Window that changes the result.
 func Check(e Expr) (Form, error) {
+	if err := shallow(e); err != nil {
+		return Form{}, err
+	}
 	rank, err := rankOf(e)
 	if err != nil {
 		return Form{}, err
@@ -102,20 +124,42 @@ func Check(e Expr) (Form, error) {
 
 // CheckFrom is Check where the number of input channels and of axes is known.
 func CheckFrom(e Expr, in, rank int) (Form, error) {
-	if in <= 0 {
-		return Form{}, errors.New("has no channels")
-	}
-	f, err := checker{rank}.form(e, in)
+	f, err := checker{rank}.check(e, in)
 	for _, w := range f.windows {
 		if err == nil {
 			err = w.check()
 		}
 	}
 	f.windows = nil
+	return f, err
+}
+
+// check accepts every Window.
+func (c checker) check(e Expr, in int) (Form, error) {
+	if in <= 0 {
+		return Form{}, errors.New("has no channels")
+	}
+	if err := shallow(e); err != nil {
+		return Form{}, err
+	}
+	f, err := e.form(c, in)
 	if err == nil {
 		err = f.bounded()
 	}
 	return f, err
+}
+
+// shallow refuses an expression that is nested so deep that it could overflow the stack.
+func shallow(e Expr) error {
+	const most = 1000
+	if tooDeep(e, most) {
+		return fmt.Errorf("nested more than %d deep", most)
+	}
+	return nil
+}
+
+func tooDeep(e Expr, left int) bool {
+	return left == 0 || slices.ContainsFunc(e.parts(), func(p Expr) bool { return tooDeep(p, left-1) })
 }
 
 // maxField is how many positions a fused kernel may look over: a thousand by a
@@ -127,8 +171,8 @@ const maxField = 1 << 20
 func (f Form) bounded() error {
 	field := 1
 	for a := range f.Lo {
-		span := f.Hi[a] - f.Lo[a] + 1
-		if span < 1 || span > maxField/field {
+		span := max(f.Hi[a], 0) - min(f.Lo[a], 0) + 1
+		if span > maxField/field || f.sampled.by[a] > maxField {
 			return fmt.Errorf("a kernel of extents %v, dilation %v, want one over at most %d positions", f.Kernel(), f.Dilation(), maxField)
 		}
 		field *= span
@@ -140,51 +184,64 @@ type checker struct{ rank int }
 
 func (c checker) point(in, out, groups int) Form {
 	z := func() []int { return make([]int, c.rank) }
-	return Form{In: in, Out: out, Groups: groups, Lo: z(), Hi: z(), Step: z()}
+	return Form{In: in, Out: out, Groups: groups, Lo: z(), Hi: z(), Step: z(), sampled: unstrided(c.rank)}.strided()
 }
 
-func (c checker) form(e Expr, in int) (Form, error) {
-	switch e := e.(type) {
-	case Identity:
-		return c.point(in, in, in), nil
-	case Window:
-		f := c.point(in, in, in)
-		f.windows = []windowAt{{before: f, after: f}}
+func (x Identity) form(c checker, in int) (Form, error) {
+	f := c.point(in, in, in)
+	if x.Padding == nil && x.Stride == nil {
 		return f, nil
-	case Conv:
-		return c.conv(e, in)
-	case BatchNorm:
-		f := c.point(in, in, in)
-		f.Bias = true
-		return f, errors.Join(vector(e.Mean, in), vector(e.Var, in), vector(e.Gamma, in), vector(e.Beta, in))
-	case Scale:
-		return c.point(in, in, in), perChannel(e.By, in)
-	case Shift:
-		f := c.point(in, in, in)
-		f.Bias = true
-		return f, perChannel(e.By, in)
-	case AvgPool:
-		return c.pool(e, in)
-	case Select:
-		if e.From < 0 || e.To > in || e.From >= e.To || e.Of != in {
-			return Form{}, fmt.Errorf("%s of %d channels", e, in)
-		}
-		return c.point(in, e.To-e.From, 1), nil
-	case Seq:
-		return c.seq(e, in)
-	case Sum:
-		return c.sum(e, in)
-	case Concat:
-		return c.concat(e, in)
-	default:
-		panic(fmt.Sprintf("op: no form for %T", e))
 	}
+	strides := x.Stride
+	if strides == nil {
+		strides = []int{1}
+	}
+	return f, geometry{slices.Repeat([]int{1}, c.rank), strides, x.Padding, nil}.place(&f, x.String())
 }
 
-func (c checker) conv(e Conv, in int) (Form, error) {
+func (w Window) form(c checker, in int) (Form, error) {
+	for _, a := range w.Axes {
+		if a < 0 || a >= c.rank {
+			return Form{}, fmt.Errorf("%s, want axes of %d", w, c.rank)
+		}
+	}
+	f := c.point(in, in, in)
+	f.windows = []windowAt{{of: w, before: f, after: f}}
+	return f, nil
+}
+
+func (b BatchNorm) form(c checker, in int) (Form, error) {
+	f := c.point(in, in, in)
+	f.Bias = true
+	return f, errors.Join(vector(b.Mean, in), vector(b.Var, in), vector(b.Gamma, in), vector(b.Beta, in))
+}
+
+func (s Scale) form(c checker, in int) (Form, error) {
+	return c.point(in, in, in), perChannel(s.By, in)
+}
+
+func (s Shift) form(c checker, in int) (Form, error) {
+	f := c.point(in, in, in)
+	f.Bias = true
+	return f, perChannel(s.By, in)
+}
+
+func (s Select) form(c checker, in int) (Form, error) {
+	if s.From < 0 || s.To > in || s.From >= s.To || s.Of != in {
+		return Form{}, fmt.Errorf("%s of %d channels", s, in)
+	}
+	return c.point(in, s.To-s.From, 1), nil
+}
+
+func (e Conv) form(c checker, in int) (Form, error) {
 	w := e.Weight
 	if len(w.Shape) != c.rank+2 || slices.Min(w.Shape) < 1 {
 		return Form{}, fmt.Errorf("%s has shape %v, want %d axes of at least 1", w.Key, w.Shape, c.rank+2)
+	}
+	switch e.PaddingMode {
+	case "", "reflect", "replicate", "circular":
+	default:
+		return Form{}, fmt.Errorf("%s has padding mode %q, want reflect, replicate or circular", w.Key, e.PaddingMode)
 	}
 	if e.Transposed {
 		return c.transposed(e, in)
@@ -199,40 +256,13 @@ func (c checker) conv(e Conv, in int) (Form, error) {
 	}
 	f := c.point(in, out, groups)
 	f.Bias = e.Bias != nil
-	if err := c.taps(&f, e); err != nil {
+	if err := (geometry{w.Shape[2:], e.Stride, e.Padding, e.Dilation}).place(&f, w.Key); err != nil {
 		return Form{}, err
 	}
+	if f.reachesAny() {
+		f.PaddingMode = e.PaddingMode
+	}
 	return f, vector(e.Bias, out)
-}
-
-// taps lays the kernel's taps on the plane.
-func (c checker) taps(f *Form, e Conv) error {
-	for _, list := range [][]int{e.Dilation, e.Origin} {
-		if list != nil && len(list) != c.rank {
-			return fmt.Errorf("%s has %d axes, want as many dilations and origins (%v)", e.Weight.Key, c.rank, list)
-		}
-	}
-	for a, k := range e.Weight.Shape[2:] {
-		d := 1
-		if e.Dilation != nil {
-			d = e.Dilation[a]
-		}
-		if d < 1 {
-			return fmt.Errorf("%s has dilation %d, want at least 1", e.Weight.Key, d)
-		}
-		span := (k - 1) * d
-		origin := span / 2
-		if e.Origin != nil {
-			origin = e.Origin[a]
-		} else if span%2 == 1 {
-			f.loose = true
-		}
-		f.Lo[a], f.Hi[a] = -origin, span-origin
-		if k > 1 {
-			f.Step[a] = d
-		}
-	}
-	return nil
 }
 
 func (c checker) transposed(e Conv, in int) (Form, error) {
@@ -246,128 +276,169 @@ func (c checker) transposed(e Conv, in int) (Form, error) {
 	}
 	f := c.point(in, w.Shape[1]*groups, groups)
 	f.Bias, f.Transposed = e.Bias != nil, true
+	f.Stride = e.Stride
 	for a, k := range w.Shape[2:] {
 		f.Hi[a], f.Step[a] = k-1, min(k-1, 1)
 	}
 	return f, vector(e.Bias, f.Out)
 }
 
-func (c checker) pool(e AvgPool, in int) (Form, error) {
+func (p AvgPool) form(c checker, in int) (Form, error) {
 	f := c.point(in, in, in)
-	if len(e.Kernel) != c.rank {
-		return Form{}, fmt.Errorf("%s, want %d axes", e, c.rank)
+	if len(p.Kernel) != c.rank {
+		return Form{}, fmt.Errorf("%s, want %d axes", p, c.rank)
 	}
-	for a, k := range e.Kernel {
-		f.Lo[a], f.Hi[a], f.Step[a] = -((k - 1) / 2), k/2, min(k-1, 1)
-		f.loose = f.loose || k%2 == 0
+	if len(p.Kernel) > 0 && slices.Min(p.Kernel) < 1 {
+		return Form{}, fmt.Errorf("%s, want extents of at least 1", p)
+	}
+	if err := (geometry{p.Kernel, p.Stride, p.Padding, p.Dilation}).place(&f, p.String()); err != nil {
+		return Form{}, err
+	}
+	if p.ExcludesPadding && slices.ContainsFunc(f.Lo, func(lo int) bool { return lo != 0 }) {
+		return Form{}, fmt.Errorf("%s: a mean that leaves its padding out divides by fewer at the border, want padding 0", p)
 	}
 	return f, nil
 }
 
-func (c checker) seq(e Seq, in int) (Form, error) {
-	if len(e) == 0 {
+func (s Seq) form(c checker, in int) (Form, error) {
+	if len(s) == 0 {
 		return Form{}, errors.New("an empty sequence")
 	}
-	e = withTransposedGroups(e)
+	s = withTransposedGroups(s)
 	all := c.point(in, in, in)
 	var windows []windowAt
-	for k, part := range e {
-		f, err := c.form(part, all.Out)
+	for k, part := range s {
+		f, err := part.form(c, all.Out)
 		if err != nil {
 			return Form{}, err
 		}
-		if (f.Transposed || all.Transposed) && (f.reachesAny() && all.reachesAny()) {
-			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another kernel", e)
+		if (f.Transposed || all.Transposed) && (f.reachesAny() && all.reachesAny() || !f.sampled.isOne() || !all.sampled.isOne()) {
+			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another kernel", s)
+		}
+		if f.PaddingMode+all.PaddingMode != "" && f.reachesAny() && all.reachesAny() {
+			return Form{}, fmt.Errorf("%s: padding by %s, want it where nothing else in the sequence reaches outside", s, cmp.Or(all.PaddingMode, f.PaddingMode))
 		}
 		for j := range windows {
 			windows[j].then(part, f)
 		}
 		for _, w := range f.windows {
-			windows = append(windows, w.behind(e[:k], all))
+			windows = append(windows, w.behind(s[:k], all))
 		}
-		all = after(all, f)
+		if all = after(all, f); all.bounded() != nil {
+			return Form{}, all.bounded()
+		}
 	}
 	all.windows = windows
 	return all, nil
 }
 
-// after is the form of g applied to what f gives.
+// after is the form of g applied to what f gives: its taps lie f's stride apart.
 func after(f, g Form) Form {
 	h := Form{In: f.In, Out: g.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
-		Transposed: f.Transposed || g.Transposed, loose: f.loose || g.loose}
-	for a := range f.Lo {
-		h.Lo = append(h.Lo, f.Lo[a]+g.Lo[a])
-		h.Hi = append(h.Hi, f.Hi[a]+g.Hi[a])
-		h.Step = append(h.Step, gcd(f.Step[a], g.Step[a]))
+		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode),
+		Transposed:  f.Transposed || g.Transposed, loose: f.loose || g.loose}
+	for a, s := range f.sampled.by {
+		h.Lo = append(h.Lo, f.Lo[a]+s*g.Lo[a])
+		h.Hi = append(h.Hi, f.Hi[a]+s*g.Hi[a])
+		h.Step = append(h.Step, gcd(f.Step[a], s*g.Step[a]))
 	}
-	return h
+	h.sampled = f.sampled.then(g.sampled.by)
+	h.sampled.known = f.sampled.known && g.sampled.known
+	if f.Transposed {
+		h.Stride = f.Stride
+	} else {
+		h.Stride = g.Stride
+	}
+	return h.strided()
 }
 
-func (c checker) sum(e Sum, in int) (Form, error) {
-	if len(e) == 0 {
-		return Form{}, errors.New("an empty sum")
+func (s Sum) form(c checker, in int) (Form, error) { return c.branches(s, in, "sum") }
+
+func (s Concat) form(c checker, in int) (Form, error) { return c.branches(s, in, "concatenation") }
+
+// branches is the form of a Sum or a Concat.
+func (c checker) branches(parts []Expr, in int, kind string) (Form, error) {
+	if len(parts) == 0 {
+		return Form{}, fmt.Errorf("an empty %s", kind)
 	}
 	var all Form
-	var windows []windowAt
-	for k, part := range e {
-		f, err := c.form(part, in)
-		if err != nil {
+	var first Expr // the one whose stride is all's
+	for k, part := range parts {
+		f, err := part.form(c, in)
+		switch {
+		case err != nil:
 			return Form{}, err
-		}
-		windows = append(windows, f.windows...)
-		if f.Transposed && len(e) > 1 {
+		case f.Transposed && len(parts) > 1:
 			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another branch", part)
-		}
-		if k == 0 {
-			all = f
+		case k == 0:
+			all, first = f, part
 			continue
 		}
-		if f.Out != all.Out {
-			return Form{}, fmt.Errorf("%s gives %d channels, want %d as %s gives", part, f.Out, all.Out, e[0])
+		g := beside(all, f)
+		if kind == "sum" {
+			err = adds(parts[0], all, part, f)
+		} else {
+			g.Out, g.Groups = all.Out+f.Out, 1
 		}
-		if (f.loose || all.loose) && !(slices.Equal(f.Lo, all.Lo) && slices.Equal(f.Hi, all.Hi)) {
-			return Form{}, fmt.Errorf("%s and %s: an even kernel has no centre to lay another over", e[0], part)
+		if err = cmp.Or(err, fits(first, all, part, f)); err != nil {
+			return Form{}, err
 		}
-		all = beside(all, f)
+		if all.Stride == nil {
+			first = part
+		}
+		all = g
 	}
-	all.windows = windows
 	return all, nil
+}
+
+// adds refuses branches whose outputs do not lie over each other.
+func adds(e Expr, f Form, e2 Expr, g Form) error {
+	if f.Out != g.Out {
+		return fmt.Errorf("%s gives %d channels, want %d as %s gives", e2, g.Out, f.Out, e)
+	}
+	if (f.loose || g.loose) && !(slices.Equal(f.Lo, g.Lo) && slices.Equal(f.Hi, g.Hi)) {
+		return fmt.Errorf("%s and %s: an even kernel has no centre to lay another over", e, e2)
+	}
+	return nil
+}
+
+// fits refuses branches that step or pad differently.
+func fits(e Expr, f Form, e2 Expr, g Form) error {
+	if _, ok := f.sampled.beside(g.sampled); !ok {
+		return fmt.Errorf("%s has stride %v, want %v as %s has", name(e2), g.Stride, f.Stride, name(e))
+	}
+	if f.PaddingMode != g.PaddingMode && f.reachesAny() && g.reachesAny() {
+		return fmt.Errorf("%s pads by %s, want %s as %s does", name(e2), cmp.Or(g.PaddingMode, "zeros"), cmp.Or(f.PaddingMode, "zeros"), name(e))
+	}
+	return nil
+}
+
+// name is the path of the one convolution of e, or e as it is written.
+func name(e Expr) string {
+	var convs []string
+	Walk(e, func(e Expr) {
+		if c, ok := e.(Conv); ok {
+			convs = append(convs, strings.TrimSuffix(c.Weight.Key, ".weight"))
+		}
+	})
+	if len(convs) == 1 {
+		return convs[0]
+	}
+	return e.String()
 }
 
 // beside is the form of f and g added.
 func beside(f, g Form) Form {
-	h := Form{In: f.In, Out: f.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias, loose: f.loose || g.loose}
+	h := Form{In: f.In, Out: f.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
+		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode), loose: f.loose || g.loose,
+		windows: append(slices.Clip(f.windows), g.windows...)}
+	h.sampled, _ = f.sampled.beside(g.sampled)
 	for a := range f.Lo {
 		h.Lo = append(h.Lo, min(f.Lo[a], g.Lo[a]))
 		h.Hi = append(h.Hi, max(f.Hi[a], g.Hi[a]))
 		h.Step = append(h.Step, gcd(gcd(f.Step[a], g.Step[a]), f.Lo[a]-g.Lo[a]))
 	}
-	return h
-}
-
-func (c checker) concat(e Concat, in int) (Form, error) {
-	if len(e) == 0 {
-		return Form{}, errors.New("an empty concatenation")
-	}
-	var all Form
-	var windows []windowAt
-	out := 0
-	for k, part := range e {
-		f, err := c.form(part, in)
-		if err != nil {
-			return Form{}, err
-		}
-		windows = append(windows, f.windows...)
-		out += f.Out
-		if k == 0 {
-			all = f
-			continue
-		}
-		all = beside(all, f)
-		all.Groups = 1
-	}
-	all.Out, all.windows = out, windows
-	return all, nil
+	return h.strided()
 }
 
 func vector(p *Param, n int) error {

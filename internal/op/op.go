@@ -27,34 +27,49 @@ package op
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
 	"repfuse/internal/tensor"
 )
 
-// Expr is an expression of the algebra.
+// Expr is an expression of the algebra: one operator, or a Seq, Sum or Concat of
+// expressions. What must be known of each operator without computing is a method, so that
+// an operator that lacks one does not compile; what computes is an Interpreter.
 type Expr interface {
 	fmt.Stringer
-	isExpr()
+	parts() []Expr
+	params() []*Param
+	span() span
+	form(c checker, in int) (Form, error)
+	spread(by stride) (Expr, stride)
 }
 
 // Param is a stored tensor in its role in an expression.
 type Param = tensor.Named
 
-// Conv is a convolution: Weight [O, I/g, k…], Bias [O] or nil, in as many
-// dimensions as there are k (a Linear layer has none). Groups follow from the
-// channels it meets.
+// Conv is a convolution: Weight [O, I/g, k…], Bias [O] or nil, in as many dimensions as
+// there are k (a Linear layer has none), with the attributes of torch.nn.Conv2d.
+//
+// Lists here and in the other operators hold one number an axis, or one for all axes.
 type Conv struct {
 	Weight Param
 	Bias   *Param
-	// Dilation spreads the taps, one number an axis; nil is 1.
+	// Stride is the distance between outputs; nil: nobody said, which fits any.
+	Stride []int
+	// Padding is what stands before the image, in elements: tap j looks at
+	// stride·p − padding + dilation·j. It may be negative. Nil: nobody said, and the kernel's centre lies
+	// over the output's own place.
+	Padding []int
+	// PaddingMode is what stands outside the image: "" is zeros, else "reflect",
+	// "replicate" or "circular".
+	PaddingMode string
+	// Dilation is the distance between taps; nil is 1.
 	Dilation []int
-	// Origin is the tap, in elements after spreading, that lies over the output's own
-	// place, which is the layer's padding; nil is the centre.
-	Origin []int
 	// Transposed marks a transposed convolution: Weight [I, O/g, k…]. Its taps do not
-	// mix with other kernels, so only what acts on channels may stand beside it.
+	// mix with other kernels, so only what acts on channels may stand beside it, whatever its stride and
+	// padding are.
 	Transposed bool
 	// Groups is a fact from outside the keys; 0 leaves it to the channels.
 	Groups int
@@ -67,8 +82,9 @@ type BatchNorm struct {
 	Eps                    float64
 }
 
-// Identity is its input.
-type Identity struct{}
+// Identity is its input; with Padding that behind as many zeros (torch's Pad, or its
+// Slice where it is negative), with a Stride each s-th element of that (x[::s]).
+type Identity struct{ Padding, Stride []int }
 
 // Scale multiplies each channel by the vector By, or all by one number: By of one
 // element, or, where By is nil, the literal Factor.
@@ -87,11 +103,17 @@ type Shift struct {
 // Concat stacks the output channels of its parts.
 type Concat []Expr
 
-// AvgPool is the mean over Kernel, an extent an axis, outside counted as it is.
-type AvgPool struct{ Kernel []int }
+// AvgPool is the mean over Kernel, an extent an axis. Stride, Padding and Dilation are as Conv's.
+// What is outside counts as zeros, except where ExcludesPadding (count_include_pad=False),
+// which Check refuses unless the padding is 0: such a mean divides by fewer at the border.
+type AvgPool struct {
+	Kernel, Stride, Padding, Dilation []int
+	ExcludesPadding                   bool
+}
 
-// Window puts zeros back outside the image: the zero padding of the layer after it.
-type Window struct{}
+// Window puts zeros back outside the image, along Axes (nil is all): the zero padding
+// of the layer after it.
+type Window struct{ Axes []int }
 
 // Select takes channels From to To-1 of Of.
 type Select struct{ From, To, Of int }
@@ -102,17 +124,29 @@ type Seq []Expr
 // Sum is its parts side by side, added.
 type Sum []Expr
 
-func (Conv) isExpr()      {}
-func (BatchNorm) isExpr() {}
-func (Identity) isExpr()  {}
-func (Scale) isExpr()     {}
-func (Shift) isExpr()     {}
-func (Concat) isExpr()    {}
-func (AvgPool) isExpr()   {}
-func (Window) isExpr()    {}
-func (Select) isExpr()    {}
-func (Seq) isExpr()       {}
-func (Sum) isExpr()       {}
+func (Conv) parts() []Expr      { return nil }
+func (BatchNorm) parts() []Expr { return nil }
+func (Identity) parts() []Expr  { return nil }
+func (Scale) parts() []Expr     { return nil }
+func (Shift) parts() []Expr     { return nil }
+func (AvgPool) parts() []Expr   { return nil }
+func (Window) parts() []Expr    { return nil }
+func (Select) parts() []Expr    { return nil }
+func (c Concat) parts() []Expr  { return c }
+func (s Seq) parts() []Expr     { return s }
+func (s Sum) parts() []Expr     { return s }
+
+func (c Conv) params() []*Param      { return []*Param{&c.Weight, c.Bias} }
+func (b BatchNorm) params() []*Param { return []*Param{b.Gamma, b.Beta, b.Mean, b.Var} }
+func (s Scale) params() []*Param     { return []*Param{s.By} }
+func (s Shift) params() []*Param     { return []*Param{s.By} }
+func (Identity) params() []*Param    { return nil }
+func (AvgPool) params() []*Param     { return nil }
+func (Window) params() []*Param      { return nil }
+func (Select) params() []*Param      { return nil }
+func (Concat) params() []*Param      { return nil }
+func (Seq) params() []*Param         { return nil }
+func (Sum) params() []*Param         { return nil }
 
 func (c Conv) String() string {
 	s := "conv("
@@ -123,20 +157,36 @@ func (c Conv) String() string {
 	if c.Bias != nil {
 		s += ", " + c.Bias.Key
 	}
-	for _, d := range c.Dilation {
-		if d != 1 {
-			s += ", dilation " + shape(c.Dilation)
-			break
+	return s + options(c.Stride, c.Padding, c.Dilation, c.PaddingMode) + ")"
+}
+
+// options is what differs from the defaults of a convolution.
+func options(stride, padding, dilation []int, mode string) (s string) {
+	for _, o := range []struct {
+		name  string
+		list  []int
+		plain int
+	}{{"stride", stride, 1}, {"padding", padding, -1}, {"dilation", dilation, 1}} {
+		if slices.ContainsFunc(o.list, func(n int) bool { return n != o.plain }) {
+			s += ", " + o.name + " " + shape(o.list)
 		}
 	}
-	return s + ")"
+	if mode != "" {
+		s += ", mode " + mode
+	}
+	return s
 }
 
 func (b BatchNorm) String() string {
 	return fmt.Sprintf("bn(%s, ε %g)", strings.TrimSuffix(b.Mean.Key, "running_mean"), b.Eps)
 }
 
-func (Identity) String() string { return "x" }
+func (x Identity) String() string {
+	if o := options(x.Stride, x.Padding, nil, ""); o != "" {
+		return "x(" + o[2:] + ")"
+	}
+	return "x"
+}
 
 func (s Scale) String() string {
 	if s.By == nil {
@@ -152,12 +202,21 @@ func (s Shift) String() string {
 	return "shift(" + s.By.Key + ")"
 }
 
-func (p AvgPool) String() string { return "avgpool(" + shape(p.Kernel) + ")" }
-func (Window) String() string    { return "window" }
-func (s Select) String() string  { return fmt.Sprintf("channels(%d:%d of %d)", s.From, s.To, s.Of) }
-func (c Concat) String() string  { return "concat(" + join(c, ", ") + ")" }
-func (s Seq) String() string     { return join(s, " > ") }
-func (s Sum) String() string     { return join(s, " + ") }
+func (p AvgPool) String() string {
+	return "avgpool(" + shape(p.Kernel) + options(p.Stride, p.Padding, p.Dilation, "") + ")"
+}
+
+func (w Window) String() string {
+	if w.Axes == nil {
+		return "window"
+	}
+	return "window(" + strings.Trim(strings.ReplaceAll(fmt.Sprint(w.Axes), " ", ", "), "[]") + ")"
+}
+
+func (s Select) String() string { return fmt.Sprintf("channels(%d:%d of %d)", s.From, s.To, s.Of) }
+func (c Concat) String() string { return "concat(" + join(c, ", ") + ")" }
+func (s Seq) String() string    { return join(s, " > ") }
+func (s Sum) String() string    { return join(s, " + ") }
 
 func join(parts []Expr, sep string) string {
 	s := make([]string, len(parts))
@@ -184,42 +243,19 @@ func shape(s []int) string {
 // Walk calls visit on e and on all its parts, outermost first.
 func Walk(e Expr, visit func(Expr)) {
 	visit(e)
-	switch e := e.(type) {
-	case Seq:
-		for _, p := range e {
-			Walk(p, visit)
-		}
-	case Sum:
-		for _, p := range e {
-			Walk(p, visit)
-		}
-	case Concat:
-		for _, p := range e {
-			Walk(p, visit)
-		}
+	for _, p := range e.parts() {
+		Walk(p, visit)
 	}
 }
 
 // Params lists the tensors that e reads, each role once, in the order written.
 func Params(e Expr) []Param {
 	var all []Param
-	add := func(ps ...*Param) {
-		for _, p := range ps {
+	Walk(e, func(e Expr) {
+		for _, p := range e.params() {
 			if p != nil {
 				all = append(all, *p)
 			}
-		}
-	}
-	Walk(e, func(e Expr) {
-		switch e := e.(type) {
-		case Conv:
-			add(&e.Weight, e.Bias)
-		case BatchNorm:
-			add(e.Gamma, e.Beta, e.Mean, e.Var)
-		case Scale:
-			add(e.By)
-		case Shift:
-			add(e.By)
 		}
 	})
 	return all

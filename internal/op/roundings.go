@@ -41,7 +41,7 @@ func (r Roundings) most(s Roundings) Roundings {
 // FusingRoundings counts the roundings of the fused kernel and of the fused bias of
 // an expression that Check finds to have the form f.
 func FusingRoundings(e Expr, f Form) (kernel, bias Roundings, err error) {
-	c, err := checker{f.Rank()}.count(e, f.In)
+	c, err := Fold(counter{}, e, f.In, f.Rank())
 	return c.kernel, c.bias, err
 }
 
@@ -61,38 +61,61 @@ const (
 	poolSteps  = 1 // 1/k²
 )
 
-func (c checker) count(e Expr, in int) (counted, error) {
-	switch e := e.(type) {
-	case Seq:
-		return c.countSeq(withTransposedGroups(e), in)
-	case Sum:
-		return c.countBeside(e, in, true)
-	case Concat:
-		return c.countBeside(e, in, false)
-	}
-	f, err := c.form(e, in)
-	n := counted{Form: f}
-	switch e.(type) {
-	case BatchNorm:
-		n.kernel.Steps, n.bias.Steps = scaleSteps, biasSteps
-	case AvgPool:
-		n.kernel.Steps = poolSteps
-	case Identity, Window, Select, Shift:
-		n.unit = true
-	}
-	return n, err
+type counter struct{}
+
+func (counter) Conv(_ Conv, f Form) (counted, error)   { return counted{Form: f}, nil }
+func (counter) Scale(_ Scale, f Form) (counted, error) { return counted{Form: f}, nil }
+func (counter) Shift(_ Shift, f Form) (counted, error) { return counted{Form: f, unit: true}, nil }
+func (counter) Identity(_ Identity, f Form) (counted, error) {
+	return counted{Form: f, unit: true}, nil
+}
+func (counter) Window(_ Window, f Form) (counted, error) { return counted{Form: f, unit: true}, nil }
+func (counter) Select(_ Select, f Form) (counted, error) { return counted{Form: f, unit: true}, nil }
+
+func (counter) BatchNorm(_ BatchNorm, f Form) (counted, error) {
+	return counted{Form: f, kernel: Roundings{Steps: scaleSteps}, bias: Roundings{Steps: biasSteps}}, nil
 }
 
-func (c checker) countSeq(e Seq, in int) (counted, error) {
-	all := counted{Form: c.point(in, in, in), unit: true}
-	for _, part := range e {
-		n, err := c.count(part, all.Out)
-		if err != nil {
-			return all, err
-		}
+func (counter) AvgPool(_ AvgPool, f Form) (counted, error) {
+	return counted{Form: f, kernel: Roundings{Steps: poolSteps}}, nil
+}
+
+func (counter) Seq(parts []counted) (counted, error) {
+	all := parts[0]
+	for _, n := range parts[1:] {
 		all = all.then(n)
 	}
 	return all, nil
+}
+
+// Sum adds the parts up.
+func (counter) Sum(parts []counted) (counted, error) {
+	all, biased := besides(parts), 0
+	for _, n := range parts {
+		if n.Form.Bias {
+			biased++
+		}
+	}
+	all.kernel.Steps += len(parts) - 1
+	all.bias.Steps += max(biased-1, 0)
+	return all, nil
+}
+
+func (counter) Concat(parts []counted) (counted, error) {
+	all := besides(parts)
+	for _, n := range parts[1:] {
+		all.Out, all.Groups = all.Out+n.Out, 1
+	}
+	return all, nil
+}
+
+// besides is the most of each for branches.
+func besides(parts []counted) counted {
+	all := parts[0]
+	for _, n := range parts[1:] {
+		all = counted{Form: beside(all.Form, n.Form), kernel: all.kernel.most(n.kernel), bias: all.bias.most(n.bias)}
+	}
+	return all
 }
 
 // then is the count of g applied to what f gives: an element of the product of two
@@ -115,34 +138,4 @@ func (f counted) then(g counted) counted {
 		}
 	}
 	return h
-}
-
-// countBeside is the count of a Sum, whose parts are added up, or of a Concat.
-func (c checker) countBeside(parts []Expr, in int, added bool) (counted, error) {
-	var all counted
-	biased := 0
-	for k, part := range parts {
-		n, err := c.count(part, in)
-		if err != nil {
-			return all, err
-		}
-		if n.Form.Bias {
-			biased++
-		}
-		if k == 0 {
-			all = n
-			continue
-		}
-		all = counted{kernel: all.kernel.most(n.kernel), bias: all.bias.most(n.bias)}
-	}
-	var err error
-	if added {
-		all.kernel.Steps += len(parts) - 1
-		all.bias.Steps += max(biased-1, 0)
-		all.Form, err = c.sum(parts, in)
-	} else {
-		all.Form, err = c.concat(parts, in)
-	}
-	all.unit = all.unit && len(parts) == 1
-	return all, err
 }

@@ -21,9 +21,13 @@ func (e *WindowError) Error() string {
 	return fmt.Sprintf("not one convolution: zero padding between two kernels that look along the same axis (%s and %s)", e.Before, e.After)
 }
 
+// On reports whether zeros stand outside the image along axis a.
+func (w Window) On(a int) bool { return w.Axes == nil || slices.Contains(w.Axes, a) }
+
 // windowAt is a Window and all that stands before and after it, on its own branch
 // and around that.
 type windowAt struct {
+	of                      Window
 	before, after           Form
 	beforeParts, afterParts Seq
 }
@@ -39,16 +43,16 @@ func (w windowAt) behind(parts Seq, f Form) windowAt {
 	return w
 }
 
-// check holds the Window to changing nothing: on each axis nothing before it
+// check holds the Window to changing nothing: on each of its axes nothing before it
 // reaches out of the image or nothing after it reaches in; and no bias before it
 // unless nothing after it reaches.
 func (w windowAt) check() error {
-	if w.before.Bias && w.after.reachesAny() {
-		return &WindowError{w.beforeParts, w.afterParts, true}
-	}
 	for a := range w.after.Lo {
-		if w.before.reaches(a) && w.after.reaches(a) {
-			return &WindowError{w.beforeParts, w.afterParts, false}
+		if !w.of.On(a) || !w.after.reaches(a) {
+			continue
+		}
+		if w.before.Bias || w.before.reaches(a) {
+			return &WindowError{w.beforeParts, w.afterParts, w.before.Bias}
 		}
 	}
 	return nil

@@ -18,7 +18,7 @@ func kernel(key string, weight float64, extents ...int) op.Conv {
 // Each branch stands at its taps of the whole kernel, scaled by what follows the sum.
 func TestBranchPower(t *testing.T) {
 	spread := kernel("spread", 3, 2, 3)
-	spread.Dilation, spread.Origin = []int{4, 2}, []int{2, 2}
+	spread.Dilation, spread.Padding = []int{4, 2}, []int{2, 2}
 	e := op.Seq{op.Sum{kernel("whole", 1, 5, 5), kernel("point", 2, 1, 1), spread, op.Identity{}}, op.Scale{Factor: 10}}
 	form, err := op.Check(e)
 	if err != nil {

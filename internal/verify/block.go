@@ -48,7 +48,7 @@ func (r *run) stored(o *plan.Output) op.Conv {
 	c := op.Conv{
 		Weight:     op.Param{Key: o.Weight, Tensor: r.dst[o.Weight]},
 		Dilation:   o.Form.Dilation(),
-		Origin:     o.Form.Padding(),
+		Padding:    o.Form.Padding(),
 		Transposed: o.Form.Transposed,
 		Groups:     o.Form.Groups,
 	}

@@ -148,7 +148,7 @@ func (g *generator) conv(in, out int) op.Expr {
 		k, d := 1+g.IntN(3), 1+g.IntN(3)/2
 		shape = append(shape, k)
 		c.Dilation = append(c.Dilation, d)
-		c.Origin = append(c.Origin, (k-1)*d/2)
+		c.Padding = append(c.Padding, (k-1)*d/2)
 	}
 	if g.IntN(4) == 0 {
 		c.Groups = groups
