@@ -6,9 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
-	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,21 +14,10 @@ import (
 // whether it can wait for the file, which it cannot, and guards each call against a
 // Close at the same time, which nobody makes; for a tensor of some hundred bytes that is
 // most of the work.
-//
-// Go's scheduler takes a call that lasts for 20 µs for one that waits, and gives the
-// processor to another thread. Copying a quarter of a megabyte from the page cache lasts
-// longer and waits for nothing. So what is in the page cache is read, and file systems in
-// memory are read and written, without telling the scheduler.
 type File struct {
 	fd        int
-	dir, name string      // for messages
-	inMemory  atomic.Bool // its file system is
-	refused   atomic.Bool // to read nothing but what is in the page cache
+	dir, name string // for messages
 }
-
-// memory is a device that is known to be a file system in memory, so that not every file
-// of it is asked.
-var memory atomic.Uint64
 
 // Path is what the file was opened by.
 func (f *File) Path() string { return filepath.Join(f.dir, filepath.FromSlash(f.name)) }
@@ -41,17 +27,7 @@ func Open(path string) (*File, error) { return open(path, unix.O_RDONLY) }
 
 // Create makes a file, which must not be there, for writing.
 func Create(path string) (*File, error) {
-	f, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
-	if err != nil {
-		return nil, err
-	}
-	f.inMemory.Store(f.isTmpfs())
-	return f, nil
-}
-
-func (f *File) isTmpfs() bool {
-	var s unix.Statfs_t
-	return unix.Fstatfs(f.fd, &s) == nil && s.Type == unix.TMPFS_MAGIC
+	return open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL)
 }
 
 func open(path string, flag int) (*File, error) {
@@ -104,7 +80,7 @@ func Take(f *os.File) (*File, error) {
 // ReadAt fills p from byte off of the file on.
 func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	for done := 0; ; {
-		n, err := retry(func() (int, error) { return f.read(p[done:], off+int64(done)) })
+		n, err := retry(func() (int, error) { return unix.Pread(f.fd, p[done:], off+int64(done)) })
 		if err != nil {
 			return done, &fs.PathError{Op: "read", Path: f.Path(), Err: err}
 		}
@@ -118,61 +94,10 @@ func (f *File) ReadAt(p []byte, off int64) (int, error) {
 	}
 }
 
-// read reads what is in the page cache at once, and waits where nothing is.
-func (f *File) read(p []byte, off int64) (int, error) {
-	if !f.inMemory.Load() && !f.refused.Load() {
-		n, err := f.atOnce(unix.SYS_PREADV2, p, off, unix.RWF_NOWAIT)
-		if n > 0 {
-			return n, nil
-		}
-		f.learn(err)
-	}
-	if f.inMemory.Load() {
-		if n, _ := f.atOnce(unix.SYS_PREADV2, p, off, 0); n > 0 {
-			return n, nil
-		}
-	}
-	return unix.Pread(f.fd, p, off)
-}
-
-// learn remembers that a file system knows no RWF_NOWAIT, as tmpfs does not.
-func (f *File) learn(err unix.Errno) {
-	if err != unix.EOPNOTSUPP && err != unix.EINVAL && err != unix.ENOSYS {
-		return
-	}
-	f.refused.Store(true)
-	var s unix.Stat_t
-	if f.isTmpfs() && unix.Fstat(f.fd, &s) == nil {
-		f.inMemory.Store(true)
-		memory.Store(uint64(s.Dev))
-	}
-}
-
-// most is the bytes that are moved at once: while they are, the processor does nothing
-// else, and even memory may have to be waited for where it is short.
-const most = 256 << 10
-
-// atOnce reads or writes behind the scheduler's back. No bytes are that it could not be done,
-// for whatever reason, or that there are none.
-func (f *File) atOnce(call uintptr, p []byte, off int64, flags uintptr) (int, unix.Errno) {
-	if len(p) == 0 || underRace {
-		return 0, 0
-	}
-	p = p[:min(len(p), most)]
-	v := unix.Iovec{Base: &p[0]}
-	v.SetLen(len(p))
-	// The offset is in two halves, of which systems of 64 bits look at the first alone.
-	n, _, failed := syscall.RawSyscall6(call, uintptr(f.fd), uintptr(unsafe.Pointer(&v)), 1, uintptr(off), uintptr(off>>32), flags)
-	if failed != 0 {
-		return 0, failed
-	}
-	return int(n), 0
-}
-
 // WriteAt writes p at byte off of the file.
 func (f *File) WriteAt(p []byte, off int64) (int, error) {
 	for done := 0; ; {
-		n, err := retry(func() (int, error) { return f.write(p[done:], off+int64(done)) })
+		n, err := retry(func() (int, error) { return unix.Pwrite(f.fd, p[done:], off+int64(done)) })
 		if err == nil && n == 0 && len(p) > 0 {
 			err = io.ErrShortWrite
 		}
@@ -183,16 +108,6 @@ func (f *File) WriteAt(p []byte, off int64) (int, error) {
 			return done, nil
 		}
 	}
-}
-
-// write writes to memory at once.
-func (f *File) write(p []byte, off int64) (int, error) {
-	if f.inMemory.Load() {
-		if n, _ := f.atOnce(unix.SYS_PWRITEV2, p, off, 0); n > 0 {
-			return n, nil
-		}
-	}
-	return unix.Pwrite(f.fd, p, off)
 }
 
 // Close closes the file. A second time it is an error, and not another file that is
@@ -229,9 +144,6 @@ func (f *File) Identity() (Identity, error) {
 	var s unix.Stat_t
 	if err := unix.Fstat(f.fd, &s); err != nil {
 		return Identity{}, &fs.PathError{Op: "stat", Path: f.Path(), Err: err}
-	}
-	if s.Dev != 0 && uint64(s.Dev) == memory.Load() {
-		f.inMemory.Store(true)
 	}
 	return Identity{s.Size, uint64(s.Dev), s.Ino, s.Mtim, s.Mode & unix.S_IFMT}, nil
 }

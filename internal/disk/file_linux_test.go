@@ -1,11 +1,9 @@
 package disk
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -76,29 +74,6 @@ func TestFile(t *testing.T) {
 
 func second(_ int, err error) error { return err }
 
-// What is not in the page cache is waited for; what is half there comes whole.
-func TestNotInThePageCache(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "a")
-	want := make([]byte, 3<<20+123)
-	r := rand.NewChaCha8([32]byte{})
-	r.Read(want)
-	must(t, os.WriteFile(path, want, 0o666))
-	f, err := Open(path)
-	must(t, err)
-	defer f.Close()
-	must(t, unix.Fsync(f.fd)) // or nothing would be let go
-	for _, from := range []int64{0, 1 << 20} {
-		must(t, unix.Fadvise(f.fd, from, 0, unix.FADV_DONTNEED))
-		got := make([]byte, len(want)-7)
-		if n, err := f.ReadAt(got, 7); n != len(got) || err != nil {
-			t.Fatalf("without what is behind %d: %d bytes, %v", from, n, err)
-		}
-		if !bytes.Equal(got, want[7:]) {
-			t.Errorf("without what is behind %d: other bytes", from)
-		}
-	}
-}
-
 // A file system in memory that is full says so.
 func TestFullMemory(t *testing.T) {
 	dir := t.TempDir()
@@ -109,49 +84,9 @@ func TestFullMemory(t *testing.T) {
 	f, err := Create(filepath.Join(dir, "a"))
 	must(t, err)
 	defer f.Close()
-	if !f.inMemory.Load() {
-		t.Error("taken for a file system on a disk")
-	}
 	n, err := f.WriteAt(make([]byte, 2<<20), 0)
 	if !errors.Is(err, unix.ENOSPC) || n != 1<<20 {
 		t.Errorf("wrote %d bytes, %v", n, err)
-	}
-}
-
-// On a file system in memory, which knows of no reading without waiting, that is found out
-// once for all its files; elsewhere what was just written is read at once.
-func TestAtOnce(t *testing.T) {
-	for _, dir := range places(t) {
-		path := filepath.Join(dir, "a")
-		want := []byte("some bytes")
-		must(t, os.WriteFile(path, want, 0o666))
-		f, err := Open(path)
-		must(t, err)
-		defer f.Close()
-		got := make([]byte, len(want))
-		_, err = f.ReadAt(got, 0)
-		must(t, err)
-		if !f.isTmpfs() {
-			if f.inMemory.Load() {
-				t.Errorf("%s: taken for memory", path)
-			}
-			n, refusal := f.atOnce(unix.SYS_PREADV2, got, 0, unix.RWF_NOWAIT)
-			if n != len(got) && !underRace && !f.refused.Load() {
-				t.Errorf("%s: %d bytes at once, %v", path, n, refusal)
-			}
-			continue
-		}
-		if underRace {
-			continue
-		}
-		again, err := Open(path)
-		must(t, err)
-		defer again.Close()
-		_, err = again.Identity()
-		must(t, err)
-		if f.refused.Load() && !(f.inMemory.Load() && again.inMemory.Load()) {
-			t.Errorf("%s: not taken for memory", path)
-		}
 	}
 }
 
