@@ -8,10 +8,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"repfuse/internal/family"
+	"repfuse/internal/hint"
 )
 
 func newFamilies() *cobra.Command {
-	var r recognition
+	var files []string
 	var asYAML, asJSON bool
 	c := &cobra.Command{
 		Use:   "families [NAME]",
@@ -21,7 +22,7 @@ func newFamilies() *cobra.Command {
   repfuse families repvgg --yaml > mine.yaml    to start one's own from`,
 		Args: arguments(0, 1, "at most one NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
-			set, err := r.families()
+			set, err := family.WithFiles(files)
 			if err != nil {
 				return err
 			}
@@ -30,7 +31,7 @@ func newFamilies() *cobra.Command {
 			}
 			f, err := set.Find(args[0])
 			if err != nil {
-				return withHint(err, "repfuse families lists them")
+				return hint.Add(err, "repfuse families lists them")
 			}
 			switch {
 			case asYAML:
@@ -54,7 +55,7 @@ func newFamilies() *cobra.Command {
 			return names, cobra.ShellCompDirectiveNoFileComp
 		},
 	}
-	c.Flags().StringArrayVar(&r.files, "families", nil, "`FILE` of declarations beside the built-in ones")
+	addFamilies(c, &files)
 	c.Flags().BoolVar(&asYAML, "yaml", false, "print the declaration of NAME")
 	c.Flags().BoolVar(&asJSON, "json", false, "print as JSON")
 	c.MarkFlagsMutuallyExclusive("json", "yaml")

@@ -1,27 +1,21 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"slices"
+	"io"
+	"strings"
+
+	"repfuse"
 
 	"github.com/spf13/cobra"
 
-	"repfuse/internal/checkpoint"
-	"repfuse/internal/health"
-	"repfuse/internal/parallel"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
-// inspectFlags is what repfuse inspect is told besides its path.
-type inspectFlags struct {
-	state                   string
-	bfloat16, json, verbose bool
-	jobs                    int
-}
-
 func newInspect() *cobra.Command {
-	var f inspectFlags
+	var o repfuse.InspectOptions
+	var asJSON, verbose bool
 	c := &cobra.Command{
 		Use:   "inspect PATH",
 		Short: "Say what is in a checkpoint, and how fit it is for low precision",
@@ -39,97 +33,121 @@ Exit status: 0, or 1 where an element is no finite number or a variance is negat
 		Example: `  repfuse inspect out/
   repfuse inspect --json model.safetensors`,
 		Args: arguments(1, 1, "PATH"),
-		RunE: func(c *cobra.Command, args []string) error {
-			ck, err := checkpoint.Open(args[0], checkpoint.Options{BFloat16: f.bfloat16, State: f.state})
-			if err != nil {
-				return err
-			}
-			defer ck.Close()
-			r, err := inspect(c.Context(), ck, f.jobs)
-			if err != nil {
-				return err
-			}
-			if f.json {
-				err = printJSON(c.OutOrStdout(), r)
-			} else {
-				printInspection(c.OutOrStdout(), c.ErrOrStderr(), r, f.verbose)
-			}
-			if err == nil && len(r.Faults) > 0 {
-				err = errNo
-			}
-			return err
-		},
 	}
-	c.Flags().StringVar(&f.state, "state", "", "`NAME` of the dict to read of a file that holds several")
-	c.Flags().BoolVar(&f.bfloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
-	c.Flags().BoolVar(&f.json, "json", false, "print everything as JSON")
-	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print every kernel and every tensor")
-	c.Flags().VarP((*jobs)(&f.jobs), "jobs", "j", "`N` goroutines (default one a processor)")
+	addReading(c, &o.Reading)
+	f := c.Flags()
+	f.BoolVar(&asJSON, "json", false, "print everything as JSON")
+	f.BoolVarP(&verbose, "verbose", "v", false, "print every kernel and every tensor")
+	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one a processor)")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		r, err := repfuse.Inspect(c.Context(), args[0], o)
+		if err != nil {
+			return err
+		}
+		if asJSON {
+			err = printJSON(c.OutOrStdout(), r)
+		} else {
+			printInspection(c.OutOrStdout(), c.ErrOrStderr(), r, verbose)
+		}
+		if err == nil && len(r.Faults) > 0 {
+			err = errNo
+		}
+		return err
+	}
 	return c
 }
 
-// inspection is the whole answer of repfuse inspect, and its JSON (docs/json.md).
-type inspection struct {
-	// The path that was given, and the format of what is there.
-	Source string `json:"source"`
-	Format string `json:"format"`
-	// State is the dict that was read of a file that holds several, States the others.
-	State  string   `json:"state,omitempty"`
-	States []string `json:"states,omitempty"`
-	// What a .safetensors file says beside its tensors.
-	Metadata map[string]string `json:"metadata,omitempty"`
-	Bytes    int64             `json:"bytes"`
-	// Faults is what is wrong with the numbers.
-	Faults  []fault     `json:"faults"`
-	Tensors []inspected `json:"tensors"`
-	// Kernels is those of several elements a row, by fitness for int8, the worst first.
-	Kernels []*health.Kernel `json:"kernels"`
-	Notes   []string         `json:"notes"`
-}
-
-// inspected is one tensor. Values is there for floating types.
-type inspected struct {
-	Key    string         `json:"key"`
-	Type   string         `json:"type"`
-	Shape  []int          `json:"shape"`
-	Values *health.Values `json:"values,omitempty"`
-}
-
-// fault is a number that no network can work with.
-type fault struct {
-	Key   string `json:"key"`
-	Index []int  `json:"index"`
-	Text  string `json:"text"`
-}
-
-// inspect reads every tensor once and every kernel twice more.
-func inspect(ctx context.Context, c *checkpoint.Checkpoint, jobs int) (*inspection, error) {
-	r := &inspection{Source: c.Path, Format: c.Format, State: c.State, States: c.States, Metadata: c.Metadata,
-		Faults: []fault{}, Kernels: []*health.Kernel{}, Notes: append([]string{}, c.Notes...), Tensors: make([]inspected, len(c.Tensors))}
-	err := parallel.Each(ctx, jobs, len(c.Tensors), func() func(int) error {
-		return func(k int) (err error) {
-			r.Tensors[k], err = look(c.Tensors[k])
-			return err
-		}
-	})
-	if err != nil {
-		return nil, err
+// printInspection prints what is in a checkpoint, what is wrong with it, and the worst
+// kernels.
+func printInspection(stdout, stderr io.Writer, r *repfuse.Inspection, verbose bool) {
+	for _, n := range r.Notes {
+		fmt.Fprintf(stderr, "note: %s: %s\n", r.Source, n)
 	}
-	var kernels []tensor.Named
-	for k, t := range r.Tensors {
-		r.Bytes += c.Tensors[k].Bytes()
-		f, bad := t.fault()
-		switch {
-		case bad:
-			r.Faults = append(r.Faults, f)
-		case !isKernel(c.Tensors[k].Tensor):
-		case t.Values.Largest() > 1e150:
-			r.Notes = append(r.Notes, fmt.Sprintf("%s: elements up to %g, whose squares are too large to be measured", t.Key, t.Values.Largest()))
-		default:
-			kernels = append(kernels, c.Tensors[k])
+	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", r.Source, r.Format, count(len(r.Tensors), "tensor"), size(r.Bytes))
+	if r.State != "" {
+		fmt.Fprintf(stdout, "%-10s %s\n", "state dict", r.State+prefixed("; not ", strings.Join(r.States, ", ")))
+	}
+	for _, line := range typeLines(r) {
+		fmt.Fprintln(stdout, line)
+	}
+	if verbose {
+		fmt.Fprintln(stdout)
+		for _, t := range r.Tensors {
+			fmt.Fprintf(stdout, "%-54s %-9s %s\n", t.Key, t.Type, dims(t.Shape))
 		}
 	}
-	r.Kernels, err = health.Measure(ctx, kernels, jobs)
-	slices.SortStableFunc(r.Kernels, health.Compare)
-	return r, err
+	if len(r.Kernels) > 0 {
+		fmt.Fprintln(stdout)
+		printHealth(stdout, r.Kernels, verbose)
+	}
+	fmt.Fprintln(stdout)
+	for _, f := range r.Faults {
+		fmt.Fprintf(stdout, "no: %s%v: %s\n", f.Key, f.Index, f.Text)
+	}
+	if len(r.Faults) == 0 {
+		fmt.Fprintln(stdout, "yes: every element is a finite number, and no variance is negative")
+	}
+}
+
+// typeLines counts tensors, elements and the range by element type.
+func typeLines(r *repfuse.Inspection) []string {
+	var order, lines []string
+	of := map[string][]repfuse.Inspected{}
+	for _, t := range r.Tensors {
+		if of[t.Type] == nil {
+			order = append(order, t.Type)
+		}
+		of[t.Type] = append(of[t.Type], t)
+	}
+	for _, name := range order {
+		n, low, high := 0, 0.0, 0.0
+		for _, t := range of[name] {
+			n += tensor.Elems(t.Shape)
+			if t.Values != nil {
+				low, high = min(low, t.Values.Min), max(high, t.Values.Max)
+			}
+		}
+		line := fmt.Sprintf("%-10s %s, %s", name, count(len(of[name]), "tensor"), count(n, "element"))
+		if of[name][0].Values != nil {
+			line += fmt.Sprintf(", %.3g to %.3g", low, high)
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// printHealth prints the worst kernels, those that are warned of with what to do.
+func printHealth(w io.Writer, kernels []*repfuse.Kernel, verbose bool) {
+	warned := 0
+	for _, k := range kernels {
+		if k.Warning != "" {
+			warned++
+		}
+	}
+	most := 8
+	if verbose {
+		most = len(kernels)
+	}
+	fmt.Fprintf(w, "%-28s %-13s %6s %6s %6s %8s %6s\n", "kernel", "shape", "peak", "spread", "int8", "channels", "zero")
+	for _, k := range kernels[:min(most, len(kernels))] {
+		fmt.Fprintf(w, "%-28s %-13s %6.3g %6.3g %3.0f dB %5.0f dB %4.0f %%\n", ellipsis(text.Module(k.Key), 28), ellipsis(dims(k.Shape), 13),
+			k.Peak, k.Spread, k.SNR.Int8Tensor, k.SNR.Int8Channel, 100*k.Vanish)
+		if k.Warning != "" {
+			printWrapped(w, "  ", "  ", k.Warning)
+		}
+	}
+	if len(kernels) > most {
+		fmt.Fprintf(w, "… and %s in better health (-v prints them)\n", count(len(kernels)-most, "kernel"))
+	}
+	if warned > most && !verbose {
+		fmt.Fprintf(w, "%d of %d are warned of\n", warned, len(kernels))
+	}
+}
+
+// dims is a shape as 64×3×3×3.
+func dims(shape []int) string {
+	if len(shape) == 0 {
+		return "scalar"
+	}
+	return text.Extents(shape)
 }

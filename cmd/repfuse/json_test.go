@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"repfuse"
+
 	"repfuse/internal/golden"
 	"repfuse/internal/tensor"
 )
@@ -23,10 +25,11 @@ var reports = []struct {
 	name, about string
 	of          any
 }{
-	{"verify", "What repfuse verify --json prints.", judgement{}},
-	{"plan", "What repfuse plan --json and repfuse fuse --dry-run --json print.", jsonReport{}},
-	{"fuse", "What repfuse fuse --json prints.", fuseReport{}},
-	{"inspect", "What repfuse inspect --json prints.", inspection{}},
+	{"verify", "What repfuse verify --json prints.", repfuse.Verdict{}},
+	{"plan", "What repfuse plan --json and repfuse fuse --dry-run --json print.", repfuse.Planned{}},
+	{"fuse", "What repfuse fuse --json prints.", repfuse.Fused{}},
+	{"convert", "What repfuse convert --json prints.", repfuse.Converted{}},
+	{"inspect", "What repfuse inspect --json prints.", repfuse.Inspection{}},
 }
 
 // below is where what is generated begins in docs/json.md.
@@ -126,6 +129,7 @@ func TestJSONSchema(t *testing.T) {
 			wantValid(t, "verify", exitYes, "verify", "--json", src, dst)
 			wantValid(t, "verify", exitYes, "verify", "--json", "--atol", "1", src, dst)
 			wantValid(t, "inspect", exitYes, "inspect", "--json", dst)
+			wantValid(t, "convert", exitYes, "convert", "--json", dst, filepath.Join(dir, "m.npz"))
 			files, err := filepath.Glob(filepath.Join(dst, "*.weight.npy"))
 			if err != nil || len(files) == 0 {
 				t.Fatalf("%d kernels (%v)", len(files), err)

@@ -1,22 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
 
+	"repfuse"
+
 	"github.com/spf13/cobra"
 
-	"repfuse/internal/family"
-	"repfuse/internal/plan"
-	"repfuse/internal/planfile"
 	"repfuse/internal/text"
 )
 
 func newPlan() *cobra.Command {
-	var r recognition
+	var o repfuse.PlanOptions
 	var style planStyle
-	var dtype, expected string
 	c := &cobra.Command{
 		Use:   "plan SRC",
 		Short: "Say what would be fused, what not, and why",
@@ -34,41 +33,29 @@ knows are named in such a file by hand:
   repfuse plan --expect deploy_keys.txt weights/
   repfuse plan --yaml weights/ > plan.yaml && repfuse fuse --plan plan.yaml weights/ out/`,
 		Args: arguments(1, 1, "SRC"),
-		RunE: func(c *cobra.Command, args []string) error {
-			to, err := parseDType(dtype)
-			if err != nil {
-				return err
-			}
-			s, err := r.read(args[0])
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			if err := s.wantSomething(); err != nil {
-				return err
-			}
-			items := s.plan.Items(to)
-			if err := printPlan(c.OutOrStdout(), c.ErrOrStderr(), s, items, style); err != nil {
-				return err
-			}
-			if expected == "" {
-				return nil
-			}
-			differences, err := expect(items, expected)
-			if differences != nil {
-				printError(c.ErrOrStderr(), differences)
-				return errNo
-			}
-			return err
-		},
 	}
-	r.add(c)
-	c.Flags().BoolVar(&style.json, "json", false, "print everything as JSON")
-	c.Flags().BoolVar(&style.yaml, "yaml", false, "print the plan as a file that --plan follows")
-	c.Flags().BoolVarP(&style.verbose, "verbose", "v", false, "print every block's expression and every key")
-	c.Flags().StringVar(&dtype, "dtype", "", "`TYPE` that fuse would write")
-	c.Flags().StringVar(&expected, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
+	addRecognition(c, &o.Recognition)
+	f := c.Flags()
+	f.BoolVar(&style.json, "json", false, "print everything as JSON")
+	f.BoolVar(&style.yaml, "yaml", false, "print the plan as a file that --plan follows")
+	f.BoolVarP(&style.verbose, "verbose", "v", false, "print every block's expression and every key")
+	f.StringVar(&o.DType, "dtype", "", "`TYPE` that fuse would write")
+	f.StringVar(&o.Expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
 	c.MarkFlagsMutuallyExclusive("json", "yaml")
+	c.RunE = func(c *cobra.Command, args []string) error {
+		p, err := repfuse.Plan(c.Context(), args[0], o)
+		if err != nil {
+			return err
+		}
+		if err := printPlan(c.OutOrStdout(), c.ErrOrStderr(), p, style); err != nil {
+			return err
+		}
+		if err := p.Unexpected(); err != nil {
+			printError(c.ErrOrStderr(), err)
+			return errNo
+		}
+		return nil
+	}
 	return c
 }
 
@@ -76,78 +63,71 @@ knows are named in such a file by hand:
 type planStyle struct{ json, yaml, verbose bool }
 
 // printPlan prints a plan to stdout and its notes to stderr.
-func printPlan(stdout, stderr io.Writer, s *source, items []plan.Item, style planStyle) error {
+func printPlan(stdout, stderr io.Writer, p *repfuse.Planned, style planStyle) error {
 	if style.json {
-		return printJSON(stdout, planReport(s, items))
+		return printJSON(stdout, p)
 	}
-	printNotes(stderr, s)
+	printNotes(stderr, p.Notes)
 	if style.yaml {
-		_, err := stdout.Write(planfile.Of(s.plan).YAML())
+		_, err := stdout.Write(p.YAML())
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", s.Path, s.Format, count(len(s.Tensors), "tensor"), size(sourceBytes(s)))
-	if len(s.plan.Blocks) == 0 {
-		fmt.Fprintf(stdout, "already fused: %s\n", count(len(s.plan.Deployed), "block"))
+	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", p.Source, p.Format, count(len(p.Tensors), "tensor"), size(p.SourceBytes))
+	if len(p.Blocks) == 0 {
+		fmt.Fprintf(stdout, "already fused: %s\n", count(len(p.Deployed), "block"))
 		return nil
 	}
-	width := nameWidth(s.plan)
-	for k := range s.plan.Blocks {
-		if k == 0 || s.plan.Blocks[k].Family != s.plan.Blocks[k-1].Family {
-			b := s.plan.Blocks[k]
-			fmt.Fprintf(stdout, "\n%s%s\n", b.Family, prefixed(" — ", b.Title))
+	width := nameWidth(p.Blocks)
+	family := ""
+	for _, b := range p.Blocks {
+		if b.Family != family {
+			family = b.Family
+			fmt.Fprintf(stdout, "\n%s%s\n", family, prefixed(" — ", b.Title))
 		}
-		printBlock(stdout, s.plan.Blocks[k], width, style.verbose)
+		for _, o := range b.Makes {
+			fmt.Fprintf(stdout, "  %-*s  %s\n", width, text.Module(o.Weight), layer(o))
+			for branch := range strings.Lines(o.Expression) {
+				if style.verbose {
+					fmt.Fprintf(stdout, "    %s\n", strings.TrimSuffix(branch, "\n"))
+				}
+			}
+		}
 	}
 	fmt.Fprintln(stdout)
-	printFates(stdout, s, style.verbose)
-	fmt.Fprintf(stdout, "result   %s, %s\n", count(len(items), "tensor"), size(total(items)))
+	printFates(stdout, p.Tensors, style.verbose)
+	fmt.Fprintf(stdout, "result   %s, %s\n", count(len(p.Result), "tensor"), size(p.Bytes))
 	return nil
 }
 
 // nameWidth is the room for names, so that what stands behind them lines up.
-func nameWidth(p *plan.Plan) int {
+func nameWidth(blocks []repfuse.Block) int {
 	width := 0
-	for _, b := range p.Blocks {
-		for _, o := range b.Outputs {
+	for _, b := range blocks {
+		for _, o := range b.Makes {
 			width = max(width, len([]rune(text.Module(o.Weight))))
 		}
 	}
 	return min(width, 40)
 }
 
-// printBlock is a line for each convolution of a block: where, and what the deploy
-// model's layer has to be.
-func printBlock(w io.Writer, b plan.Block, width int, verbose bool) {
-	for _, o := range b.Outputs {
-		fmt.Fprintf(w, "  %-*s  %s\n", width, text.Module(o.Weight), layer(o))
-		if !verbose {
-			continue
-		}
-		for branch := range strings.Lines(family.Format(o.Expr, b.Path)) {
-			fmt.Fprintf(w, "    %s\n", strings.TrimSuffix(branch, "\n"))
-		}
-	}
-}
-
-// layer describes a deploy convolution in a line.
-func layer(o plan.Output) string {
-	f := o.Form
+// layer describes in a line what the deploy model's layer has to be.
+func layer(o repfuse.Output) string {
 	kernel := "linear"
-	if f.Rank() > 0 {
-		kernel = text.Extents(f.Kernel())
+	if len(o.Kernel) > 0 {
+		kernel = text.Extents(o.Kernel)
 	}
-	if f.Transposed {
+	if o.Transposed {
 		kernel += " transposed"
 	}
-	s := fmt.Sprintf("%-6s %4d → %-4d", kernel, f.In, f.Out)
-	if f.Groups > 1 {
-		s += fmt.Sprintf(" groups %d", f.Groups)
+	s := fmt.Sprintf("%-6s %4d → %-4d", kernel, o.In, o.Out)
+	if o.Groups > 1 {
+		s += fmt.Sprintf(" groups %d", o.Groups)
 	}
-	if any := text.Extents(f.Dilation()); f.Rank() > 0 && strings.Trim(any, "1×") != "" {
-		s += " dilation " + any
+	if dilation := text.Extents(o.Dilation); strings.Trim(dilation, "1×") != "" {
+		s += " dilation " + dilation
 	}
-	if f.Rank() > 0 && !f.Transposed {
-		s += " padding " + text.Extents(f.Padding())
+	if len(o.Padding) > 0 && !o.Transposed {
+		s += " padding " + text.Extents(o.Padding)
 	}
 	if o.Bias == "" {
 		s += " no bias"
@@ -156,25 +136,25 @@ func layer(o plan.Output) string {
 }
 
 // printFates accounts for the keys that no block makes: kept ones counted by module.
-func printFates(w io.Writer, s *source, verbose bool) {
+func printFates(w io.Writer, fates []repfuse.Fate, verbose bool) {
 	used, kept, dropped := 0, map[string]int{}, map[string]int{}
 	var keptOrder, dropOrder []string
-	for _, f := range s.plan.Fates {
+	for _, f := range fates {
 		switch f.Fate {
-		case plan.Fused:
+		case "fused":
 			used++
-		case plan.Kept:
-			name := f.NewKey
+		case "kept":
+			name := cmp.Or(f.NewKey, f.Key)
 			if at := strings.LastIndexByte(name, '.'); !verbose && at >= 0 {
 				name = name[:at]
 			}
-			if verbose && f.NewKey != f.Key {
+			if verbose && f.NewKey != "" {
 				name = f.Key + " as " + f.NewKey
 			}
 			if kept[name]++; kept[name] == 1 {
 				keptOrder = append(keptOrder, name)
 			}
-		case plan.Dropped:
+		case "dropped":
 			if dropped[f.Why]++; dropped[f.Why] == 1 {
 				dropOrder = append(dropOrder, f.Why)
 			}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"repfuse/internal/plan"
+	"repfuse"
 )
 
 func printJSON(w io.Writer, v any) error {
@@ -19,11 +19,8 @@ func printJSON(w io.Writer, v any) error {
 }
 
 // printNotes prints what was assumed or is worth knowing.
-func printNotes(w io.Writer, s *source) {
-	for _, n := range s.Notes {
-		fmt.Fprintf(w, "note: %s: %s\n", s.Path, n)
-	}
-	for _, n := range s.plan.Notes {
+func printNotes(w io.Writer, notes []repfuse.Note) {
+	for _, n := range notes {
 		fmt.Fprintf(w, "note: %s%s\n", n, bracketed(n.Hint))
 	}
 }
@@ -98,19 +95,11 @@ func thousands(n int64) string {
 	return fmt.Sprintf("%.2f G", float64(n)/1e9)
 }
 
-func sourceBytes(s *source) int64 {
-	var n int64
-	for _, t := range s.Tensors {
-		n += t.Bytes()
-	}
-	return n
-}
-
 // familyCounts is "22 repvgg blocks, 3 conv-bn blocks" in the order found.
-func familyCounts(p *plan.Plan) string {
+func familyCounts(blocks []repfuse.Block) string {
 	n := map[string]int{}
 	var order []string
-	for _, b := range p.Blocks {
+	for _, b := range blocks {
 		if n[b.Family]++; n[b.Family] == 1 {
 			order = append(order, b.Family)
 		}

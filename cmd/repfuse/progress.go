@@ -13,16 +13,14 @@ import (
 // progress is a line on a terminal for work that takes over a second; elsewhere it
 // is nothing.
 type progress struct {
-	w    io.Writer
-	verb string
-	all  int64
-	done atomic.Int64
-	stop chan struct{}
-	over chan struct{}
+	w          io.Writer
+	verb       string
+	done, all  atomic.Int64
+	stop, over chan struct{}
 }
 
-func newProgress(w io.Writer, quiet bool, verb string, all int64) *progress {
-	p := &progress{w: w, verb: verb, all: max(all, 1)}
+func newProgress(w io.Writer, quiet bool, verb string) *progress {
+	p := &progress{w: w, verb: verb}
 	f, ok := w.(*os.File)
 	if quiet || !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
 		return p
@@ -32,8 +30,11 @@ func newProgress(w io.Writer, quiet bool, verb string, all int64) *progress {
 	return p
 }
 
-// tell sets how much is done; it costs one store.
-func (p *progress) tell(done int64) { p.done.Store(done) }
+// tell sets how much is done of all; it costs two stores.
+func (p *progress) tell(done, all int64) {
+	p.done.Store(done)
+	p.all.Store(all)
+}
 
 func (p *progress) show() {
 	defer close(p.over)
@@ -45,7 +46,8 @@ func (p *progress) show() {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		fmt.Fprintf(p.w, "\r%s %3d%% of %s ", p.verb, 100*p.done.Load()/p.all, size(p.all))
+		all := p.all.Load()
+		fmt.Fprintf(p.w, "\r%s %3d%% of %s ", p.verb, 100*p.done.Load()/max(all, 1), size(all))
 		select {
 		case <-p.stop:
 			fmt.Fprint(p.w, "\r\x1b[K")

@@ -2,34 +2,14 @@ package main
 
 import (
 	"fmt"
-	"runtime/debug"
 	"slices"
 	"strings"
 
+	"repfuse"
+	"repfuse/internal/hint"
+
 	"github.com/spf13/cobra"
 )
-
-// version is set by the linker for a release.
-var version = ""
-
-func versionText() string {
-	info, ok := debug.ReadBuildInfo()
-	if version != "" || !ok {
-		return version
-	}
-	v := info.Main.Version
-	settings := map[string]string{}
-	for _, s := range info.Settings {
-		settings[s.Key] = s.Value
-	}
-	if v == "" || v == "(devel)" {
-		v = "devel"
-		if rev := settings["vcs.revision"]; len(rev) >= 12 {
-			v += " " + rev[:12]
-		}
-	}
-	return v
-}
 
 // exitText says what the exit status means.
 const exitText = "Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it."
@@ -51,14 +31,14 @@ Batch norms are fused by their running statistics, as in eval mode.`,
   repfuse fuse model.pth fused.safetensors && repfuse verify model.pth fused.safetensors
 
 ` + exitText,
-		Version:       versionText(),
+		Version:       repfuse.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return withHint(plainly(err), "%s --help", c.CommandPath())
+		return hint.Add(plainly(err), "%s --help", c.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
 	root.AddCommand(newFuse(), newVerify(), newPlan(), newFamilies(), newConvert(), newInspect(), newExporter())
@@ -90,8 +70,8 @@ func arguments(least, most int, want string) cobra.PositionalArgs {
 			return nil
 		}
 		if slices.Contains(args, "") {
-			return withHint(fmt.Errorf("%s: an argument is empty, want %s", c.Name(), want), "%s --help", c.CommandPath())
+			return hint.Add(fmt.Errorf("%s: an argument is empty, want %s", c.Name(), want), "%s --help", c.CommandPath())
 		}
-		return withHint(fmt.Errorf("%s: %s, want %s", c.Name(), count(len(args), "argument"), want), "%s --help", c.CommandPath())
+		return hint.Add(fmt.Errorf("%s: %s, want %s", c.Name(), count(len(args), "argument"), want), "%s --help", c.CommandPath())
 	}
 }

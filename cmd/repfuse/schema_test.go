@@ -21,6 +21,9 @@ type schemas struct {
 	packages map[string]map[string]declared // by folder, by name
 }
 
+// publicDir is the folder of package repfuse.
+const publicDir = "../.."
+
 // declared is a type as its source has it.
 type declared struct {
 	spec    *ast.TypeSpec
@@ -131,10 +134,10 @@ func constant(spec *ast.ValueSpec, types map[string]declared) {
 
 func sentence(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }
 
-// schema is that of the type of a value of package main.
+// schema is that of the type of a value of package repfuse.
 func (s *schemas) schema(title, about string, of any) object {
 	defs := &object{}
-	d := s.folder(".")[reflect.TypeOf(of).Name()]
+	d := s.folder(publicDir)[reflect.TypeOf(of).Name()]
 	o := object{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}, {"description", about}}
 	o = append(o, s.structure(d, defs)...)
 	return append(o, member{"$defs", *defs})
@@ -181,6 +184,9 @@ func (s *schemas) named(e ast.Expr, in declared) (declared, bool) {
 	switch e := e.(type) {
 	case *ast.Ident:
 		d, ok := s.folder(in.folder)[e.Name]
+		if ok && d.spec.Assign.IsValid() { // an alias
+			return s.named(d.spec.Type, d)
+		}
 		return d, ok
 	case *ast.SelectorExpr:
 		d, ok := s.folder(in.imports[e.X.(*ast.Ident).Name])[e.Sel.Name]
@@ -218,7 +224,7 @@ func (s *schemas) of(e ast.Expr, in declared, defs *object) object {
 		return object{{"type", "string"}, {"enum", d.values}}
 	}
 	name := d.spec.Name.Name
-	if d.folder != "." {
+	if d.folder != publicDir {
 		name = filepath.Base(d.folder) + "." + name
 	}
 	if defs.get(name) == nil {

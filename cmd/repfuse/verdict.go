@@ -8,38 +8,42 @@ import (
 	"strconv"
 	"strings"
 
+	"repfuse"
 	"repfuse/internal/certify"
 	"repfuse/internal/health"
 	"repfuse/internal/text"
 	"repfuse/internal/verify"
 )
 
-// printJudgement prints what is wrong, the sums, the worst blocks, and the last line
+// printVerdict prints what is wrong, the sums, the worst blocks, and the last line
 // that says yes or no. Lines keep to 80 columns.
-func printJudgement(stdout, stderr io.Writer, j *judgement, verbose bool) {
-	for _, n := range j.Notes {
+func printVerdict(stdout, stderr io.Writer, v *repfuse.Verdict, verbose bool) {
+	for _, n := range v.Notes {
 		fmt.Fprintf(stderr, "note: %s\n", n)
 	}
-	for _, key := range j.Changed {
+	for _, key := range v.Changed {
 		fmt.Fprintf(stderr, "note: %s: changed since it was written\n", key)
 	}
-	m := j.Measured
-	printWrapped(stdout, "", "", fmt.Sprintf("%s → %s: %s, %s passed through", j.Source, j.Output, blocksOf(j), count(m.Through.Tensors, "tensor")))
+	if w := v.Witness; w != nil {
+		fmt.Fprintf(stderr, "note: %s: on this input %s differs by %.3g at channel %d, position %v\n", w.File, w.Weight, w.Difference, w.Channel, w.Position)
+	}
+	m := v.Measured
+	printWrapped(stdout, "", "", fmt.Sprintf("%s → %s: %s, %s passed through", v.Source, v.Output, blocksOf(m), count(m.Through.Tensors, "tensor")))
 	for _, f := range m.Findings {
 		printItem(stdout, "differs", "%s", f)
 	}
 	if m.Largest >= 0 {
 		fmt.Fprintln(stdout)
-		printTotals(stdout, j)
-		printPrecision(stdout, j)
-		printBlocks(stdout, j, verbose)
+		printTotals(stdout, v)
+		printPrecision(stdout, m)
+		printBlocks(stdout, v, verbose)
 		if verbose {
 			fmt.Fprintln(stdout)
-			printHealth(stdout, fitnesses(j), true)
+			printHealth(stdout, fitnesses(m), true)
 		}
 	}
 	fmt.Fprintln(stdout)
-	printWrapped(stdout, "", "  ", j.sentence())
+	printWrapped(stdout, "", "  ", v.String())
 }
 
 // printItem prints a line of a list: what is said of a name. It goes on below itself.
@@ -48,22 +52,25 @@ func printItem(w io.Writer, name, format string, args ...any) {
 	printWrapped(w, fmt.Sprintf("%-10s ", name), column, fmt.Sprintf(format, args...))
 }
 
-func blocksOf(j *judgement) string {
-	if len(j.source.plan.Blocks) == 0 {
-		return "no block to run"
+func blocksOf(m *repfuse.Measurement) string {
+	var blocks []repfuse.Block
+	for k, b := range m.Blocks { // a block may have several outputs
+		if k == 0 || b.Path != m.Blocks[k-1].Path {
+			blocks = append(blocks, repfuse.Block{Family: b.Family})
+		}
 	}
-	return familyCounts(j.source.plan)
+	return cmp.Or(familyCounts(blocks), "no block to run")
 }
 
 // printBlocks prints a line a block, the worst first.
-func printBlocks(w io.Writer, j *judgement, verbose bool) {
-	m, c := j.Measured.Blocks, j.Certificate.Blocks
+func printBlocks(w io.Writer, v *repfuse.Verdict, verbose bool) {
+	m, c := v.Measured.Blocks, v.Certificate.Blocks
 	order := make([]int, len(m))
 	for k := range order {
 		order[k] = k
 	}
 	bad := func(k int) int {
-		if !m[k].Passed || c[k].Verdict == certify.Different {
+		if !m[k].Passed || c[k].Verdict == repfuse.Different {
 			return 0
 		}
 		return 1
@@ -120,8 +127,8 @@ func position(at []int) string {
 
 // printTotals says how far apart the two forms are in all, what a wrong guess would
 // cost, and what fusing gains.
-func printTotals(w io.Writer, j *judgement) {
-	r, c := j.Measured, j.Certificate
+func printTotals(w io.Writer, v *repfuse.Verdict) {
+	r, c := v.Measured, v.Certificate
 	worst := r.Blocks[r.Largest]
 	relative, sum, n := 0.0, 0.0, 0
 	for _, b := range r.Blocks {
@@ -136,7 +143,7 @@ func printTotals(w io.Writer, j *judgement) {
 		b := c.Blocks[c.Largest]
 		printItem(w, "certified", "at most %.3g for any |x| ≤ %g (%s, channel %d)", b.Bound.Value, c.Range, short(b.Weight), b.Bound.Channel)
 	}
-	printTolerance(w, j)
+	printTolerance(w, v.Measured)
 	printGuesses(w, c)
 	printItem(w, "time", "%s → %s in float32 on one thread, %s", text.Seconds(r.Before.Seconds), text.Seconds(r.After.Seconds), text.Ratio(r.Before.Seconds, r.After.Seconds))
 	printItem(w, "work", "%s → %s multiply-adds for an output position; %s → %s stored",
@@ -144,8 +151,8 @@ func printTotals(w io.Writer, j *judgement) {
 }
 
 // printTolerance says what the measured difference was held to.
-func printTolerance(w io.Writer, j *judgement) {
-	near := j.Measured.Blocks[j.Measured.Nearest]
+func printTolerance(w io.Writer, m *repfuse.Measurement) {
+	near := m.Blocks[m.Nearest]
 	t := near.Tolerance
 	if t.Rule == verify.Requested {
 		printItem(w, "tolerance", "%.3g + %.3g·|y|, as asked for", t.Atol, t.Rtol)
@@ -156,7 +163,7 @@ func printTolerance(w io.Writer, j *judgement) {
 
 // printGuesses prints what it would cost if an assumption were wrong: of each kind
 // the worst.
-func printGuesses(w io.Writer, c *certify.Report) {
+func printGuesses(w io.Writer, c *repfuse.Certificate) {
 	var eps certify.Epsilon
 	var identity certify.Identity
 	for _, b := range c.Blocks {
@@ -180,9 +187,9 @@ func printGuesses(w io.Writer, c *certify.Report) {
 }
 
 // printPrecision warns of the fused kernels that fewer bits would spoil.
-func printPrecision(w io.Writer, j *judgement) {
-	all := fitnesses(j)
-	warned := slices.DeleteFunc(slices.Clone(all), func(k *health.Kernel) bool { return k.Warning == "" })
+func printPrecision(w io.Writer, m *repfuse.Measurement) {
+	all := fitnesses(m)
+	warned := slices.DeleteFunc(slices.Clone(all), func(k *repfuse.Kernel) bool { return k.Warning == "" })
 	switch len(warned) {
 	case 0:
 		return
@@ -194,9 +201,9 @@ func printPrecision(w io.Writer, j *judgement) {
 }
 
 // fitnesses is the fused kernels' health, the worst first.
-func fitnesses(j *judgement) []*health.Kernel {
-	var all []*health.Kernel
-	for _, b := range j.Measured.Blocks {
+func fitnesses(m *repfuse.Measurement) []*repfuse.Kernel {
+	var all []*repfuse.Kernel
+	for _, b := range m.Blocks {
 		if b.Health != nil {
 			all = append(all, b.Health)
 		}

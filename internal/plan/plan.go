@@ -67,10 +67,13 @@ type Fate struct {
 	Why string
 }
 
-// Note is something that a reader of the plan should know, and what to type to have
-// it otherwise.
+// Note is something that was assumed, or is worth knowing.
 type Note struct {
-	Where, Text, Hint string
+	// A module, a key or a path.
+	Where string `json:"where,omitempty"`
+	Text  string `json:"text"`
+	// What to type to have it otherwise.
+	Hint string `json:"hint,omitempty"`
 }
 
 // String is the note as one line, without its hint.

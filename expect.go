@@ -1,10 +1,10 @@
-package main
+package repfuse
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,39 +12,33 @@ import (
 	"strings"
 
 	"repfuse/internal/checkpoint"
-	"repfuse/internal/plan"
 )
 
-// expect holds what would be written against a deploy model's own keys: a
-// checkpoint, or a text file with KEY or KEY [SHAPE] a line. Every difference is an
-// error of its own in differences; err says that it could not be done.
-func expect(items []plan.Item, path string) (differences, err error) {
+// differences holds what would be written against a deploy model's own keys: a sentence
+// for each that is unexpected, of another shape, or missing.
+func differences(result []Spec, path string) ([]string, error) {
 	want, err := expectedKeys(path)
 	if err != nil {
 		return nil, err
 	}
-	var all []error
-	for _, it := range items {
-		shape, ok := want[it.Key]
+	var all []string
+	for _, t := range result {
+		shape, ok := want[t.Key]
 		switch {
 		case !ok:
-			all = append(all, fmt.Errorf("%s: unexpected, %s has no such key", it.Key, path))
-		case shape != nil && !slices.Equal(shape, it.Shape):
-			all = append(all, fmt.Errorf("%s: has shape %v, want %v as %s says", it.Key, it.Shape, shape, path))
+			all = append(all, fmt.Sprintf("%s: unexpected, %s has no such key", t.Key, path))
+		case shape != nil && !slices.Equal(shape, t.Shape):
+			all = append(all, fmt.Sprintf("%s: has shape %v, want %v as %s says", t.Key, t.Shape, shape, path))
 		}
-		delete(want, it.Key)
+		delete(want, t.Key)
 	}
-	missing := make([]string, 0, len(want))
-	for key := range want {
-		missing = append(missing, key)
+	for _, key := range slices.Sorted(maps.Keys(want)) {
+		all = append(all, fmt.Sprintf("%s: missing, want it as %s says", key, path))
 	}
-	slices.Sort(missing)
-	for _, key := range missing {
-		all = append(all, fmt.Errorf("%s: missing, want it as %s says", key, path))
-	}
-	return errors.Join(all...), nil
+	return all, nil
 }
 
+// expectedKeys is the shape of each key, nil where any will do.
 func expectedKeys(path string) (map[string][]int, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -54,7 +48,11 @@ func expectedKeys(path string) (map[string][]int, error) {
 		return nil, err
 	}
 	if ext := filepath.Ext(path); !info.IsDir() && (ext == ".txt" || ext == ".list" || ext == "") {
-		return keyList(path)
+		text, err := readFile("--expect", path)
+		if err != nil {
+			return nil, err
+		}
+		return keyList(path, text)
 	}
 	c, err := checkpoint.Open(path, checkpoint.Options{})
 	if err != nil {
@@ -69,16 +67,12 @@ func expectedKeys(path string) (map[string][]int, error) {
 }
 
 // keyList reads lines such as "stage0.weight [48, 3, 3, 3]" or the key alone.
-func keyList(path string) (map[string][]int, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
+func keyList(path string, text []byte) (map[string][]int, error) {
 	keys := map[string][]int{}
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		key, shape, hasShape := strings.Cut(strings.TrimSpace(lines.Text()), " ")
+	n := 0
+	for line := range strings.Lines(string(text)) {
+		n++
+		key, shape, hasShape := strings.Cut(strings.TrimSpace(line), " ")
 		if key == "" || key[0] == '#' {
 			continue
 		}
@@ -95,5 +89,5 @@ func keyList(path string) (map[string][]int, error) {
 			keys[key] = append(keys[key], v)
 		}
 	}
-	return keys, lines.Err()
+	return keys, nil
 }

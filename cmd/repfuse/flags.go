@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"repfuse"
+)
+
+// dtypeUsage is what --dtype of fuse and convert is.
+const dtypeUsage = "`TYPE` of every floating tensor of DST: float16, bfloat16, float32, float64"
+
+func addReading(c *cobra.Command, r *repfuse.Reading) {
+	c.Flags().BoolVar(&r.BFloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
+	c.Flags().StringVar(&r.State, "state", "", "`NAME` of the dict to read of a file that holds several")
+}
+
+func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
+	f := c.Flags()
+	f.StringArrayVar(&r.Eps, "eps", nil, "`[GLOB=]E` added to the variance by batch norms, where no fact says it")
+	f.StringArrayVar(&r.Identity, "identity", nil, "`[GLOB=]yes|no`: whether blocks add their input, where no key says it")
+	f.StringArrayVar(&r.Set, "set", nil, "`[GLOB=]NAME=VALUE`: answer another question that no key answers")
+	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves them as they are")
+	addFamilies(c, &r.Families)
+	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
+	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. is by itself)")
+	addReading(c, &r.Reading)
+	yaml(c, "plan")
+}
+
+func addFamilies(c *cobra.Command, files *[]string) {
+	c.Flags().StringArrayVar(files, "families", nil, "`FILE` of declarations beside the built-in ones")
+	yaml(c, "families")
+}
+
+// yaml has the shell complete a flag with files of YAML.
+func yaml(c *cobra.Command, flag string) {
+	if err := c.MarkFlagFilename(flag, "yaml", "yml"); err != nil {
+		panic(err) // a flag that no line above declares
+	}
+}
+
+// addDestination gives a function that sets what needs reading first.
+func addDestination(c *cobra.Command, d *repfuse.Destination, otherwise string) func() error {
+	var shardSize string
+	f := c.Flags()
+	f.StringVar(&d.Format, "format", "", "`npy|safetensors`: what DST holds if it is a directory (default "+otherwise+")")
+	f.StringVar(&shardSize, "shard-size", "", "`SIZE` of a .safetensors shard at most, such as 500MB or 2GiB (default 5GB); needs a directory DST")
+	f.BoolVarP(&d.Force, "force", "f", false, "replace a checkpoint that is at DST")
+	f.BoolVar(&d.Sync, "sync", false, "have everything on the disk before returning")
+	return func() (err error) {
+		d.ShardSize, err = parseSize(shardSize)
+		return err
+	}
+}
+
+// units are what a size may end in. As with the transformers library, whose flag
+// this is, a GB is 10⁹ bytes.
+var units = map[string]float64{
+	"": 1, "b": 1,
+	"kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12,
+	"kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30, "tib": 1 << 40,
+}
+
+// parseSize reads a size such as 5GB as bytes; none is 0.
+func parseSize(text string) (int64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	digits := strings.TrimRight(text, "bBkKmMgGtTiI ")
+	unit, ok := units[strings.ToLower(strings.TrimSpace(text[len(digits):]))]
+	n, err := strconv.ParseFloat(digits, 64)
+	if n *= unit; !ok || err != nil || !(n >= 1 && n < math.MaxInt64) {
+		return 0, fmt.Errorf("--shard-size %s, want a size such as 500MB, 5GB or 2GiB", text)
+	}
+	return int64(n), nil
+}
+
+// positive is a number of at least 1 as a flag; 0 is the default.
+type positive int
+
+func (n *positive) String() string { return strconv.Itoa(int(*n)) }
+func (n *positive) Type() string   { return "int" }
+
+func (n *positive) Set(s string) error {
+	v, err := strconv.Atoi(s)
+	if err != nil || v < 1 {
+		return errors.New("want a number of at least 1")
+	}
+	*n = positive(v)
+	return nil
+}

@@ -1,0 +1,202 @@
+package repfuse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"repfuse/internal/checkpoint"
+	"repfuse/internal/plan"
+	"repfuse/internal/record"
+	"repfuse/internal/stream"
+	"repfuse/internal/tensor"
+)
+
+// Work says how the work is done; the result does not depend on it.
+type Work struct {
+	// Jobs is how many goroutines work; 0 is one for each processor, and at least two
+	// where files are written.
+	Jobs int
+	// Progress, where it is not nil, is told how many bytes of the result are done, and how
+	// many there are. Several goroutines may call it at once, often, and wait for it.
+	Progress func(done, total int64)
+}
+
+// Destination says how DST is written.
+type Destination struct {
+	// Format is what a directory holds: npy, or safetensors; "" is npy, except that Fuse
+	// makes a directory of .safetensors of one. A file has the format of its extension.
+	Format string
+	// ShardSize is how many bytes of elements a .safetensors file of a directory holds at most;
+	// 0 is 5 GB. It asks for such a directory.
+	ShardSize int64
+	// Force replaces a checkpoint that is at DST, and nothing else.
+	Force bool
+	// Sync has all on the disk before the verb returns.
+	Sync bool
+}
+
+// FuseOptions say what to fuse and how to write it.
+type FuseOptions struct {
+	PlanOptions
+	Destination
+	Work
+}
+
+// Fused is what was done.
+type Fused struct {
+	// The two paths.
+	Source string `json:"source"`
+	Output string `json:"output"`
+	// What the result's tensors come to.
+	Bytes int64 `json:"bytes"`
+	// What was done.
+	Plan *Planned `json:"plan"`
+	// What the elements themselves told: fused ones that are below the smallest normal
+	// number of their type, and have fewer digits.
+	Notes []Note `json:"notes"`
+}
+
+// Fuse writes src to dst with each block that Plan finds as one convolution, and all else
+// copied. A result that is not as expected is an error, and nothing is written. Beside
+// the tensors is a record, by which Verify knows what was assumed.
+func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
+	s, err := o.read(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	p, items, err := o.planned(s)
+	if err == nil {
+		err = p.Unexpected()
+	}
+	if err != nil {
+		return nil, err
+	}
+	f := &Fused{Source: src, Output: dst, Bytes: p.Bytes, Plan: p, Notes: []Note{}}
+	w := writing{Destination: o.Destination, Work: o.Work, items: items}
+	if s.Shards {
+		w.directory = s.Format
+	}
+	w.record = func(done *stream.Result) ([]byte, error) {
+		for k, n := range done.Small {
+			if n > 0 {
+				f.Notes = append(f.Notes, Note{Where: items[k].Key, Text: fmt.Sprintf("%d elements are below the smallest normal %s", n, items[k].Type)})
+			}
+		}
+		return o.record(s, f, items, done.CRC)
+	}
+	if err := w.run(ctx, s.Checkpoint, dst); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// record is the text of the record.
+func (o *FuseOptions) record(s *source, f *Fused, items []plan.Item, crc []uint32) ([]byte, error) {
+	r := record.Record{Version: record.Version, Tool: Version(), Source: s.Format, State: o.State, BFloat16: o.BFloat16,
+		DType: o.DType, Plan: f.Plan.file, Already: s.already, Notes: s.Notes, CRC32: map[string]string{}}
+	for _, n := range append(s.plan.Notes, f.Notes...) {
+		r.Notes = append(r.Notes, n.String())
+	}
+	for k, it := range items {
+		r.CRC32[it.Key] = fmt.Sprintf("%08x", crc[k])
+	}
+	return r.Bytes()
+}
+
+// writing is a checkpoint that is made of another.
+type writing struct {
+	Destination
+	Work
+	items []plan.Item
+	// directory is the format of a directory where Destination says none.
+	directory string
+	// record, where it is not nil, makes what is left beside the tensors.
+	record func(*stream.Result) ([]byte, error)
+}
+
+// run writes the items to dst, which appears when all is there.
+func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string) error {
+	if err := checkpoint.CheckPaths(c.Path, dst); err != nil {
+		return err
+	}
+	o, err := w.options(c)
+	if err != nil {
+		return err
+	}
+	specs, total := make([]tensor.Spec, len(w.items)), int64(0)
+	for k, it := range w.items {
+		specs[k], total = it.Spec, total+it.Bytes()
+	}
+	out, err := checkpoint.Create(dst, specs, o)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	so := stream.Options{Jobs: w.Jobs}
+	if w.Progress != nil {
+		so.Progress = func(done int64) { w.Progress(done, total) }
+	}
+	done, err := stream.Run(ctx, w.items, out, so)
+	if err != nil {
+		return err
+	}
+	if w.record != nil {
+		text, err := w.record(done)
+		if err == nil {
+			err = out.AddFile(checkpoint.Record, text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return out.Commit()
+}
+
+// options is how a checkpoint is made of c.
+func (w *writing) options(c *checkpoint.Checkpoint) (checkpoint.CreateOptions, error) {
+	o := checkpoint.CreateOptions{Format: w.Format, Directory: w.directory, ShardSize: w.ShardSize,
+		Force: w.Force, Sync: w.Sync, Metadata: c.Metadata}
+	switch {
+	case w.Format != "" && w.Format != "npy" && w.Format != "safetensors":
+		return o, fmt.Errorf("--format %s, want npy or safetensors; other formats are files, by their extension", w.Format)
+	case w.ShardSize == 0:
+	case w.ShardSize < 0:
+		return o, fmt.Errorf("--shard-size %d, want at least 1", w.ShardSize)
+	case w.Format == "npy":
+		return o, errors.New("--shard-size with --format npy, want safetensors, which alone has shards")
+	default:
+		o.Format = "safetensors"
+	}
+	return o, nil
+}
+
+// version is set by the linker for a release.
+var version = ""
+
+// Version is the version of this package, as records have it.
+func Version() string {
+	info, ok := debug.ReadBuildInfo()
+	if version != "" || !ok {
+		return version
+	}
+	for _, m := range info.Deps {
+		if m.Path == "repfuse" { // another program calls it
+			return m.Version
+		}
+	}
+	v := info.Main.Version
+	settings := map[string]string{}
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	if v == "" || v == "(devel)" {
+		v = "devel"
+		if rev := settings["vcs.revision"]; len(rev) >= 12 {
+			v += " " + rev[:12]
+		}
+	}
+	return v
+}

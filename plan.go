@@ -1,0 +1,302 @@
+package repfuse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+
+	"repfuse/internal/checkpoint"
+	"repfuse/internal/family"
+	"repfuse/internal/hint"
+	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
+	"repfuse/internal/recognise"
+	"repfuse/internal/record"
+	"repfuse/internal/tensor"
+)
+
+// Recognition says what a checkpoint's keys do not. Each list has entries of the form
+// VALUE or GLOB=VALUE, where GLOB, such as stage2.**, picks the modules that it holds for; of
+// several that fit, the last decides.
+type Recognition struct {
+	Reading
+	// Eps is the ε that batch norms add to the variance, where no fact says it.
+	Eps []string
+	// Identity is yes or no: whether blocks add their input, where no key says it.
+	Identity []string
+	// Set answers another question, as NAME=VALUE.
+	Set []string
+	// Family is NAME or NAME/DIALECT of the blocks; none leaves them as they are.
+	Family []string
+	// Families are paths of files with declarations beside the built-in ones.
+	Families []string
+	// Plan is the path of a file that names the blocks by hand, see Planned.YAML.
+	Plan string
+	// Prefix is taken off each key; "module." is without being asked.
+	Prefix string
+}
+
+// given reports whether anything is said that decides what is recognised.
+func (r *Recognition) given() bool {
+	return len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families) > 0 || r.Plan != "" || r.Prefix != ""
+}
+
+// PlanOptions say what to plan.
+type PlanOptions struct {
+	Recognition
+	// DType is the element type of the result's floating tensors, of what is fused and of
+	// what is kept: float16, bfloat16, float32 or float64; "" leaves each as it came.
+	DType string
+	// Expect is the path of a deploy checkpoint, or of a text file with a KEY or a
+	// KEY [N, N] a line, that the result is to match.
+	Expect string
+}
+
+// Planned is what would be done with a checkpoint.
+type Planned struct {
+	// The path that was given, and the format of what is there.
+	Source string `json:"source"`
+	Format string `json:"format"`
+	// SourceBytes is what the elements of the source's tensors come to, Bytes those of the result's.
+	SourceBytes int64 `json:"source_bytes"`
+	Bytes       int64 `json:"bytes"`
+	// What was taken off every key.
+	Prefix string `json:"prefix,omitempty"`
+	// What is fused.
+	Blocks []Block `json:"blocks"`
+	// What becomes of each tensor of the source, in its order.
+	Tensors []Fate `json:"tensors"`
+	// What is written.
+	Result []Spec `json:"result"`
+	// Deployed is the modules that are fused already.
+	Deployed []string `json:"deployed,omitempty"`
+	// What was assumed, or is worth knowing.
+	Notes []Note `json:"notes"`
+	// Differences is how the result differs from what was expected, a sentence for each key.
+	Differences []string `json:"differences,omitempty"`
+
+	file *planfile.File
+}
+
+// Block is a block and the convolutions that it becomes.
+type Block struct {
+	// The block's module, "" for the root, and the family that it was recognised as.
+	Module string   `json:"module"`
+	Family string   `json:"family"`
+	Title  string   `json:"title,omitempty"`
+	Makes  []Output `json:"makes"`
+	// The keys that its expressions read.
+	Used []string `json:"used"`
+	// What no key says, and how it was decided.
+	Answers []Answer `json:"answers,omitempty"`
+}
+
+// Output is a convolution of the deploy form.
+type Output struct {
+	// The keys that it is written under.
+	Weight string `json:"weight"`
+	Bias   string `json:"bias,omitempty"`
+	// What it computes, in the notation of docs/notation.md.
+	Expression string `json:"expression"`
+	// The channels that come in and go out, and their groups.
+	In     int `json:"in"`
+	Out    int `json:"out"`
+	Groups int `json:"groups"`
+	// One number an axis, none for a linear layer. Padding is what the deploy layer must
+	// have to see what the block saw.
+	Kernel     []int `json:"kernel"`
+	Dilation   []int `json:"dilation"`
+	Padding    []int `json:"padding"`
+	Transposed bool  `json:"transposed,omitempty"`
+}
+
+// Answer is something that no key says.
+type Answer struct {
+	Question string `json:"question"`
+	Value    string `json:"value"`
+	// What decided: "said" by the user, a "fact" of the model, "shapes", "default".
+	By string `json:"by"`
+}
+
+// Fate is what becomes of a tensor of the source.
+type Fate struct {
+	Key string `json:"key"`
+	// Used by a block ("fused"), in the result as it was ("kept"), or "dropped".
+	Fate string `json:"fate"`
+	// The block that uses it.
+	Module string `json:"module,omitempty"`
+	// What it is called in the result, where that is something else.
+	NewKey string `json:"new_key,omitempty"`
+	// Why it was dropped.
+	Why string `json:"why,omitempty"`
+}
+
+// Plan says what would be fused, what not, and why. It reads headers only and costs the
+// same whatever the checkpoint weighs. That no block is recognised is an error, except
+// where the checkpoint is fused already.
+func Plan(ctx context.Context, src string, o PlanOptions) (*Planned, error) {
+	s, err := o.read(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	p, _, err := o.planned(s)
+	return p, err
+}
+
+// planned is the plan of a source, and the tensors of the result as package stream takes them.
+func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
+	to, err := parseDType(o.DType)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &Planned{Source: s.Path, Format: s.Format, Prefix: s.plan.Prefix, Deployed: s.plan.Deployed,
+		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes, file: planfile.Of(s.plan)}
+	for _, b := range s.plan.Blocks {
+		p.Blocks = append(p.Blocks, blockOf(b))
+	}
+	for _, f := range s.plan.Fates {
+		p.SourceBytes += f.Bytes()
+		t := Fate{Key: f.Key, Fate: f.Fate, Why: f.Why}
+		if f.Block >= 0 {
+			t.Module = s.plan.Blocks[f.Block].Path
+		}
+		if f.Fate == plan.Kept && f.NewKey != f.Key {
+			t.NewKey = f.NewKey
+		}
+		p.Tensors = append(p.Tensors, t)
+	}
+	items := s.plan.Items(to)
+	for _, it := range items {
+		p.Bytes += it.Bytes()
+		p.Result = append(p.Result, specOf(it.Spec))
+	}
+	if o.Expect != "" {
+		p.Differences, err = differences(p.Result, o.Expect)
+	}
+	return p, items, err
+}
+
+func blockOf(b plan.Block) Block {
+	j := Block{Module: b.Path, Family: b.Family, Title: b.Title, Used: b.Used}
+	for _, o := range b.Outputs {
+		f := o.Form
+		j.Makes = append(j.Makes, Output{o.Weight, o.Bias, family.Format(o.Expr, b.Path),
+			f.In, f.Out, f.Groups, f.Kernel(), f.Dilation(), f.Padding(), f.Transposed})
+	}
+	for _, a := range b.Answers {
+		j.Answers = append(j.Answers, Answer{a.Name, a.Value, a.By})
+	}
+	return j
+}
+
+// YAML is the plan as the text of a file that Recognition.Plan takes, with all that was
+// decided.
+func (p *Planned) YAML() []byte { return p.file.YAML() }
+
+// Unexpected is nil where the result is as expected, else each difference as an error of
+// its own, joined.
+func (p *Planned) Unexpected() error {
+	var all []error
+	for _, text := range p.Differences {
+		all = append(all, errors.New(text))
+	}
+	return errors.Join(all...)
+}
+
+// source is an open checkpoint and its plan.
+type source struct {
+	*checkpoint.Checkpoint
+	plan  *plan.Plan
+	notes []Note // on the checkpoint and on the plan
+	// already is the modules that the record beside it says are fused.
+	already []string
+}
+
+// read opens a checkpoint and plans it. That nothing is recognised is an error unless it is
+// fused already, by its keys or by its record.
+func (r *Recognition) read(ctx context.Context, path string) (*source, error) {
+	c, err := r.open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{Checkpoint: c}
+	rec, err := record.Read(path)
+	if err == nil {
+		s.already = rec.Fused(c.Tensors)
+		s.plan, err = r.recognise(c, s.already)
+	}
+	if err == nil && rec == nil && len(s.plan.Blocks)+len(s.plan.Deployed) == 0 {
+		err = hint.Add(fmt.Errorf("%s: no block recognised among its %d tensors", path, len(c.Tensors)),
+			"repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
+	}
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	s.notes = append(notesOf(c), s.plan.Notes...)
+	return s, nil
+}
+
+// recognise finds the blocks of a checkpoint by its keys.
+func (r *Recognition) recognise(c *checkpoint.Checkpoint, already []string) (*plan.Plan, error) {
+	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Prefix: r.Prefix, Sets: r.answers(), Deployed: already}
+	var err error
+	if o.Families, err = family.WithFiles(r.Families); err != nil {
+		return nil, err
+	}
+	if r.Plan != "" {
+		text, err := readFile("--plan", r.Plan)
+		if err != nil {
+			return nil, err
+		}
+		if o.File, err = planfile.Read(r.Plan, text); err != nil {
+			return nil, err
+		}
+	}
+	return recognise.Plan(c.Tensors, o)
+}
+
+// answers is all settings in one form: Eps and Identity are short for Set.
+func (r *Recognition) answers() []string {
+	all := append([]string{}, r.Set...)
+	short := func(name string, list []string) {
+		for _, s := range list {
+			at := strings.LastIndexByte(s, '=') + 1
+			all = append(all, s[:at]+name+"="+s[at:])
+		}
+	}
+	short("eps", r.Eps)
+	short("identity", r.Identity)
+	return all
+}
+
+// parseDType reads an option DType; "" is Invalid, which leaves every type as it is.
+func parseDType(name string) (tensor.Type, error) {
+	if name == "" {
+		return tensor.Invalid, nil
+	}
+	t, err := tensor.ParseType(map[string]string{"f16": "float16", "half": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"}[name])
+	if err != nil {
+		t, err = tensor.ParseType(name)
+	}
+	if err != nil || !t.IsFloat() {
+		return tensor.Invalid, fmt.Errorf("--dtype %s, want float16, bfloat16, float32 or float64", name)
+	}
+	return t, nil
+}
+
+// readFile reads the file that an option names.
+func readFile(option, path string) ([]byte, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fs.ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", option, path, err)
+	}
+	return b, nil
+}

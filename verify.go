@@ -1,0 +1,202 @@
+package repfuse
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+
+	"repfuse/internal/certify"
+	"repfuse/internal/checkpoint"
+	"repfuse/internal/family"
+	"repfuse/internal/hint"
+	"repfuse/internal/npy"
+	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
+	"repfuse/internal/record"
+	"repfuse/internal/report"
+	"repfuse/internal/tensor"
+	"repfuse/internal/verify"
+)
+
+// VerifyOptions say how to verify. Recognition and DType need to be said only where there is no
+// record beside the result, which says what was assumed.
+type VerifyOptions struct {
+	Recognition
+	Work
+	// DType is the element type that Fuse was asked for.
+	DType string
+	// Size is the images' extents; one number stands for all axes. Nil is 14 on each axis
+	// (8 where there are three), or the kernel and one more where that is larger.
+	Size []int
+	// Trials is how many images each block is run on; 0 is one. Seed gives them.
+	Trials int
+	Seed   uint64
+	// Range is R: elements of images are uniform between −R and R; 0 is 1.
+	Range float64
+	// Atol and Rtol, where one of them is not nil, decide in place of the stored elements: a
+	// measured difference is to be at most Atol + Rtol·|y|, y being the branches' output. The
+	// other is then what torch.testing.assert_close takes for the element type.
+	Atol, Rtol *float64
+	// Health measures what low precision would leave of each fused kernel.
+	Health bool
+	// Witness is the path of a .npy file for the input on which the worst block differs
+	// most, Report that of an .html file for all of it. Files that are there are replaced.
+	Witness, Report string
+}
+
+// Verify runs the branches of every block of src as the network runs them, and the
+// convolution in their place in dst, on the same random images, borders included; holds each
+// stored element to the real fused value; and compares all that passed through byte for
+// byte. An error says that it could not be done; what is wrong is in the verdict.
+func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, error) {
+	run, err := o.options()
+	if err != nil {
+		return nil, err
+	}
+	rec, err := record.Read(dst)
+	if err != nil {
+		return nil, err
+	}
+	s, err := o.source(ctx, src, rec, &run)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	items, total := s.plan.Items(run.Type), int64(0)
+	brain := o.BFloat16
+	for _, it := range items {
+		brain, total = brain || it.Type == tensor.BF16, total+it.Bytes()
+	}
+	out, err := Reading{BFloat16: brain}.open(ctx, dst)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
+	v := &Verdict{Source: src, Output: dst, Notes: []string{}}
+	for _, n := range append(s.notes, notesOf(out)...) {
+		v.Notes = append(v.Notes, n.String())
+	}
+	run.Progress = o.half(0, total)
+	if v.Measured, err = verify.Run(ctx, s.plan, out.Tensors, run); err != nil {
+		return nil, err
+	}
+	co := certify.Options{Range: o.Range, Jobs: o.Jobs, Progress: o.half(1, total)}
+	if v.Certificate, err = certify.Run(ctx, s.plan, out.Tensors, co); err != nil {
+		return nil, err
+	}
+	if rec != nil {
+		if v.Changed, err = rec.Changed(ctx, out.Tensors, o.Jobs); err != nil {
+			return nil, err
+		}
+	}
+	if err := v.decide(o.Atol != nil || o.Rtol != nil); err != nil {
+		return nil, err
+	}
+	if err := o.writeFiles(ctx, v, s.plan, out); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+// half tells Progress of one of the two runs over all blocks: n is 0 for the first, 1
+// for the second.
+func (w Work) half(n, total int64) func(done, all int) {
+	if w.Progress == nil {
+		return nil
+	}
+	return func(done, all int) { w.Progress(total*(n*int64(all)+int64(done))/(2*int64(all)), total) }
+}
+
+// options is what package verify takes.
+func (o *VerifyOptions) options() (verify.Options, error) {
+	to, err := parseDType(o.DType)
+	if err != nil {
+		return verify.Options{}, err
+	}
+	value := func(p *float64) float64 {
+		if p == nil {
+			return 0
+		}
+		return *p
+	}
+	if a, r := value(o.Atol), value(o.Rtol); !(a >= 0 && r >= 0) {
+		return verify.Options{}, fmt.Errorf("--atol %g, --rtol %g, want numbers of at least 0", a, r)
+	}
+	return verify.Options{Size: o.Size, Trials: o.Trials, Seed: o.Seed, Range: o.Range, Atol: o.Atol, Rtol: o.Rtol, Type: to,
+		Jobs: o.Jobs, Health: o.Health || o.Report != ""}, nil
+}
+
+// source is the source and its plan: the one on record, unless options say how to
+// recognise the blocks.
+func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Record, run *verify.Options) (*source, error) {
+	if rec == nil || o.given() {
+		return o.read(ctx, src)
+	}
+	o.BFloat16, o.State = o.BFloat16 || rec.BFloat16, cmp.Or(o.State, rec.State)
+	if run.Type == tensor.Invalid {
+		var err error
+		if run.Type, err = parseDType(rec.DType); err != nil {
+			return nil, fmt.Errorf("record: %w", err)
+		}
+	}
+	c, err := o.open(ctx, src)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{Checkpoint: c}
+	for _, text := range rec.Notes {
+		s.notes = append(s.notes, Note{Text: text})
+	}
+	families, err := family.WithFiles(o.Families)
+	if err == nil {
+		s.plan, err = recognise.Plan(c.Tensors, recognise.Options{Families: families, File: rec.Plan})
+	}
+	if err != nil {
+		c.Close()
+		return nil, hint.Add(err, "the record beside the result does not fit %s; say how to recognise it with flags", src)
+	}
+	return s, nil
+}
+
+// writeFiles writes the witness and the report where they are asked for.
+func (o *VerifyOptions) writeFiles(ctx context.Context, v *Verdict, p *plan.Plan, out *checkpoint.Checkpoint) error {
+	if o.Witness != "" {
+		if v.Certificate.Largest < 0 {
+			return fmt.Errorf("--witness %s: there is no block", o.Witness)
+		}
+		weight := v.Certificate.Blocks[v.Certificate.Largest].Weight
+		w, err := certify.FindWitness(ctx, p, out.Tensors, weight, certify.Options{Range: o.Range})
+		if err != nil {
+			return err
+		}
+		v.Witness = &Witness{o.Witness, weight, w.Difference, w.Channel, w.Position}
+		if err := writeArray(o.Witness, w.Input); err != nil {
+			return err
+		}
+	}
+	if o.Report == "" {
+		return nil
+	}
+	var page bytes.Buffer
+	err := report.Write(ctx, &page, report.Input{Source: v.Source, Output: v.Output, Tool: "repfuse " + Version(),
+		Verdict: v.Grade, Sentence: v.String(), Changed: v.Changed, Assumed: v.Notes,
+		Plan: p, Measured: v.Measured, Certificate: v.Certificate, Stored: out.Tensors})
+	if err != nil {
+		return fmt.Errorf("%s: %w", o.Report, err)
+	}
+	return checkpoint.WriteFile(o.Report, page.Bytes())
+}
+
+// writeArray writes a .npy file.
+func writeArray(path string, t tensor.Tensor) error {
+	header, err := npy.AppendHeader(nil, t.Type, t.Shape)
+	if err != nil {
+		return err
+	}
+	data, err := t.ReadAll()
+	if err != nil {
+		return err
+	}
+	return checkpoint.WriteFile(path, append(header, data...))
+}
