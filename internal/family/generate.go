@@ -93,8 +93,9 @@ func truthy(a []argument) ([]int, func() ([]float64, error), error) {
 	}, nil
 }
 
-// eye(WEIGHT), eye(WEIGHT, MORE): the identity over the output channels of a kernel
-// and as many more, dense and 1×1 in as many axes: δ(o, i).
+// eye(WEIGHT), eye(WEIGHT, MORE), eye(WEIGHT, in): the identity over the output
+// channels of a kernel and as many more, or over its input channels, dense and 1×1 in
+// as many axes: δ(o, i).
 func eye(a []argument) ([]int, func() ([]float64, error), error) {
 	if len(a) == 0 || len(a) > 2 {
 		return nil, nil, fmt.Errorf("has %d arguments, want a kernel and perhaps a number", len(a))
@@ -103,10 +104,14 @@ func eye(a []argument) ([]int, func() ([]float64, error), error) {
 		return nil, nil, fmt.Errorf("%s has shape %v, want a kernel", a[0].tensor.Key, a[0].tensor.Shape)
 	}
 	n := a[0].tensor.Shape[0]
-	if len(a) == 2 {
+	switch {
+	case len(a) == 1:
+	case a[1].word == "in":
+		n = a[0].tensor.Shape[1]
+	default:
 		more, err := strconv.Atoi(a[1].word)
 		if err != nil || more < 0 {
-			return nil, nil, fmt.Errorf("%q, want a number", a[1].word)
+			return nil, nil, fmt.Errorf("%q, want a number or in", a[1].word)
 		}
 		n += more
 	}

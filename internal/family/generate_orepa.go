@@ -51,25 +51,6 @@ func newOREPA(a []argument) ([]int, func() ([]float64, error), error) {
 	return o.origin.Shape, o.values, nil
 }
 
-// row(MATRIX, N): a row of a matrix as a vector.
-func row(a []argument) ([]int, func() ([]float64, error), error) {
-	var n int
-	if len(a) != 2 || len(a[0].tensor.Shape) != 2 {
-		return nil, nil, fmt.Errorf("want a matrix and a row")
-	}
-	m := a[0].tensor
-	if _, err := fmt.Sscan(a[1].word, &n); err != nil || n < 0 || n >= m.Shape[0] {
-		return nil, nil, fmt.Errorf("%s has shape %v, want a row %s", m.Key, m.Shape, a[1].word)
-	}
-	return m.Shape[1:], func() ([]float64, error) {
-		v, err := m.Floats()
-		if err != nil {
-			return nil, err
-		}
-		return v[n*m.Shape[1]:][:m.Shape[1]], nil
-	}, nil
-}
-
 // orepaKernel is the parameters by their part in the formula.
 type orepaKernel struct {
 	vector, origin, avgConv, avg, pfir, prior, first, id, second, point, dw, pw *op.Param

@@ -20,7 +20,7 @@ var deployable = map[string]string{
 
 // beside is deploy forms that hold the branches beside what was made of them.
 var beside = []string{
-	"lcnetv3-rep-dw5", "lcnetv3-rep-pw1", "rtdetr-repvggblock", "rtdetrv2-repvggblock", "rtdetrv2-cspresnet-alpha0",
+	"lcnetv3-rep-dw5", "lcnetv3-rep-pw1", "rtdetr-repvggblock", "rtdetrv2-repvggblock", "rtdetrv2-cspresnet-alpha0", "luxonis-rep-s1", "luxonis-rep-dw",
 }
 
 // A deploy form is left alone: nothing in it is a block, and where the family has a

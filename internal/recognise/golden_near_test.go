@@ -24,6 +24,8 @@ var without = map[string]string{
 	"l.bias":            "BN_Linear(bias=False)",
 	"linear.bias":       "NormLinear(bias=False)",
 	"alpha":             "use_alpha=False",
+	"weight1":           "without incremental weight optimization",
+	"attn.qkv.bias":     "qkv_bias=False",
 	"branch_1x1.bias":   "use_1x1_bias=False",
 
 	"scale_identity.weight": "a block of stride 2",
