@@ -1,0 +1,344 @@
+package onnx
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"repfuse/internal/tensor"
+)
+
+// Layer is what takes the place of some nodes.
+type Layer struct {
+	// Gone is the nodes that it replaces, of one graph, in its order. The new ones stand
+	// where the last of them stood.
+	Gone []*Node
+	// In is the value that the layer reads.
+	In    *Value
+	Nodes []NewNode
+	// Tensors are the initializers that it brings.
+	Tensors []tensor.Spec
+}
+
+// NewNode is a node of ONNX's own domain, to be written.
+type NewNode struct {
+	Name, Op string
+	In       []string
+	Out      string
+	Attrs    []NewAttr
+}
+
+// NewAttr is an attribute of numbers.
+type NewAttr struct {
+	Name string
+	Ints []int
+	// Single says that it is one number and no list.
+	Single bool
+}
+
+// Rewrite is a model with some nodes replaced, ready to be written.
+type Rewrite struct {
+	// Kept are the tensors of the source that stay, Fresh those that the layers bring: what
+	// the writer of Create asks for.
+	Kept  []tensor.Named
+	Fresh []tensor.Spec
+	// External says that some of them are to lie in a file of their own.
+	External bool
+
+	m       *Model
+	pieces  []piece // of the model's file, except for what is streamed
+	between []piece // of the old file of external data, whose name is old
+	old     string
+	places  map[string]place
+}
+
+// Rewrite lays out the model with the layers in it. What served only the nodes that go,
+// goes too: nodes over constants, initializers with the inputs that list them, what the
+// file says of values that are no longer there. location is the name of the file, in the
+// new model's folder, that external data is to lie in.
+func (m *Model) Rewrite(layers []Layer, location string) (*Rewrite, error) {
+	r := &Rewrite{m: m, places: map[string]place{}}
+	for _, l := range layers {
+		r.Fresh = append(r.Fresh, l.Tensors...)
+	}
+	s := m.sweep(layers)
+	var edits []edit
+	m.Graph.walk(func(g *Graph) {
+		if g.in != nil {
+			edits = append(edits, s.edits(g)...)
+		}
+	})
+	var inside, outside []*Tensor
+	for _, t := range m.tensors {
+		switch {
+		case s.tensors[t]:
+			continue
+		case t.external != nil:
+			outside = append(outside, t)
+		case t.data.to > 0:
+			inside = append(inside, t)
+		default:
+			r.places[t.Key] = place{size: t.Bytes(), copied: true}
+		}
+		r.Kept = append(r.Kept, t.Named)
+	}
+	r.External = len(m.file.externals) > 0
+	if r.External {
+		same := len(layers) == 0 && oneFile(outside)
+		spread(outside, r.Fresh, same, r.places)
+		if same { // what lies between them stays as well
+			e := outside[0].external
+			r.between = lay([]piece{{span: span{0, m.file.sizes[e.location]}}}, outside, map[string]place{})
+			r.old = e.location
+		}
+		for _, t := range outside {
+			edits = append(edits, t.moved(location, r.places[t.Key].off)...)
+		}
+	}
+	for _, l := range layers {
+		edits = append(edits, r.bring(l, location)...)
+	}
+	pieces, err := m.apply(edits)
+	if err != nil {
+		return nil, err
+	}
+	r.pieces = lay(pieces, inside, r.places)
+	return r, nil
+}
+
+// moved points a tensor at another place in another file.
+func (t *Tensor) moved(location string, off int64) []edit {
+	e := t.external
+	if e.location == location && e.offset == off {
+		return nil
+	}
+	var edits []edit
+	for k, f := range e.fields {
+		out := edit{span: f, in: e.in}
+		if k == 0 {
+			out.with = []piece{{text: e.text(location, off)}}
+		}
+		edits = append(edits, out)
+	}
+	return edits
+}
+
+// sweep is what goes when layers come.
+type sweep struct {
+	nodes   map[*Node]bool
+	tensors map[*Tensor]bool
+	values  map[*Value]bool // that no node makes any longer
+	uses    map[*Value]int  // what is left of them, where some went
+}
+
+func (m *Model) sweep(layers []Layer) *sweep {
+	s := &sweep{map[*Node]bool{}, map[*Tensor]bool{}, map[*Value]bool{}, map[*Value]int{}}
+	made := map[string]bool{}
+	var gone []*Node
+	for _, l := range layers {
+		gone = append(gone, l.Gone...)
+		for _, n := range l.Nodes {
+			made[n.Out] = true
+		}
+		s.uses[l.In] = cmp.Or(s.uses[l.In], len(l.In.Users)) + 1 // the layer's own
+	}
+	for len(gone) > 0 {
+		n := gone[0]
+		gone = gone[1:]
+		if s.nodes[n] {
+			continue
+		}
+		s.nodes[n] = true
+		for _, out := range n.Out {
+			if out != nil && !made[out.Name] {
+				s.values[out] = true
+			}
+		}
+		for _, a := range n.Attrs {
+			s.tensors[a.Tensor] = true
+		}
+		for _, in := range n.In {
+			if in != nil {
+				gone = append(gone, s.drop(in)...)
+			}
+		}
+	}
+	return s
+}
+
+// drop takes one use of a value away. What made it goes where nothing reads its outputs.
+func (s *sweep) drop(v *Value) (gone []*Node) {
+	if _, begun := s.uses[v]; !begun {
+		s.uses[v] = len(v.Users)
+	}
+	s.uses[v]--
+	if s.uses[v] > 0 || v.Output {
+		return nil
+	}
+	if v.Tensor != nil {
+		s.tensors[v.Tensor], s.values[v] = true, true
+	}
+	n := v.Maker
+	if n == nil || n.Op.Domain != "" || slices.ContainsFunc(n.Attrs, func(a *Attr) bool { return a.Graphs != nil }) {
+		return nil
+	}
+	for _, out := range n.Out {
+		if out == nil {
+			continue
+		}
+		if left, begun := s.uses[out]; out.Output || begun && left > 0 || !begun && len(out.Users) > 0 {
+			return nil
+		}
+	}
+	return []*Node{n}
+}
+
+// edits takes away from a graph what goes.
+func (s *sweep) edits(g *Graph) (edits []edit) {
+	without := func(at span) { edits = append(edits, edit{span: at, in: g.in}) }
+	for _, n := range g.Nodes {
+		if s.nodes[n] {
+			without(n.span)
+		}
+	}
+	for _, t := range g.Initializers {
+		if s.tensors[t] {
+			without(t.span)
+		}
+	}
+	for k, v := range g.Inputs {
+		if v.Tensor != nil && s.tensors[v.Tensor] {
+			without(g.inputs[k])
+		}
+	}
+	names := map[string]bool{}
+	for v := range s.values {
+		if v.graph == g {
+			names[v.Name] = true
+		}
+	}
+	for _, a := range g.about {
+		if names[a.name] {
+			without(a.span)
+		}
+	}
+	return edits
+}
+
+// bring writes the nodes and the tensors of a layer.
+func (r *Rewrite) bring(l Layer, location string) []edit {
+	last := l.Gone[len(l.Gone)-1]
+	g := last.graph
+	nodes := edit{span: span{last.to, last.to}, in: g.in}
+	for _, n := range l.Nodes {
+		nodes.with = append(nodes.with, piece{text: n.text()})
+	}
+	end := g.Nodes[len(g.Nodes)-1].to
+	if k := len(g.Initializers); k > 0 {
+		end = g.Initializers[k-1].to
+	}
+	tensors, inputs := edit{span: span{end, end}, in: g.in}, edit{span: span{end, end}, in: g.in}
+	if k := len(g.inputs); k > 0 {
+		end = g.inputs[k-1].to
+		inputs.span = span{end, end}
+	}
+	for _, t := range l.Tensors {
+		tensors.with = append(tensors.with, r.tensor(t, location)...)
+		if r.m.IR < 4 { // which wants every initializer among the inputs
+			inputs.with = append(inputs.with, piece{text: inputText(t)})
+		}
+	}
+	return []edit{nodes, tensors, inputs}
+}
+
+// tensor is an initializer: what stands before its elements, and their place.
+func (r *Rewrite) tensor(t tensor.Spec, location string) []piece {
+	var b []byte
+	for _, d := range t.Shape {
+		b = appendInt(b, 1, int64(d))
+	}
+	b = appendInt(b, 2, int64(elemOf(t.Type)))
+	b = appendText(b, 8, t.Key)
+	if r.External {
+		e := reference{length: t.Bytes()}
+		b = appendInt(append(b, e.text(location, r.places[t.Key].off)...), 14, 1)
+		return []piece{{text: appendText(nil, 5, b)}}
+	}
+	b = appendLen(appendTag(b, 9, wireLen), t.Bytes())
+	head := appendLen(appendTag(nil, 5, wireLen), int64(len(b))+t.Bytes())
+	return []piece{{text: append(head, b...)}, {key: t.Key, size: t.Bytes()}}
+}
+
+func elemOf(t tensor.Type) int {
+	for n, typ := range elems {
+		if typ == t {
+			return n
+		}
+	}
+	panic(fmt.Sprintf("onnx: no number for %s", t))
+}
+
+// inputText is a graph input for an initializer (ValueInfoProto).
+func inputText(t tensor.Spec) []byte {
+	var dims []byte
+	for _, d := range t.Shape {
+		dims = appendText(dims, 1, appendInt(nil, 1, int64(d)))
+	}
+	typ := appendText(appendInt(nil, 1, int64(elemOf(t.Type))), 2, dims)
+	return appendText(nil, 11, appendText(appendText(nil, 1, t.Key), 2, appendText(nil, 1, typ)))
+}
+
+// text is the node as a field of its graph.
+func (n NewNode) text() []byte {
+	var b []byte
+	for _, in := range n.In {
+		b = appendText(b, 1, in)
+	}
+	b = appendText(b, 2, n.Out)
+	b = appendText(b, 3, n.Name)
+	b = appendText(b, 4, n.Op)
+	for _, a := range n.Attrs {
+		t := appendText(nil, 1, a.Name)
+		kind, number := KindInts, 8
+		if a.Single {
+			kind, number = KindInt, 3
+		}
+		for _, v := range a.Ints {
+			t = appendInt(t, number, int64(v))
+		}
+		b = appendText(b, 5, appendInt(t, 20, int64(kind)))
+	}
+	return appendText(nil, 1, b)
+}
+
+// names finds names that nothing in the model has.
+type names map[string]bool
+
+func (m *Model) names() names {
+	all := names{}
+	m.Graph.walk(func(g *Graph) {
+		for _, v := range g.Inputs {
+			all[v.Name] = true
+		}
+		for _, t := range g.Initializers {
+			all[t.Key] = true
+		}
+		for _, n := range g.Nodes {
+			all[n.Name] = true
+			for _, name := range n.out {
+				all[name] = true
+			}
+		}
+	})
+	return all
+}
+
+// fresh is a new name that begins like the one given.
+func (n names) fresh(like string) string {
+	name := like
+	for k := 2; n[name] || name == ""; k++ {
+		name = fmt.Sprintf("%s_%d", cmp.Or(like, "fused"), k)
+	}
+	n[name] = true
+	return name
+}
