@@ -36,7 +36,7 @@ var mayImport = map[string]string{
 	"family":      "op tensor facts",
 	"plan":        "op tensor",
 	"planfile":    "plan family",
-	"recognise":   "plan planfile family op tensor facts",
+	"recognise":   "plan planfile family pairs op tensor facts",
 	"pairs":       "tensor",
 	"parallel":    "",
 	"verify":      "plan conv op tensor parallel health micro",

@@ -33,6 +33,10 @@ type Options struct {
 	// Deployed is the modules that are fused already though their keys do not show it, as
 	// a record says.
 	Deployed []string
+	// FoldNorms also takes every batch norm that stands behind a layer by names, order and
+	// channels; see package pairs. Ordered says that the tensors come in the order in
+	// which the modules were registered.
+	FoldNorms, Ordered bool
 	// File is a plan file that names the blocks by hand; nil recognises them.
 	File *planfile.File
 }
@@ -80,6 +84,11 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		err = r.follow(o.File)
 	} else {
 		err = r.recognise()
+	}
+	if err == nil && o.FoldNorms {
+		err = r.foldNorms(tensors, o.Ordered)
+	} else if err == nil && o.File == nil {
+		r.offerFold(tensors, o.Ordered)
 	}
 	if err == nil {
 		err = errors.Join(unused("set", sets), unusedChoice(choices))

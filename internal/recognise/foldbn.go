@@ -1,0 +1,117 @@
+package recognise
+
+import (
+	"fmt"
+	"strings"
+
+	"repfuse/internal/family"
+	"repfuse/internal/hint"
+	"repfuse/internal/pairs"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// foldName is the family of a layer and the batch norm behind it, of any network.
+const foldName = "fold-bn"
+
+// loose is what no block reads, in the order of the checkpoint.
+func (r *recogniser) loose(tensors []tensor.Named) []tensor.Spec {
+	var specs []tensor.Spec
+	for _, t := range tensors {
+		if _, free := r.keys.Lookup("", t.Key); free && !r.isDeployed(t.Key) {
+			specs = append(specs, tensor.Spec{Key: t.Key, Type: t.Type, Shape: t.Shape})
+		}
+	}
+	return specs
+}
+
+// foldNorms takes every batch norm that stands behind a layer by names, order and
+// channels, and notes those that it leaves. That nothing without keys stands between the
+// two is the user's word.
+func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
+	found, left := pairs.Find(r.loose(tensors), ordered)
+	if len(found) == 0 && len(r.taken) == 0 {
+		return &hint.Error{Err: fmt.Errorf("--fold-bn: no batch norm stands behind a layer%s", reasons(left)), Hint: "repfuse plan without --fold-bn shows what is there"}
+	}
+	folded := 0
+	for _, p := range found {
+		c, err := r.foldPair(p)
+		if err != nil {
+			return err
+		}
+		if c.problem != nil {
+			left = append(left, pairs.Left{Norm: p.Norm, Why: c.problem.Error()})
+			continue
+		}
+		c.kept = nil // no declaration's word
+		r.take(c)
+		folded++
+	}
+	if folded > 0 {
+		r.note(plan.Note{Where: foldName, Text: fmt.Sprintf("nothing stands between a layer and the norm behind it: your word, of %d pairs", folded),
+			Hint: "export.export(model, \"weights\", x) of repfuse exporter records what stands there"})
+	}
+	r.leaveNorms(left)
+	return nil
+}
+
+// leaveNorms says of each norm that is left why it is, in the plan of its keys.
+func (r *recogniser) leaveNorms(left []pairs.Left) {
+	if len(left) == 0 {
+		return
+	}
+	var names []string
+	for _, l := range left {
+		names = append(names, plan.Shown(l.Norm))
+		var keys []string
+		for _, name := range r.keys.Below(l.Norm) {
+			keys = append(keys, family.Whole(l.Norm, name))
+		}
+		r.keep("", keys, "a batch norm that is not folded: "+l.Why)
+	}
+	r.note(plan.Note{Where: list(names), Text: "batch norms that are not folded", Hint: "repfuse plan -v says why"})
+}
+
+// offerFold notes how many norms --fold-bn would fold.
+func (r *recogniser) offerFold(tensors []tensor.Named, ordered bool) {
+	if found, _ := pairs.Find(r.loose(tensors), ordered); len(found) > 0 {
+		r.note(plan.Note{Text: fmt.Sprintf("%d batch norms stand behind layers", len(found)), Hint: "--fold-bn folds them, where nothing stands between"})
+	}
+}
+
+// foldPair matches a pair as any block is, so that ε, groups and facts are found as always.
+func (r *recogniser) foldPair(p pairs.Pair) (candidate, error) {
+	parent := commonParent(p.Layer, p.Norm)
+	layer := "conv"
+	if p.Transposed {
+		layer = "convt"
+	}
+	text := fmt.Sprintf("%s(%s) > bn(%s)", layer, family.Relative(parent, p.Layer), family.Relative(parent, p.Norm))
+	expr, err := family.Parse(text)
+	if err != nil {
+		return candidate{}, fmt.Errorf("%s: %w", plan.Shown(p.Layer), err)
+	}
+	return r.match(&family.Family{Name: foldName, Title: "Batch norms behind layers", Keep: []string{"**"},
+		Make: []family.Output{{Key: family.Relative(parent, p.Layer), Expr: expr, Text: text}}}, parent), nil
+}
+
+// commonParent is the module that two modules are both in.
+func commonParent(a, b string) string {
+	parent := ""
+	for at := 0; ; {
+		dot := strings.IndexByte(a[at:], '.')
+		if dot < 0 || !strings.HasPrefix(b, a[:at+dot+1]) {
+			return parent
+		}
+		parent = a[:at+dot]
+		at += dot + 1
+	}
+}
+
+// reasons counts why norms are left.
+func reasons(left []pairs.Left) string {
+	if len(left) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (%s: %s%s)", plan.Shown(left[0].Norm), left[0].Why, more(len(left)-1))
+}

@@ -1,0 +1,92 @@
+package recognise
+
+import (
+	"strings"
+	"testing"
+
+	"repfuse/internal/family"
+	"repfuse/internal/golden"
+	"repfuse/internal/tensor"
+)
+
+// keySets plans every key set with some options.
+func keySets(t *testing.T, fold bool, each func(s golden.KeySet, blocks map[string]string, deployed []string, err error)) {
+	t.Helper()
+	sets, err := golden.KeySets("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	families, err := family.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sets {
+		var tensors []tensor.Named
+		for _, spec := range s.Tensors {
+			tensors = append(tensors, tensor.Named{Key: spec.Key, Tensor: tensor.Tensor{Type: spec.Type, Shape: spec.Shape}})
+		}
+		found, err := Blocks(tensors, Options{Families: families, FoldNorms: fold, Ordered: true})
+		if err != nil {
+			each(s, nil, nil, err)
+			continue
+		}
+		blocks := map[string]string{}
+		for _, b := range found.Blocks {
+			used := map[string]bool{}
+			for _, key := range b.Used {
+				used[key] = true
+			}
+			for _, key := range b.Used {
+				norm, ok := strings.CutSuffix(key, ".running_mean")
+				switch layer := s.Layer[norm]; {
+				case !ok:
+				case used[layer+".weight"]: // a family's block may hold several
+					blocks[norm] = layer
+				case b.Family == foldName:
+					blocks[norm] = b.Outputs[0].Weight
+				}
+			}
+		}
+		each(s, blocks, found.Deployed, nil)
+	}
+}
+
+// TestKeySets: names of networks without a re-parameterized block neither stop a plan nor
+// are called fused.
+func TestKeySets(t *testing.T) {
+	stops, deployed := 0, 0
+	keySets(t, false, func(s golden.KeySet, _ map[string]string, fused []string, err error) {
+		if err != nil {
+			stops++
+			t.Logf("%s: %v", s.Name, err)
+		}
+		if len(fused) > 0 {
+			deployed++
+			t.Logf("%s: called fused: %s", s.Name, fused[0])
+		}
+	})
+	t.Logf("%d stops, %d called fused", stops, deployed)
+}
+
+func TestFoldKeySets(t *testing.T) {
+	traced, folded, wrong := 0, 0, 0
+	keySets(t, true, func(s golden.KeySet, blocks map[string]string, _ []string, err error) {
+		if !s.Traced {
+			return
+		}
+		if err != nil && len(s.Layer) > 0 {
+			t.Logf("%s: %v", s.Name, err)
+		}
+		traced += len(s.Layer)
+		for norm, layer := range blocks {
+			switch {
+			case s.Layer[norm] == layer:
+				folded++
+			case !s.Idle[norm]:
+				wrong++
+				t.Errorf("%s: %s is not behind %s", s.Name, norm, layer)
+			}
+		}
+	})
+	t.Logf("%d traced, %d folded, %d wrong", traced, folded, wrong)
+}
