@@ -1,0 +1,204 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Find finds the regions of g, in the order of their last nodes, and says why each sum
+// and norm that is in none is left. Its time is that of the nodes times the length of a
+// region, which maxNodes limits.
+func Find(g *Graph, o Options) ([]Region, []Left, error) {
+	f := &finder{Graph: g, Options: o}
+	if err := f.read(); err != nil {
+		return nil, nil, err
+	}
+	for k := range g.Nodes {
+		f.describe(k)
+	}
+	// The last node of a region is found first: a sum before its branches. A norm joins
+	// the layer before it where there is one, and only then the layer behind it.
+	for k := len(g.Nodes) - 1; k >= 0; k-- {
+		if !f.covered[k] && g.Nodes[k].Kind != Opaque {
+			f.sink(k)
+		}
+	}
+	f.forward = true
+	for _, k := range f.again {
+		if !f.covered[k] {
+			f.sink(k)
+		}
+	}
+	slices.SortFunc(f.regions, func(a, b Region) int { return last(a) - last(b) })
+	return f.regions, f.left(), nil
+}
+
+type finder struct {
+	*Graph
+	Options
+	// maker is the node that makes a value, -1 if the graph is given it; reads is how
+	// often nodes read it, reader one of those.
+	maker, reads, reader []int
+	// of describes each value that a node makes that is not opaque.
+	of []described
+	// costs is the products that each node computes.
+	costs   []float64
+	work    int
+	covered []bool
+	// again is the nodes that could take a norm from the layer before it, if that does
+	// not; forward says that they now may.
+	again   []int
+	forward bool
+	regions []Region
+	// why is, for each node, why it is in no region.
+	why []*failure
+}
+
+// described is a value over the nearest value that all paths to it pass, its dominator:
+// -1 and depth 0 where there is none.
+type described struct {
+	form
+	dominator, depth int
+	fail             *failure
+	// layered says that a convolution, or a sum of some, gives the value, but for what
+	// acts on channels after it.
+	layered bool
+}
+
+// read notes who makes and who reads each value.
+func (f *finder) read() error {
+	n := len(f.Values)
+	f.maker, f.reads, f.reader = slices.Repeat([]int{-1}, n), make([]int, n), make([]int, n)
+	f.of, f.covered = make([]described, n), make([]bool, len(f.Nodes))
+	f.costs, f.why = make([]float64, len(f.Nodes)), make([]*failure, len(f.Nodes))
+	for v := range f.of {
+		f.of[v].dominator = -1
+	}
+	for k := range f.Nodes {
+		node := &f.Nodes[k]
+		if node.Kind != Opaque && (len(node.Outputs) != 1 || len(node.Inputs) == 0 || node.Kind == Linear && len(node.Inputs) != 1) {
+			return fmt.Errorf("node %s has %d inputs and %d outputs", f.node(k), len(node.Inputs), len(node.Outputs))
+		}
+		for _, v := range node.Outputs {
+			if v < 0 || v >= n || f.maker[v] >= 0 || f.reads[v] > 0 {
+				return fmt.Errorf("node %s makes a value that is made or read before it", f.node(k))
+			}
+			f.maker[v] = k
+		}
+		for _, v := range node.Inputs {
+			if v < 0 || v >= n || f.maker[v] == k {
+				return fmt.Errorf("node %s reads a value that it makes, or none", f.node(k))
+			}
+			f.reads[v]++
+			f.reader[v] = k
+		}
+	}
+	return nil
+}
+
+// describe finds the form of what node k makes.
+func (f *finder) describe(k int) {
+	n := &f.Nodes[k]
+	if n.Kind == Opaque {
+		return
+	}
+	d := &f.of[n.Outputs[0]]
+	if n.Kind == Linear {
+		f.costs[k] = f.products(n)
+		d.form, d.fail = ofNode(n, k)
+		d.dominator = n.Inputs[0]
+		d.layered = d.layers > 0 || d.onChannels() && f.of[d.dominator].layered
+	} else {
+		d.dominator = f.meeting(n.Inputs)
+		if d.dominator < 0 {
+			d.fail = final(TwoInputs, f.different(n.Inputs))
+		} else {
+			d.form, d.fail = f.combined(n, d.dominator)
+		}
+		d.layered = d.layers > 0
+	}
+	if d.fail != nil {
+		d.dominator, d.layered = -1, false
+		return
+	}
+	d.depth = f.of[d.dominator].depth + 1
+}
+
+// meeting is the nearest value that all paths to all of list pass, or -1.
+func (f *finder) meeting(list []int) int {
+	a := list[0]
+	for _, b := range list[1:] {
+		for steps := 0; a != b; steps++ {
+			if f.of[a].depth < f.of[b].depth {
+				a, b = b, a
+			}
+			if a = f.of[a].dominator; a < 0 || steps > 2*maxNodes {
+				return -1
+			}
+		}
+	}
+	return a
+}
+
+// over is the form of value v over its dominator a.
+func (f *finder) over(v, a int) (form, *failure) {
+	all := identity()
+	for v != a {
+		var fail *failure
+		if all, fail = f.of[v].then(&all); fail != nil {
+			return all, fail
+		}
+		v = f.of[v].dominator
+	}
+	return all, nil
+}
+
+// combined is the form of a sum or a concatenation over a.
+func (f *finder) combined(n *Node, a int) (form, *failure) {
+	all, fail := f.over(n.Inputs[0], a)
+	for _, v := range n.Inputs[1:] {
+		var part form
+		if fail == nil {
+			part, fail = f.over(v, a)
+		}
+		if fail != nil {
+			break
+		}
+		equal := f.equallyLong(n.Inputs[0], v, n)
+		if n.Kind == Add {
+			all, fail = all.beside(&part, equal)
+		} else {
+			f.channelled(&all, n.Inputs[0])
+			f.channelled(&part, v)
+			all, fail = all.stacked(&part, equal)
+		}
+	}
+	if n.Kind == Concat && n.Axis != AnyAxis && fail == nil && all.channels != AnyAxis && all.channels != n.Axis {
+		fail = unfit("a concatenation along another axis than the channels")
+	}
+	return all, fail
+}
+
+// equallyLong reports whether two values are known to have the same extents, but for
+// the channels of a Concat.
+func (f *finder) equallyLong(u, v int, n *Node) bool {
+	a, b := f.Values[u].Shape, f.Values[v].Shape
+	if a == nil || len(a) != len(b) {
+		return false
+	}
+	for k := range a {
+		if k > 1 && (a[k] < 0 || a[k] != b[k]) {
+			return false
+		}
+	}
+	return true
+}
+
+// channelled puts the number of channels into a form if only the shape of v says it.
+func (f *finder) channelled(of *form, v int) {
+	if s := f.Values[v].Shape; of.out == 0 && len(s) > 1 && of.channels != LastAxis && s[1] > 0 {
+		of.in, of.out, of.groups = s[1], s[1], s[1]
+	}
+}
+
+func last(r Region) int { return r.Nodes[len(r.Nodes)-1] }

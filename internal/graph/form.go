@@ -1,0 +1,334 @@
+package graph
+
+import (
+	"fmt"
+
+	"repfuse/internal/op"
+)
+
+// maxAxes is the axes of an image that a layer may have: as many as ONNX runtimes and
+// PyTorch convolve.
+const maxAxes = 3
+
+// axis is how a value v lies over an earlier one, its anchor a of N elements, along one
+// axis. With zeros around a,
+//
+//	v[p] = Σ k[t]·a[stride·p + t]  for 0 ≤ p ≤ ⌊(N+extent)/stride⌋, lo ≤ t ≤ hi.
+//
+// A step of the pass that looks at v outside its grid sees zeros, and the formula must
+// say zeros there too. before and behind are what that asks of a: before, the largest
+// hi − stride of all values that are looked at before their first element, must be
+// negative; behind, the smallest extent + 1 + lo of those looked at behind their last
+// one, must not be. What stands between a and the graph's input moves both.
+type axis struct {
+	lo, hi, step, stride, extent int32
+	before, behind               int32
+}
+
+// unread is before or behind of an axis that nobody looks beyond.
+const unread = 1 << 30
+
+// here is the axis of a value over itself.
+var here = axis{stride: 1, extent: -1, before: -unread, behind: unread}
+
+// bound is beyond every number of a layer that a runtime takes. Where all are below it, those of two layers, one
+// behind the other, fit 32 bits.
+const bound = 1 << 14
+
+// then is g behind f: the taps of g lie f's stride apart.
+func (f *axis) then(g *axis) axis {
+	h := axis{
+		lo: f.lo + f.stride*g.lo, hi: f.hi + f.stride*g.hi, step: gcd(f.step, f.stride*g.step),
+		stride: f.stride * g.stride, extent: f.extent + f.stride*(1+g.extent),
+		before: f.before, behind: f.behind,
+	}
+	if g.before != -unread {
+		h.before = max(h.before, f.hi+f.stride*g.before)
+	}
+	if g.behind != unread {
+		h.behind = min(h.behind, f.extent+1+f.lo+f.stride*g.behind)
+	}
+	return h
+}
+
+// beside is f and g added, which have one stride. Where extents differ the values are
+// known to be equally long all the same.
+func (f *axis) beside(g *axis) axis {
+	return axis{
+		lo: min(f.lo, g.lo), hi: max(f.hi, g.hi), step: gcd(gcd(f.step, g.step), f.lo-g.lo),
+		stride: f.stride, extent: max(f.extent, g.extent),
+		before: max(f.before, g.before), behind: min(f.behind, g.behind),
+	}
+}
+
+func (f *axis) taps() float64 { return float64((f.hi-f.lo)/max(f.step, 1) + 1) }
+
+// form is a value over its anchor as one layer would give it.
+type form struct {
+	axes [maxAxes]axis
+	// rank is the number of axes, -1 where every number fits; channels the axis of those.
+	rank, channels int
+	// in, out and groups are 0 where every number of channels fits, each to itself.
+	in, out, groups int
+	// bias says that a constant is added, outside that a step looks beyond a grid, where
+	// no constant may have been added before.
+	bias, outside bool
+	// like is the transposed convolution within, or -1.
+	like int
+	// layers and size are the convolutions and the operators, once for each path.
+	layers, size int
+}
+
+// maxSize is how many operators an expression may have. The largest block published,
+// an ECBSR of five branches, has fewer than fifty.
+const maxSize = 1 << 10
+
+func identity() form {
+	return form{rank: -1, axes: [maxAxes]axis{here, here, here}, like: -1}
+}
+
+// onChannels reports whether f acts on each channel by itself, in place.
+func (f *form) onChannels() bool { return f.inPlace() && f.layers == 0 && f.groups == f.in }
+
+// steps is how many nodes a layer of form f is.
+func (f *form) steps() int {
+	if f.channels == LastAxis && f.bias {
+		return 2
+	}
+	return 1
+}
+
+// inPlace reports whether every output looks at its own place only.
+func (f *form) inPlace() bool { return f.axes == identity().axes }
+
+// failure is why values are not one layer. final says that no earlier step mends it.
+type failure struct {
+	reason   Reason
+	detail   string
+	final    bool
+	was, now float64 // of Costly, which a search meets too often to write it down
+}
+
+func (f *failure) text() string {
+	if f.reason == Costly {
+		return fmt.Sprintf("%.0f products at each position in place of %.0f", f.now, f.was)
+	}
+	return f.detail
+}
+
+func final(r Reason, detail string) *failure {
+	return &failure{reason: r, detail: detail, final: true}
+}
+
+func unfit(format string, args ...any) *failure {
+	return final(Unfit, fmt.Sprintf(format, args...))
+}
+
+// ofNode is the form of a Linear node over the value it reads.
+func ofNode(n *Node, index int) (form, *failure) {
+	rank, fixed := shapeOf(n.Op)
+	f := form{rank: rank, channels: n.Axis, like: -1}
+	of, err := op.Check(n.Op)
+	if !fixed {
+		of, err = op.CheckFrom(n.Op, 1, max(rank, 0))
+	}
+	switch {
+	case err != nil:
+		return f, unfit("%v", err)
+	case rank > maxAxes || n.After != nil && len(n.After) != rank:
+		return f, unfit("%d axes, padding %v after them", rank, n.After)
+	case of.PaddingMode != "":
+		return f, final(NotLinear, "padding by "+of.PaddingMode)
+	}
+	if fixed {
+		f.in, f.out, f.groups = of.In, of.Out, of.Groups
+	}
+	f.bias = of.Bias
+	op.Walk(n.Op, func(e op.Expr) {
+		f.size++
+		if _, ok := e.(op.Conv); ok {
+			f.layers++
+		}
+	})
+	if of.Transposed {
+		f.like, f.outside, f.axes = index, true, identity().axes
+		return f, nil
+	}
+	f.axes = identity().axes
+	for a := range max(rank, 0) {
+		after := 0
+		if n.After != nil {
+			after = n.After[a]
+		}
+		if max(of.Hi[a], -of.Hi[a], of.Lo[a], -of.Lo[a], stride(of, a), after, -after) > bound {
+			return f, unfit("padding or a kernel beyond %d", bound)
+		}
+		x := axis{int32(of.Lo[a]), int32(of.Hi[a]), int32(of.Step[a]), int32(stride(of, a)), int32(after - of.Hi[a] - 1), -unread, unread}
+		if x.lo < 0 {
+			x.before = -1
+		}
+		if after > 0 {
+			x.behind = 0
+		}
+		f.outside = f.outside || x.lo < 0 || after > 0
+		f.axes[a] = x
+	}
+	return f, f.check()
+}
+
+// stride is the distance between outputs; an operator that does not say it has 1.
+func stride(f op.Form, a int) int {
+	if f.Stride == nil {
+		return 1
+	}
+	return f.Stride[a]
+}
+
+// shapeOf is the number of axes that an expression has, -1 if it fits any, and whether
+// it says how many channels there are.
+func shapeOf(e op.Expr) (rank int, fixed bool) {
+	rank = -1
+	op.Walk(e, func(e op.Expr) {
+		switch e := e.(type) {
+		case op.Conv:
+			rank, fixed = len(e.Weight.Shape)-2, true
+		case op.AvgPool:
+			rank = len(e.Kernel)
+		case op.Identity:
+			if n := max(len(e.Padding), len(e.Stride)); n > 0 {
+				rank = n
+			}
+		case op.BatchNorm, op.Select:
+			fixed = true
+		case op.Scale:
+			fixed = fixed || e.By != nil && e.By.Len() > 1
+		case op.Shift:
+			fixed = fixed || e.By != nil && e.By.Len() > 1
+		}
+	})
+	return rank, fixed
+}
+
+func (f *form) check() *failure {
+	for a := range f.axes {
+		if x := &f.axes[a]; max(x.hi, -x.hi, x.lo, -x.lo, x.stride, x.extent, -x.extent) > bound {
+			return unfit("a kernel from %d to %d at stride %d", x.lo, x.hi, x.stride)
+		}
+	}
+	return nil
+}
+
+// then is g behind f.
+func (f *form) then(g *form) (form, *failure) {
+	h, fail := f.meet(g)
+	switch {
+	case fail != nil:
+		return h, fail
+	case f.out != 0 && g.in != 0 && f.out != g.in:
+		return h, unfit("%d channels where %d are read", f.out, g.in)
+	case f.bias && g.outside:
+		return h, final(BiasPadded, "a constant is added before zeros are put around it")
+	case f.like >= 0 && !g.onChannels() || g.like >= 0 && !f.onChannels():
+		return h, unfit("a transposed convolution among other layers")
+	}
+	h.like = max(f.like, g.like)
+	if h.in, h.out = f.in, g.out; f.in == 0 {
+		h.in = g.in
+	}
+	if g.out == 0 {
+		h.out = f.out
+	}
+	for a := range h.axes {
+		h.axes[a] = f.axes[a].then(&g.axes[a])
+	}
+	return h, h.check()
+}
+
+// beside is f and g added. equal says that their values are known to be equally long.
+func (f *form) beside(g *form, equal bool) (form, *failure) {
+	h, fail := f.meet(g)
+	switch {
+	case fail != nil:
+		return h, fail
+	case f.like >= 0 || g.like >= 0:
+		return h, unfit("a transposed convolution beside another branch")
+	case f.in != 0 && g.in != 0 && (f.in != g.in || f.out != g.out):
+		return h, unfit("%d channels to %d beside %d to %d", f.in, f.out, g.in, g.out)
+	}
+	if h.in, h.out = f.in, f.out; f.in == 0 {
+		h.in, h.out = g.in, g.out
+	}
+	if (f.in == 0 || g.in == 0) && h.in != h.out {
+		return h, unfit("%d channels to %d beside the input", h.in, h.out)
+	}
+	for a := range f.axes {
+		x, y := &f.axes[a], &g.axes[a]
+		if x.stride != y.stride {
+			return h, final(Strides, fmt.Sprintf("strides %d and %d", x.stride, y.stride))
+		}
+		if x.extent != y.extent && !equal {
+			return h, final(Extents, fmt.Sprintf("one branch is longer by %d", max(x.extent-y.extent, y.extent-x.extent)))
+		}
+		h.axes[a] = x.beside(y)
+	}
+	return h, nil
+}
+
+// meet is what f and g have together, in whatever order.
+func (f *form) meet(g *form) (form, *failure) {
+	h := form{rank: max(f.rank, g.rank), channels: f.channels, groups: gcd(f.groups, g.groups),
+		bias: f.bias || g.bias, outside: f.outside || g.outside, like: -1,
+		layers: f.layers + g.layers, size: f.size + g.size}
+	if f.channels == AnyAxis {
+		h.channels = g.channels
+	}
+	switch {
+	case min(f.rank, g.rank) >= 0 && f.rank != g.rank:
+		return h, unfit("%d axes beside %d", f.rank, g.rank)
+	case g.channels != AnyAxis && g.channels != h.channels:
+		return h, unfit("channels along different axes")
+	case h.size > maxSize:
+		return h, unfit("more than %d operators", maxSize)
+	}
+	return h, nil
+}
+
+// stacked is f with the channels of g behind its own.
+func (f *form) stacked(g *form, equal bool) (form, *failure) {
+	if f.out == 0 || g.out == 0 {
+		return *f, unfit("a concatenation of an unknown number of channels")
+	}
+	out := f.out + g.out
+	if f.in != g.in {
+		return *f, unfit("%d channels beside %d", f.in, g.in)
+	}
+	as := *g
+	as.out = f.out
+	h, fail := f.beside(&as, equal)
+	h.out, h.groups = out, 1
+	return h, fail
+}
+
+// whole is what a layer of form f costs at each position of its output, and why there
+// is none.
+func (f *form) whole() (products float64, fail *failure) {
+	products = float64(f.out) * float64(f.in/max(f.groups, 1))
+	for a := range max(f.rank, 0) {
+		x := &f.axes[a]
+		switch {
+		case x.before >= 0 || x.behind < 0:
+			return 0, &failure{reason: KernelPadded, detail: "zeros are put around what a kernel gave"}
+		case x.lo > 0 || x.extent+1+x.hi < 0:
+			return 0, &failure{reason: Unfit, detail: "a crop, which no padding says"}
+		}
+		products *= x.taps()
+	}
+	return products, nil
+}
+
+func gcd[T int | int32](a, b T) T {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return max(a, -a)
+}

@@ -1,0 +1,74 @@
+package graph_test
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"repfuse/internal/graph"
+	"repfuse/internal/op"
+)
+
+// A hundred thousand nodes of a network take less than a second; what somebody wrote to
+// make a search look far back again and again takes a few.
+func TestTime(t *testing.T) {
+	const nodes = 100_000
+	m := randomGraph(0)
+	m.rank, m.channels = 2, 4
+	norm := m.norm()
+	conv := func(groups, extent, pad int) func(v int) int {
+		c := op.Conv{Weight: *m.param(small, 4, 4/groups, extent, extent), Groups: groups, Padding: []int{pad, pad}}
+		return func(v int) int { return m.linear(c, c.Padding, v) }
+	}
+	kernel, point, narrow := conv(1, 3, 1), conv(1, 1, 0), conv(4, 3, 0)
+	add := func(inputs ...int) int { return m.node(graph.Node{Kind: graph.Add}, inputs...) }
+	for _, test := range []struct {
+		name string
+		next func(v int) int
+	}{
+		{"blocks", func(v int) int {
+			sum := add(kernel(v), point(v), m.linear(norm, nil, v))
+			return m.node(graph.Node{Kind: graph.Opaque, Type: "Relu"}, sum)
+		}},
+		{"norms in a row", func(v int) int { return m.linear(norm, nil, v) }},
+		{"points in a row", point},
+		{"kernels in a row", kernel},
+		{"kernels in a row without padding", func(v int) int { return point(narrow(v)) }},
+		{"sums of sums", func(v int) int { return add(point(v), v, 0) }},
+		{"each added to the one before", func(v int) int { return add(v, max(0, v-1)) }},
+		{"long branches", func(v int) int {
+			u := v
+			for range 200 {
+				u = m.linear(norm, nil, u)
+			}
+			return add(u, kernel(v))
+		}},
+	} {
+		m.Graph = graph.Graph{}
+		for v := m.value(); len(m.Nodes) < nodes; {
+			v = test.next(v)
+		}
+		limit := 3 * time.Second
+		if test.name == "blocks" {
+			limit = time.Second
+		}
+		start := processor(t)
+		regions, left, err := graph.Find(&m.Graph, graph.Options{})
+		took := processor(t) - start
+		t.Logf("%s: %v, %d regions, %d left", test.name, took, len(regions), len(left))
+		if err != nil || took > limit {
+			t.Errorf("%s: %d nodes take %v (%v)", test.name, len(m.Nodes), took, err)
+		}
+	}
+}
+
+// processor is the time that the processors have spent on the test: other programs do
+// not lengthen it.
+func processor(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
