@@ -81,6 +81,32 @@ func TestDiskFull(t *testing.T) {
 	wantNothing(t, small)
 }
 
+// A page or a witness for which there is no room leaves what was there, and nothing else.
+func TestNoHalfPage(t *testing.T) {
+	dir := t.TempDir()
+	repfuse := command(t, dir)
+	weights(t, dir, "repvgg-model-tiny")
+	if out, err := exec.Command(repfuse, "fuse", filepath.Join(dir, "weights"), filepath.Join(dir, "out")).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for flag, blocks := range map[string]string{"--report": "16", "--witness": "0"} {
+		file := filepath.Join(dir, "file"+flag)
+		if err := os.WriteFile(file, []byte("old"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		c := exec.Command("sh", "-c", `ulimit -f `+blocks+`; exec "$@"`, "sh", repfuse, "verify", "-q", flag, file)
+		c.Dir = dir
+		out, _ := c.CombinedOutput()
+		if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), "file too large") {
+			t.Errorf("%s: %v: %q, want exit status %d and the reason", flag, c.ProcessState, out, exitError)
+		}
+		if b, err := os.ReadFile(file); err != nil || string(b) != "old" {
+			t.Errorf("%s: %d bytes are there (%v), want the old file", flag, len(b), err)
+		}
+	}
+	wantNothing(t, dir, "repfuse", "weights", "out", "file--report", "file--witness")
+}
+
 // Without the right to write there is an error and nothing else.
 func TestNoPermission(t *testing.T) {
 	root(t)
