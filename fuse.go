@@ -82,7 +82,7 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 	w.record = func(done *stream.Result) ([]byte, error) {
 		for k, n := range done.Small {
 			if n > 0 {
-				f.Notes = append(f.Notes, Note{Where: items[k].Key, Text: fmt.Sprintf("%d elements are below the smallest normal %s", n, items[k].Type)})
+				f.Notes = append(f.Notes, Note{Where: items[k].Key, Text: fmt.Sprintf("elements below the smallest normal %s: %d", items[k].Type, n)})
 			}
 		}
 		return o.record(s, f, items, done.CRC)
