@@ -5,8 +5,10 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +49,9 @@ var mayImport = map[string]string{
 	"text":        "",
 	"report":      "plan verify certify health fuse op tensor text",
 	"micro/gen":   "",
+
+	// Flags and printing; what the verbs do is package repfuse's.
+	"cmd/repfuse": "family verify certify health tensor text micro",
 
 	// For tests only.
 	"golden":        "tensor facts",
@@ -93,20 +98,36 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// checkOurs holds an import within the module to mayImport. Commands may import
-// anything that is not for tests.
+// checkOurs holds an import within the module to mayImport. Who is not in it, the tools
+// and package repfuse, may import anything that is not for tests.
 func checkOurs(t *testing.T, f source, imported string) {
 	t.Helper()
-	from, internal := strings.CutPrefix(f.dir, "internal/")
+	from := strings.TrimPrefix(f.dir, "internal/")
 	if slices.Contains(testOnly, imported) && !slices.Contains(testOnly, f.dir) {
 		t.Errorf("%s imports %s, which is for tests", f.path, imported)
 	}
-	if !internal {
-		return
+	allowed, listed := mayImport[from]
+	if to := strings.TrimPrefix(imported, "internal/"); listed && to != "hint" && !in(allowed, to) {
+		t.Errorf("%s imports %s; %s may import: hint %s", f.path, imported, f.dir, allowed)
 	}
-	allowed := mayImport[from]
-	if to := strings.TrimPrefix(imported, "internal/"); to != "hint" && !in(allowed, to) {
-		t.Errorf("%s imports %s; internal/%s may import: hint %s", f.path, imported, from, allowed)
+}
+
+// ofTheProcess is what a package that others call leaves to the program.
+var ofTheProcess = regexp.MustCompile(`\bos\.(Std(in|out|err)|(Get|Set|Lookup)[Ee]nv|Exit|Chdir)\b|\bfmt\.Print|"log"|\bdebug\.Set|\bruntime\.GOMAXPROCS\([^0]`)
+
+// Nothing behind the verbs prints, or reads or changes what is the process's.
+func TestNothingOfTheProcess(t *testing.T) {
+	for _, f := range sources(t) {
+		if f.test || f.dir != "." && !strings.HasPrefix(f.dir, "internal/") || f.dir == "internal/micro/gen" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join("..", f.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if found := ofTheProcess.Find(text); found != nil {
+			t.Errorf("%s has %s, which is the command's", f.path, found)
+		}
 	}
 }
 
