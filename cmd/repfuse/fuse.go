@@ -51,6 +51,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 			}
 			return printPlan(stdout, stderr, p, planStyle{json: asJSON})
 		}
+		collect(150)
 		bar := newProgress(stderr, quiet, "fusing")
 		o.Progress = bar.tell
 		r, err := repfuse.Fuse(c.Context(), args[0], args[1], o)

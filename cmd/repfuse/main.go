@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -58,6 +59,15 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	printError(stderr, err)
 	return exitError
+}
+
+// collect sets how much garbage may lie about before it is collected, in percent of what
+// is in use, unless GOGC says it. Fusing uses its memory again nearly everywhere, so that most
+// checkpoints are done before the first collection; verifying has more, and soon needs it anew.
+func collect(percent int) {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(percent)
+	}
 }
 
 // printError writes each error on a line of its own and, behind it, what to type.

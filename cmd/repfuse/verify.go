@@ -121,6 +121,7 @@ func (f *verifyFlags) parse(flags *pflag.FlagSet, o *repfuse.VerifyOptions) erro
 
 func (f *verifyFlags) run(c *cobra.Command, src, dst string, o repfuse.VerifyOptions) error {
 	stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
+	collect(20)
 	bar := newProgress(stderr, f.quiet, "verifying")
 	o.Progress = bar.tell
 	v, err := repfuse.Verify(c.Context(), src, dst, o)
