@@ -27,7 +27,7 @@ var mayImport = map[string]string{
 	"micro":       "tensor",
 	"op":          "tensor",
 	"graph":       "op tensor",
-	"npy":         "tensor disk parallel",
+	"npy":         "tensor disk",
 	"safetensors": "tensor disk",
 	"pth":         "tensor disk facts pth/pickle",
 	"pth/pickle":  "",
@@ -56,6 +56,7 @@ var mayImport = map[string]string{
 	// For tests only.
 	"golden":        "tensor facts",
 	"op/optest":     "op tensor",
+	"conv/convtest": "conv op tensor",
 	"onnx/onnxtest": "",
 }
 

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"repfuse/internal/certify"
-	"repfuse/internal/conv"
+	"repfuse/internal/conv/convtest"
 	"repfuse/internal/fuse"
 	"repfuse/internal/op"
 	"repfuse/internal/op/optest"
@@ -172,7 +172,7 @@ func attained(t *testing.T, out plan.Output, dst []tensor.Named, w *certify.Witn
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, err := conv.Of(w.Input.Shape[1], w.Input.Shape[2:], v)
+	x, err := convtest.Of(w.Input.Shape[1], w.Input.Shape[2:], v)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,8 +188,8 @@ func attained(t *testing.T, out plan.Output, dst []tensor.Named, w *certify.Witn
 	at += w.Channel * tensor.Elems(x.Size)
 	var y [2]float64
 	largest := 0.0
-	for k, e := range []op.Expr{out.Expr, stored} {
-		m, err := conv.Run(e, x)
+	for k, e := range []op.Expr{op.AtStride1(out.Expr, f.Rank()), stored} {
+		m, err := convtest.Run(e, x)
 		if err != nil {
 			t.Fatal(err)
 		}

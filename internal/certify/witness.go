@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -57,8 +58,8 @@ func (r *run) witness(out *plan.Output, b Bound) (*Witness, error) {
 	size := make([]int, f.Rank())
 	w := &Witness{Channel: b.Channel, Difference: b.Value, Position: make([]int, f.Rank())}
 	for a := range size {
-		size[a] = f.Hi[a] - f.Lo[a] + 1
-		if w.Position[a] = -f.Lo[a]; f.Transposed {
+		size[a] = f.Span(a)
+		if w.Position[a] = max(-f.Lo[a], 0); f.Transposed {
 			w.Position[a] = f.Hi[a]
 		}
 	}
@@ -69,7 +70,7 @@ func (r *run) witness(out *plan.Output, b Bound) (*Witness, error) {
 	}
 	err = c.differences(b.Channel, func(i, tap int, dw float64) {
 		if dw != 0 {
-			x[i*tensor.Elems(size)+place(f.Kernel(), f.Dilation(), size, tap, f.Transposed)] = math.Copysign(c.Range, dw*sign)
+			x[i*tensor.Elems(size)+place(f, size, tap)] = math.Copysign(c.Range, dw*sign)
 		}
 	})
 	typ := tensor.F32
@@ -82,13 +83,13 @@ func (r *run) witness(out *plan.Output, b Bound) (*Witness, error) {
 
 // place is the element of an image that is as large as the kernel reaches which a tap
 // meets; a transposed kernel meets it from behind.
-func place(kernel, dilation, size []int, tap int, transposed bool) int {
+func place(f op.Form, size []int, tap int) int {
 	at := 0
-	for a, k := range tensor.Place(tap, kernel) {
-		if k *= dilation[a]; transposed {
+	for a, k := range tensor.Place(tap, f.Kernel()) {
+		if k *= f.Dilation()[a]; f.Transposed {
 			k = size[a] - 1 - k
 		}
-		at = at*size[a] + k
+		at = at*size[a] + k + max(f.Lo[a], 0)
 	}
 	return at
 }

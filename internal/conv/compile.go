@@ -114,62 +114,9 @@ func (c *compiler[T]) copyOut(w *worker[T], to []float64, plane []T) {
 	c.widen(to, all)
 }
 
-// compile makes the source of n on the box out; in is its input on the box before.
-func (c *compiler[T]) compile(n *node, in source[T], out box) (source[T], error) {
-	switch e := n.e.(type) {
-	case op.Seq:
-		return c.sequence(n, in, out)
-	case op.Sum:
-		parts, err := c.parts(n, in, out)
-		first, count := c.f.span(out)
-		return &total[T]{parts, first, count, c.f.plane}, err
-	case op.Concat:
-		parts, err := c.parts(n, in, out)
-		s := &stack[T]{parts: parts, plane: c.f.plane}
-		end := 0
-		for _, p := range n.parts {
-			end += p.out
-			s.ends = append(s.ends, end)
-		}
-		return s, err
-	case op.Identity:
-		if e.Padding == nil {
-			return in, nil
-		}
-		return c.mean(n, slices.Repeat([]int{1}, len(n.lo)), in, out), nil
-	case op.Select:
-		return &selected[T]{in, e.From}, nil
-	case op.Window:
-		return c.window(e, in, out), nil
-	case op.AvgPool:
-		return c.mean(n, e.Kernel, in, out), nil
-	case op.Conv:
-		return c.conv(n, e, in, out)
-	default:
-		apply, err := changer[T](n.e, n.out)
-		first, count := c.f.span(out)
-		return &each[T]{in, first, count, c.f.plane, apply}, err
-	}
-}
-
-func (c *compiler[T]) sequence(n *node, in source[T], out box) (source[T], error) {
-	boxes := make([]box, len(n.parts))
-	for k := len(n.parts) - 1; k >= 0; k-- {
-		boxes[k] = out
-		out.lo, out.size = n.parts[k].before(out.lo, out.size)
-	}
-	for k, part := range n.parts {
-		var err error
-		if in, err = c.compile(part, in, boxes[k]); err != nil {
-			return nil, err
-		}
-	}
-	return in, nil
-}
-
 // parts compiles the parts of a Sum or a Concat. What several of them look at is
 // computed once.
-func (c *compiler[T]) parts(n *node, in source[T], out box) ([]source[T], error) {
+func (c *compiler[T]) parts(n *node[T], in source[T], out box) ([]source[T], error) {
 	if len(n.parts) > 1 {
 		var err error
 		if in, err = c.hold(in, n.in); err != nil {
@@ -178,7 +125,7 @@ func (c *compiler[T]) parts(n *node, in source[T], out box) ([]source[T], error)
 	}
 	var parts []source[T]
 	for _, p := range n.parts {
-		s, err := c.compile(p, in, out)
+		s, err := p.compile(c, in, out)
 		if err != nil {
 			return nil, err
 		}
@@ -213,9 +160,9 @@ func (c *compiler[T]) window(e op.Window, in source[T], out box) source[T] {
 }
 
 // mean is the mean of the places that a kernel of such extents looks at.
-func (c *compiler[T]) mean(n *node, extents []int, in source[T], out box) source[T] {
+func (c *compiler[T]) mean(f op.Form, extents []int, in source[T], out box) source[T] {
 	return &planar[T]{in: in, outer: 1, f: c.f, out: out, lanes: c.lanes,
-		grid: newGrid(c.f, out, extents, n.lo, n.step, live(in))}
+		grid: newGrid(c.f, out, extents, f.Lo, f.Step, live(in))}
 }
 
 // live is the rows of a source that may be other than zero, where that is known.
@@ -228,33 +175,33 @@ func live[T element](in source[T]) []int {
 
 // conv compiles a convolution, by whether an output channel looks at one input
 // channel or at several.
-func (c *compiler[T]) conv(n *node, e op.Conv, in source[T], out box) (source[T], error) {
-	k, err := c.kernel(n, e)
+func (c *compiler[T]) conv(e op.Conv, f op.Form, in source[T], out box) (source[T], error) {
+	k, err := c.kernel(e, f)
 	if err != nil {
 		return nil, err
 	}
 	var bias []T
 	if e.Bias != nil {
-		if bias, err = vector[T](e.Bias, n.out, 0); err != nil {
+		if bias, err = vector[T](e.Bias, f.Out, 0); err != nil {
 			return nil, err
 		}
 	}
 	if k.inner == 1 && !e.Transposed {
 		return &planar[T]{in: in, k: k, bias: bias, outer: k.outer, f: c.f, out: out, lanes: c.lanes,
-			grid: newGrid(c.f, out, e.Weight.Shape[2:], n.lo, n.step, live(in))}, nil
+			grid: newGrid(c.f, out, e.Weight.Shape[2:], f.Lo, f.Step, live(in))}, nil
 	}
-	whole, err := c.hold(in, n.in)
+	whole, err := c.hold(in, f.In)
 	if err != nil {
 		return nil, err
 	}
-	if s := c.winograd(n, k, bias, whole, out); s != nil {
+	if s := c.winograd(f, k, bias, whole, out); s != nil {
 		return s, nil
 	}
 	s := &dense[T]{k: k, bias: bias, in: whole, f: c.f}
 	s.first, s.n = c.f.span(out)
 	s.n = upTo(s.n, c.lanes)
-	shift := make([]int, len(n.at))
-	for t, at := range n.at {
+	shift := make([]int, k.taps)
+	for t, at := range taps(f, e.Weight.Shape[2:]) {
 		shift[t] = c.f.shift(at)
 	}
 	s.low = slices.Min(shift)
@@ -265,7 +212,7 @@ func (c *compiler[T]) conv(n *node, e op.Conv, in source[T], out box) (source[T]
 }
 
 // kernel opens a convolution's weight.
-func (c *compiler[T]) kernel(n *node, e op.Conv) (*kernel[T], error) {
+func (c *compiler[T]) kernel(e op.Conv, f op.Form) (*kernel[T], error) {
 	if !e.Weight.Type.IsFloat() {
 		return nil, fmt.Errorf("%s: element type %s, want a floating one", e.Weight.Key, e.Weight.Type)
 	}
@@ -274,6 +221,6 @@ func (c *compiler[T]) kernel(n *node, e op.Conv) (*kernel[T], error) {
 		return nil, fmt.Errorf("%s: %w", e.Weight.Key, err)
 	}
 	*c.opened = append(*c.opened, d)
-	return &kernel[T]{of: e.Weight, data: d, inner: n.in / n.groups, outer: n.out / n.groups,
-		taps: len(n.at), transposed: e.Transposed}, nil
+	return &kernel[T]{of: e.Weight, data: d, inner: f.In / f.Groups, outer: f.Out / f.Groups,
+		taps: f.Taps(), transposed: e.Transposed}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"repfuse/internal/conv"
+	"repfuse/internal/conv/convtest"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -30,7 +31,7 @@ func filled(key string, value float64, shape ...int) op.Param {
 // numbers are small and whole.
 func run(t *testing.T, e op.Expr, x conv.Map) []float64 {
 	t.Helper()
-	y, err := conv.Run(e, x)
+	y, err := convtest.Run(e, x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +45,7 @@ func run(t *testing.T, e op.Expr, x conv.Map) []float64 {
 
 func of(t *testing.T, channels int, size []int, values ...float64) conv.Map {
 	t.Helper()
-	m, err := conv.Of(channels, size, values)
+	m, err := convtest.Of(channels, size, values)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -190,7 +191,7 @@ func TestErrors(t *testing.T) {
 		{op.Sum{op.Identity{}, op.Conv{Weight: filled("w", 1, 1, 2, 1, 1)}}, "conv(w 1×2×1×1) gives 1 channels, want 2 as x gives"},
 	} {
 		x := conv.Random(2, []int{3, 3}, 1, 1)
-		if _, err := conv.Run(test.e, x); err == nil || err.Error() != test.want {
+		if _, err := convtest.Run(test.e, x); err == nil || err.Error() != test.want {
 			t.Errorf("Run: %v, want %s", err, test.want)
 		}
 		r, err := conv.New(test.e, x, conv.Options{})
@@ -206,9 +207,9 @@ func TestErrors(t *testing.T) {
 
 func TestOtherErrors(t *testing.T) {
 	x := conv.Random(2, []int{3, 3}, 1, 1)
-	_, of := conv.Of(2, []int{3}, make([]float64, 5))
-	_, box := conv.RunOn(op.Identity{}, x, []int{0}, []int{3})
-	_, sample := x.Sample([]int{0, 1}, []int{1, 2}, []int{3, 2})
+	_, of := convtest.Of(2, []int{3}, make([]float64, 5))
+	_, box := convtest.RunOn(op.Identity{}, x, []int{0}, []int{3})
+	_, sample := convtest.Sample(x, []int{0, 1}, []int{1, 2}, []int{3, 2})
 	r, err := conv.New(op.Identity{}, x, conv.Options{})
 	if err != nil {
 		t.Fatal(err)

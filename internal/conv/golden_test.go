@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"repfuse/internal/conv"
+	"repfuse/internal/conv/convtest"
 	"repfuse/internal/golden"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -193,11 +194,11 @@ func reference(t *testing.T, e op.Expr, x conv.Map, at geometry) conv.Map {
 	for a, n := range at.size {
 		size[a] = (n-1)*at.stride[a] + 1
 	}
-	y, err := conv.RunOn(e, spread(x, at.up), at.from, size)
+	y, err := convtest.RunOn(e, spread(x, at.up), at.from, size)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if y, err = y.Sample(at.from, at.stride, at.size); err != nil {
+	if y, err = convtest.Sample(y, at.from, at.stride, at.size); err != nil {
 		t.Fatal(err)
 	}
 	return y
@@ -240,7 +241,7 @@ func image(t *testing.T, batch tensor.Tensor, n int) conv.Map {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := conv.Of(batch.Shape[1], batch.Shape[2:], v)
+	m, err := convtest.Of(batch.Shape[1], batch.Shape[2:], v)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,62 +1,167 @@
 package conv
 
 import (
-	"errors"
-	"fmt"
-	"slices"
-
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
 
 // node is an expression with all that its shapes say: the channels that go in and
-// come out, and how far it looks. It stands for one operator, or for the parts of a
-// Seq, Sum or Concat.
-type node struct {
-	e       op.Expr
-	parts   []*node
+// come out, and how far it looks.
+type node[T element] struct {
 	in, out int
-	groups  int
 	// lo and hi are the first and the last place that is looked at, from the output's
 	// own place. A transposed convolution looks back: its hi is 0.
 	lo, hi []int
-	// at is the place of each tap of a Conv or an AvgPool, in the order of the kernel.
-	at [][]int
-	// step is the distance of a Conv's taps on each axis, 0 where there is only one.
-	step []int
+	parts  []*node[T]
+	inARow bool // parts follow each other
+	row    int  // bytes that an output channel has of the largest stored kernel
+	// compile makes the source of the output on the box out; in is the input on the
+	// box before.
+	compile func(c *compiler[T], in source[T], out box) (source[T], error)
 }
 
-// resolve works out the node of e on in channels and a plane of rank axes. It
-// accepts every Window: where one changes the result, the result is the network's.
-func resolve(e op.Expr, in, rank int) (*node, error) {
-	switch e := e.(type) {
-	case op.Seq:
-		return sequence(e, in, rank)
-	case op.Sum:
-		return beside(e, e, in, rank)
-	case op.Concat:
-		return beside(e, e, in, rank)
-	default:
-		return leaf(e, in, rank)
-	}
-}
+// nodes makes the nodes of an expression. Every Window is accepted: where one changes
+// the result, the result is the network's.
+type nodes[T element] struct{}
 
-func leaf(e op.Expr, in, rank int) (*node, error) {
-	f, err := op.CheckFrom(e, in, rank)
-	if err != nil {
-		return nil, err
-	}
-	n := &node{e: e, in: f.In, out: f.Out, groups: f.Groups, lo: f.Lo, hi: f.Hi}
+func operator[T element](f op.Form, compile func(c *compiler[T], in source[T], out box) (source[T], error)) (*node[T], error) {
+	n := &node[T]{in: f.In, out: f.Out, lo: f.Lo, hi: f.Hi, compile: compile}
 	if f.Transposed {
 		n.lo, n.hi = negated(f.Hi), negated(f.Lo)
 	}
-	switch e := e.(type) {
-	case op.Conv:
-		n.at, n.step = taps(f, e.Weight.Shape[2:]), f.Step
-	case op.AvgPool:
-		n.at, n.step = taps(f, e.Kernel), f.Step
-	}
 	return n, nil
+}
+
+func (nodes[T]) Conv(e op.Conv, f op.Form) (*node[T], error) {
+	n, err := operator(f, func(c *compiler[T], in source[T], out box) (source[T], error) { return c.conv(e, f, in, out) })
+	n.row = int(e.Weight.Bytes()) / max(n.out, 1)
+	return n, err
+}
+
+func (nodes[T]) AvgPool(e op.AvgPool, f op.Form) (*node[T], error) {
+	return operator(f, func(c *compiler[T], in source[T], out box) (source[T], error) {
+		return c.mean(f, e.Kernel, in, out), nil
+	})
+}
+
+func (nodes[T]) Identity(e op.Identity, f op.Form) (*node[T], error) {
+	return operator(f, func(c *compiler[T], in source[T], out box) (source[T], error) {
+		if e.Padding == nil {
+			return in, nil
+		}
+		return c.mean(f, f.Kernel(), in, out), nil // of the one element that is moved
+	})
+}
+
+func (nodes[T]) Window(e op.Window, f op.Form) (*node[T], error) {
+	return operator(f, func(c *compiler[T], in source[T], out box) (source[T], error) { return c.window(e, in, out), nil })
+}
+
+func (nodes[T]) Select(e op.Select, f op.Form) (*node[T], error) {
+	return operator(f, func(_ *compiler[T], in source[T], _ box) (source[T], error) { return &selected[T]{in, e.From}, nil })
+}
+
+func (nodes[T]) BatchNorm(e op.BatchNorm, f op.Form) (*node[T], error) {
+	return pointwise(f, func() (func(c int, v []T), error) { return normaliser[T](e, f.Out) })
+}
+
+func (nodes[T]) Scale(e op.Scale, f op.Form) (*node[T], error) {
+	return pointwise(f, func() (func(c int, v []T), error) {
+		s, err := vector[T](e.By, f.Out, e.Factor)
+		return func(c int, v []T) {
+			for k := range v {
+				v[k] *= s[c]
+			}
+		}, err
+	})
+}
+
+func (nodes[T]) Shift(e op.Shift, f op.Form) (*node[T], error) {
+	return pointwise(f, func() (func(c int, v []T), error) {
+		s, err := vector[T](e.By, f.Out, e.Term)
+		return func(c int, v []T) {
+			for k := range v {
+				v[k] += s[c]
+			}
+		}, err
+	})
+}
+
+// pointwise is an operator that changes each element by itself, as what change gives does
+// it to elements of channel c.
+func pointwise[T element](f op.Form, change func() (func(c int, v []T), error)) (*node[T], error) {
+	return operator(f, func(c *compiler[T], in source[T], out box) (source[T], error) {
+		apply, err := change()
+		first, count := c.f.span(out)
+		return &each[T]{in, first, count, c.f.plane, apply}, err
+	})
+}
+
+func (nodes[T]) Seq(parts []*node[T]) (*node[T], error) {
+	all := beside(parts)
+	last := parts[len(parts)-1]
+	all.out, all.inARow, all.lo, all.hi = last.out, true, make([]int, len(all.lo)), make([]int, len(all.lo))
+	for _, p := range parts {
+		for a := range all.lo {
+			all.lo[a] += p.lo[a]
+			all.hi[a] += p.hi[a]
+		}
+	}
+	all.compile = func(c *compiler[T], in source[T], out box) (source[T], error) {
+		boxes := make([]box, len(parts))
+		for k := len(parts) - 1; k >= 0; k-- {
+			boxes[k] = out
+			out = parts[k].before(out)
+		}
+		for k, p := range parts {
+			var err error
+			if in, err = p.compile(c, in, boxes[k]); err != nil {
+				return nil, err
+			}
+		}
+		return in, nil
+	}
+	return all, nil
+}
+
+func (nodes[T]) Sum(parts []*node[T]) (*node[T], error) {
+	all := beside(parts)
+	all.out = parts[0].out
+	all.compile = func(c *compiler[T], in source[T], out box) (source[T], error) {
+		list, err := c.parts(all, in, out)
+		first, count := c.f.span(out)
+		return &total[T]{list, first, count, c.f.plane}, err
+	}
+	return all, nil
+}
+
+func (nodes[T]) Concat(parts []*node[T]) (*node[T], error) {
+	all := beside(parts)
+	var ends []int
+	for _, p := range parts {
+		all.out += p.out
+		ends = append(ends, all.out)
+	}
+	all.compile = func(c *compiler[T], in source[T], out box) (_ source[T], err error) {
+		s := stack[T]{ends: ends, plane: c.f.plane}
+		s.parts, err = c.parts(all, in, out)
+		return &s, err
+	}
+	return all, nil
+}
+
+// beside looks at what any of the parts looks at.
+func beside[T element](parts []*node[T]) *node[T] {
+	all := &node[T]{in: parts[0].in, parts: parts, lo: make([]int, len(parts[0].lo)), hi: make([]int, len(parts[0].lo))}
+	copy(all.lo, parts[0].lo)
+	copy(all.hi, parts[0].hi)
+	for _, p := range parts {
+		all.row = max(all.row, p.row)
+		for a := range all.lo {
+			all.lo[a], all.hi[a] = min(all.lo[a], p.lo[a]), max(all.hi[a], p.hi[a])
+		}
+	}
+	return all
 }
 
 // taps lists the places that the taps of a kernel look at.
@@ -76,108 +181,26 @@ func taps(f op.Form, kernel []int) [][]int {
 	return at
 }
 
-func sequence(e op.Seq, in, rank int) (*node, error) {
-	if len(e) == 0 {
-		return nil, errors.New("an empty sequence")
+// before is the box that n must be given to be known on the box out.
+func (n *node[T]) before(out box) box {
+	b := box{make([]int, len(out.lo)), make([]int, len(out.lo))}
+	for a := range out.lo {
+		b.lo[a] = out.lo[a] + n.lo[a]
+		b.size[a] = out.size[a] + n.hi[a] - n.lo[a]
 	}
-	all := &node{e: e, in: in, out: in, lo: make([]int, rank), hi: make([]int, rank)}
-	for k, part := range e {
-		if c, ok := part.(op.Conv); ok && c.Transposed && c.Groups == 0 {
-			// Its own shape does not say how many groups it has; what follows it may.
-			f, err := op.CheckFrom(e[k:], all.out, rank)
-			if err != nil {
-				return nil, err
-			}
-			c.Groups = f.Groups
-			part = c
-		}
-		n, err := resolve(part, all.out, rank)
-		if err != nil {
-			return nil, err
-		}
-		all.parts = append(all.parts, n)
-		all.out = n.out
-		for a := range all.lo {
-			all.lo[a] += n.lo[a]
-			all.hi[a] += n.hi[a]
-		}
-	}
-	return all, nil
-}
-
-// beside is the node of a Sum or a Concat.
-func beside(e op.Expr, parts []op.Expr, in, rank int) (*node, error) {
-	_, stacked := e.(op.Concat)
-	switch {
-	case len(parts) == 0 && stacked:
-		return nil, errors.New("an empty concatenation")
-	case len(parts) == 0:
-		return nil, errors.New("an empty sum")
-	}
-	all := &node{e: e, in: in}
-	for k, part := range parts {
-		n, err := resolve(part, in, rank)
-		if err != nil {
-			return nil, err
-		}
-		all.parts = append(all.parts, n)
-		switch {
-		case k == 0:
-			all.out, all.lo, all.hi = n.out, slices.Clone(n.lo), slices.Clone(n.hi)
-			continue
-		case stacked:
-			all.out += n.out
-		case n.out != all.out:
-			return nil, fmt.Errorf("%s gives %d channels, want %d as %s gives", part, n.out, all.out, parts[0])
-		}
-		for a := range all.lo {
-			all.lo[a] = min(all.lo[a], n.lo[a])
-			all.hi[a] = max(all.hi[a], n.hi[a])
-		}
-	}
-	return all, nil
-}
-
-// before is the box that n must be given to be known on a box.
-func (n *node) before(lo, size []int) (from, all []int) {
-	from, all = make([]int, len(lo)), make([]int, len(lo))
-	for a := range lo {
-		from[a] = lo[a] + n.lo[a]
-		all[a] = size[a] + n.hi[a] - n.lo[a]
-	}
-	return from, all
+	return b
 }
 
 // hull is the smallest box that holds every map on the way to n on the box out.
-func (n *node) hull(out box) box {
-	all := out
-	switch n.e.(type) {
-	case op.Seq:
-		for k := len(n.parts) - 1; k >= 0; k-- {
-			all = around(all, n.parts[k].hull(out))
-			out.lo, out.size = n.parts[k].before(out.lo, out.size)
+func (n *node[T]) hull(out box) box {
+	all := around(out, n.before(out))
+	for k := len(n.parts) - 1; k >= 0; k-- {
+		all = around(all, n.parts[k].hull(out))
+		if n.inARow {
+			out = n.parts[k].before(out)
 		}
-	case op.Sum, op.Concat:
-		for _, p := range n.parts {
-			all = around(all, p.hull(out))
-		}
-	default:
-		lo, size := n.before(out.lo, out.size)
-		all = around(all, box{lo, size})
 	}
 	return all
-}
-
-// kernelRow is the bytes that an output channel has of the largest stored kernel.
-func (n *node) kernelRow() int {
-	row := 0
-	if c, ok := n.e.(op.Conv); ok {
-		row = int(c.Weight.Bytes()) / max(n.out, 1)
-	}
-	for _, p := range n.parts {
-		row = max(row, p.kernelRow())
-	}
-	return row
 }
 
 // around is the smallest box that holds two.

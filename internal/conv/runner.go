@@ -64,17 +64,10 @@ func NewAll(exprs []op.Expr, image Map, o Options) ([]*Runner, error) {
 	if o.Memory == nil {
 		o.Memory = &Memory{}
 	}
-	nodes := make([]*node, len(exprs))
-	for k, e := range exprs {
-		var err error
-		if nodes[k], err = resolve(op.AtStride1(e, len(image.Size)), image.Channels, len(image.Size)); err != nil {
-			return nil, err
-		}
-	}
 	if o.Float32 {
-		return prepare(nodes, image, o, in32)
+		return prepare(exprs, image, o, in32)
 	}
-	return prepare(nodes, image, o, in64)
+	return prepare(exprs, image, o, in64)
 }
 
 // Channels is the number of output channels.
@@ -146,13 +139,17 @@ func grown[E any](v []E, n int) []E {
 	return v[:n]
 }
 
-// prepare makes Runners of nodes that compute in T, in one frame that holds the
+// prepare makes Runners that compute in T, in one frame that holds the
 // maps of all.
-func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) ([]*Runner, error) {
+func prepare[T element](exprs []op.Expr, image Map, o Options, by *arithmetic[T]) ([]*Runner, error) {
 	out := box{image.Lo, image.Size}
-	whole := out
-	for _, n := range nodes {
-		whole = around(whole, n.hull(out))
+	whole, row, list := out, 0, make([]*node[T], len(exprs))
+	for k, e := range exprs {
+		n, err := op.Fold(nodes[T]{}, op.AtStride1(e, len(image.Size)), image.Channels, len(image.Size))
+		if err != nil {
+			return nil, err
+		}
+		whole, row, list[k] = around(whole, n.hull(out)), max(row, n.row), n
 	}
 	c := &compiler[T]{
 		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: o.Jobs, memory: o.Memory,
@@ -160,15 +157,11 @@ func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) 
 	c.begin, c.length = c.f.lines(out)
 	last := len(c.begin) - 1
 	c.solid = last >= 0 && c.begin[last] == c.begin[0]+last*c.length
-	row := 0
-	for _, n := range nodes {
-		row = max(row, n.kernelRow())
-	}
 	c.together = together(c.f.plane*by.size, row)
 	in := c.store(image)
 	var open atomic.Int64
 	var all []*Runner
-	for _, n := range nodes {
+	for _, n := range list {
 		r, err := c.runner(n, in)
 		open.Add(1)
 		r.closed = func() {
@@ -189,10 +182,10 @@ func prepare[T element](nodes []*node, image Map, o Options, by *arithmetic[T]) 
 
 // runner makes the Runner of one node. It is not nil where there is an error, and
 // must be closed.
-func (c *compiler[T]) runner(n *node, in *stored[T]) (*Runner, error) {
+func (c *compiler[T]) runner(n *node[T], in *stored[T]) (*Runner, error) {
 	r := &Runner{channels: n.out, together: c.together, size: c.image.size}
 	c.opened, c.ahead = &r.opened, &r.ahead
-	s, err := c.compile(n, in, c.image)
+	s, err := n.compile(c, in, c.image)
 	if err != nil {
 		return r, err
 	}

@@ -136,31 +136,6 @@ func (s *windowed[T]) rows(w *worker[T], a, b int, dst []T) error {
 	return nil
 }
 
-// changer is what an operator that acts on each element by itself does to some
-// elements of channel c.
-func changer[T element](e op.Expr, channels int) (func(c int, v []T), error) {
-	switch e := e.(type) {
-	case op.BatchNorm:
-		return normaliser[T](e, channels)
-	case op.Scale:
-		s, err := vector[T](e.By, channels, e.Factor)
-		return func(c int, v []T) {
-			for k := range v {
-				v[k] *= s[c]
-			}
-		}, err
-	case op.Shift:
-		s, err := vector[T](e.By, channels, e.Term)
-		return func(c int, v []T) {
-			for k := range v {
-				v[k] += s[c]
-			}
-		}, err
-	default:
-		return nil, fmt.Errorf("%s: nothing is known of how to run a %T", e, e)
-	}
-}
-
 // normaliser is (x − μ)·(1/√(σ² + ε))·γ + β, each step rounded to T.
 func normaliser[T element](e op.BatchNorm, channels int) (func(c int, v []T), error) {
 	var p [4][]T
@@ -190,4 +165,25 @@ func vector[T element](p *op.Param, channels int, literal float64) ([]T, error) 
 		w[k] = T(x)
 	}
 	return w, err
+}
+
+// floats reads a vector of one element for each channel. One element stands for
+// all channels; where there is no vector, literal does.
+func floats(p *op.Param, channels int, literal float64) ([]float64, error) {
+	one := []float64{literal}
+	if p != nil {
+		v, err := p.Floats()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", p.Key, err)
+		}
+		if len(v) != 1 {
+			return v, nil
+		}
+		one = v
+	}
+	v := make([]float64, channels)
+	for c := range v {
+		v[c] = one[0]
+	}
+	return v, nil
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"repfuse/internal/micro"
+	"repfuse/internal/op"
 )
 
 // winograd is a dense convolution of 3×3 kernels by Winograd's F(2×2, 3×3)
@@ -49,11 +50,11 @@ func Roundings(inner, taps int, o Options) int {
 
 // winograd compiles a convolution in this way where it can be done and is worth it, or
 // else gives nil.
-func (c *compiler[T]) winograd(n *node, k *kernel[T], bias []T, in *stored[T], out box) source[T] {
-	if c.arithmetic.winograd == nil || k.transposed || k.inner < fewest || !slices.Equal(k.of.Shape[2:], []int{3, 3}) || !slices.Equal(n.step, []int{1, 1}) {
+func (c *compiler[T]) winograd(f op.Form, k *kernel[T], bias []T, in *stored[T], out box) source[T] {
+	if c.arithmetic.winograd == nil || k.transposed || k.inner < fewest || !slices.Equal(k.of.Shape[2:], []int{3, 3}) || !slices.Equal(f.Step, []int{1, 1}) {
 		return nil
 	}
-	s := c.cut(in, n, out)
+	s := c.cut(in, f, out)
 	if s == nil {
 		return nil
 	}
@@ -75,9 +76,9 @@ type squares[T element] struct {
 
 // cut gives the squares of a map that a 3×3 kernel on the box out looks at. They are
 // made once for all who want them. It gives nil where there are none or too many.
-func (c *compiler[T]) cut(in *stored[T], n *node, out box) *squares[T] {
-	s := &squares[T]{of: in, high: (out.size[0] + 1) / 2, wide: (out.size[1] + 1) / 2, channels: n.in}
-	s.corner = []int{out.lo[0] + n.lo[0], out.lo[1] + n.lo[1]}
+func (c *compiler[T]) cut(in *stored[T], f op.Form, out box) *squares[T] {
+	s := &squares[T]{of: in, high: (out.size[0] + 1) / 2, wide: (out.size[1] + 1) / 2, channels: f.In}
+	s.corner = []int{out.lo[0] + f.Lo[0], out.lo[1] + f.Lo[1]}
 	s.columns = upTo(s.high*s.wide, c.lanes)
 	s.next = s.channels*s.columns + c.lanes
 	for _, other := range c.squares {

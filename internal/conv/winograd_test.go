@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"repfuse/internal/conv"
+	"repfuse/internal/conv/convtest"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -78,7 +79,7 @@ func normal(r *rand.Rand, n int) []float64 {
 // wantPromised holds Runners to Run: all err by as much as their roundings can make.
 func wantPromised(t *testing.T, name string, c op.Conv, x conv.Map) {
 	t.Helper()
-	want, err := conv.Run(c, x)
+	want, err := convtest.Run(c, x)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,10 @@ func (f Form) Padding() []int {
 	return p
 }
 
+// Span is how many elements of axis a there are from the output's own place to all that
+// it looks at: an image of as many shows every tap.
+func (f Form) Span(a int) int { return max(f.Hi[a], 0) - min(f.Lo[a], 0) + 1 }
+
 // Taps is the number of taps of the fused kernel.
 func (f Form) Taps() int {
 	n := 1
@@ -171,7 +175,7 @@ const maxField = 1 << 20
 func (f Form) bounded() error {
 	field := 1
 	for a := range f.Lo {
-		span := max(f.Hi[a], 0) - min(f.Lo[a], 0) + 1
+		span := f.Span(a)
 		if span > maxField/field || f.sampled.by[a] > maxField {
 			return fmt.Errorf("a kernel of extents %v, dilation %v, want one over at most %d positions", f.Kernel(), f.Dilation(), maxField)
 		}

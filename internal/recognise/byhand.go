@@ -11,7 +11,10 @@ import (
 // follow takes the blocks that a plan file names.
 func (r *recogniser) follow(f *planfile.File) error {
 	for _, b := range f.Blocks {
-		path := family.Untext(b.Module)
+		path := b.Module
+		if path == "." {
+			path = ""
+		}
 		if r.keys.root.find(path) == nil {
 			return fmt.Errorf("plan: %s: there is no such module", b.Module)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"repfuse/internal/conv"
+	"repfuse/internal/conv/convtest"
 	"repfuse/internal/fuse"
 	"repfuse/internal/golden"
 	"repfuse/internal/op"
@@ -131,11 +132,15 @@ func nearestOutput(t *testing.T, c golden.Case, e op.Expr, f op.Form, l golden.C
 		}
 		span[a] = (size[a]-1)*stride[a] + 1
 	}
+	if s := f.Stride; s != nil && !slices.Equal(s, l.Stride) {
+		t.Errorf("%s has stride %v, want %v as its layer has", e, s, l.Stride)
+	}
+	e = op.AtStride1(e, f.Rank())
 	var got []float64
 	for n := range x.Shape[0] {
-		m, err := conv.RunOn(e, spread(image(t, x, n, f.In), up), from, span)
+		m, err := convtest.RunOn(e, spread(image(t, x, n, f.In), up), from, span)
 		if err == nil {
-			m, err = m.Sample(from, stride, size)
+			m, err = convtest.Sample(m, from, stride, size)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +175,7 @@ func image(t *testing.T, batch tensor.Tensor, n, channels int) conv.Map {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := conv.Of(channels, batch.Shape[2:], v)
+	m, err := convtest.Of(channels, batch.Shape[2:], v)
 	if err != nil {
 		t.Fatal(err)
 	}

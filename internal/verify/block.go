@@ -64,9 +64,9 @@ func imageSize(asked []int, f op.Form) []int {
 	for a := range size {
 		switch from := len(asked) - len(size) + a; {
 		case len(asked) == 0 && len(size) > 2:
-			size[a] = max(8, f.Hi[a]-f.Lo[a]+2)
+			size[a] = max(8, f.Span(a)+1)
 		case len(asked) == 0:
-			size[a] = max(14, f.Hi[a]-f.Lo[a]+2)
+			size[a] = max(14, f.Span(a)+1)
 		default:
 			size[a] = asked[max(from, 0)]
 		}
