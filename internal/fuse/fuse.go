@@ -201,11 +201,13 @@ func Collapse(e op.Expr, out tensor.Type) (op.Conv, error) {
 		return op.Conv{}, err
 	}
 	c := op.Conv{
-		Weight:     op.Param{Key: "weight", Tensor: tensor.FromBytes(out, f.Form.WeightShape(), kernel)},
-		Dilation:   f.Form.Dilation(),
-		Padding:    f.Form.Padding(),
-		Transposed: f.Form.Transposed,
-		Groups:     f.Form.Groups,
+		Weight:      op.Param{Key: "weight", Tensor: tensor.FromBytes(out, f.Form.WeightShape(), kernel)},
+		Dilation:    f.Form.Dilation(),
+		Stride:      f.Form.Stride,
+		Padding:     f.Form.Padding(),
+		PaddingMode: f.Form.PaddingMode,
+		Transposed:  f.Form.Transposed,
+		Groups:      f.Form.Groups,
 	}
 	if f.Form.Bias {
 		bias := make([]byte, f.Form.Out*out.Size())

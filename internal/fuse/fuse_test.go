@@ -26,7 +26,7 @@ func checkTruth(t *testing.T, e op.Expr, typ tensor.Type) {
 	if err != nil {
 		t.Fatalf("%s: %v", e, err)
 	}
-	p := truth(t, e, form.In, form.Rank())
+	p := truth(t, op.AtStride1(e, form.Rank()), form.In, form.Rank())
 	want := p.stored(form)
 	all := []*big.Float{}
 	for _, m := range p.coef {
@@ -293,7 +293,7 @@ func TestReals(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := truth(t, e, f.Form.In, f.Form.Rank()).stored(f.Form)
+			want := truth(t, op.AtStride1(e, f.Form.Rank()), f.Form.In, f.Form.Rank()).stored(f.Form)
 			hi, lo, bound := make([]float64, len(want)), make([]float64, len(want)), make([]float64, len(want))
 			w := f.NewWorker()
 			if err := w.Reals(hi, lo, bound, 0, f.Rows()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"repfuse/internal/conv"
+	"repfuse/internal/conv/convtest"
 	"repfuse/internal/fuse"
 	"repfuse/internal/op"
 	"repfuse/internal/op/optest"
@@ -17,7 +18,7 @@ import (
 func TestLaw(t *testing.T) {
 	for seed := range uint64(600) {
 		rank := int(seed % 4)
-		e := optest.Random(seed, optest.Options{Rank: rank})
+		e := optest.Random(seed, optest.Options{Rank: rank, Modes: true})
 		if seed%10 == 9 {
 			e = optest.Transposed(seed, optest.Options{Rank: rank})
 		}
@@ -54,7 +55,7 @@ const roundings = 7 * 6 * 27
 
 func run(t *testing.T, e op.Expr, x conv.Map) conv.Map {
 	t.Helper()
-	y, err := conv.Run(e, x)
+	y, err := convtest.Run(e, x)
 	if err != nil {
 		t.Fatalf("%s: %v", e, err)
 	}

@@ -116,6 +116,7 @@ func values(t *testing.T, p *op.Param, n int, otherwise float64) []*big.Float {
 	return v
 }
 
+// truth is e, which has no strides, as a polynomial.
 func truth(t *testing.T, e op.Expr, in, rank int) *poly {
 	switch e := e.(type) {
 	case op.Conv:
@@ -143,12 +144,25 @@ func truth(t *testing.T, e op.Expr, in, rank int) *poly {
 		each(e.Kernel, func(k []int) {
 			s := make([]int, rank)
 			for a := range s {
-				s[a] = k[a] - (e.Kernel[a]-1)/2
+				d := or1(e.Dilation, a)
+				s[a] = k[a]*d - (e.Kernel[a]-1)*d/2
+				if e.Padding != nil {
+					s[a] = k[a]*d - e.Padding[a]
+				}
 			}
 			for c := range in {
 				p.at(s)[c*in+c].Quo(num(1), num(float64(tensor.Elems(e.Kernel))))
 			}
 		})
+		return p
+	case op.Identity:
+		p, s := newPoly(in, in), make([]int, rank)
+		for a := range e.Padding {
+			s[a] = -e.Padding[a]
+		}
+		for c := range in {
+			p.at(s)[c*in+c].SetInt64(1)
+		}
 		return p
 	case op.Select:
 		p := newPoly(in, e.To-e.From)
@@ -179,6 +193,13 @@ func truth(t *testing.T, e op.Expr, in, rank int) *poly {
 	default:
 		return diagonal(rank, values(t, nil, in, 1))
 	}
+}
+
+func or1(list []int, a int) int {
+	if list == nil {
+		return 1
+	}
+	return list[a]
 }
 
 func truthConcat(t *testing.T, e op.Concat, in, rank int) *poly {

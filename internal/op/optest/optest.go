@@ -8,6 +8,7 @@ package optest
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -21,6 +22,8 @@ type Options struct {
 	Type     tensor.Type // of all tensors; Invalid is any floating one
 	// Mild keeps all magnitudes near 1, for tests that compare sums of many terms.
 	Mild bool
+	// Modes has some convolutions pad by other than zeros.
+	Modes bool
 }
 
 // Random is a random expression that op.Check accepts, the same for the same seed.
@@ -36,8 +39,13 @@ func Random(seed uint64, o Options) op.Expr {
 		g.Rank = g.IntN(4)
 	}
 	for {
-		g.keys = 0
-		e := g.expr(g.Depth, g.channels(), g.channels())
+		g.keys, g.mode = 0, ""
+		if g.Modes && g.IntN(2) == 0 {
+			g.mode = []string{"reflect", "replicate", "circular"}[g.IntN(3)]
+		}
+		s := g.numbers(1, 2, 4)
+		g.unsaid = !strided(s)
+		e := g.expr(g.Depth, g.channels(), g.channels(), s)
 		if f, err := op.Check(e); err == nil && f.Taps() <= 400 {
 			return e
 		}
@@ -68,52 +76,102 @@ type generator struct {
 	*rand.Rand
 	Options
 	keys int
+	mode string
+	// unsaid leaves strides of 1 out by chance: where others are said, the whole would not be known.
+	unsaid bool
+}
+
+// numbers is one number an axis: low, or one time in odds any up to high.
+func (g *generator) numbers(low, high, odds int) []int {
+	v := make([]int, g.Rank)
+	for a := range v {
+		if v[a] = low; g.IntN(odds) == 0 {
+			v[a] += g.IntN(high - low + 1)
+		}
+	}
+	return v
+}
+
+// said is s, or nil where that is the same.
+func (g *generator) said(s []int) []int {
+	if g.unsaid && g.IntN(2) == 0 {
+		return nil
+	}
+	return s
+}
+
+func strided(s []int) bool { return slices.ContainsFunc(s, func(n int) bool { return n != 1 }) }
+
+// shares is strides whose product is s, for n layers in a row.
+func (g *generator) shares(s []int, n int) [][]int {
+	all := make([][]int, n)
+	for k := range all {
+		all[k] = slices.Repeat([]int{1}, len(s))
+	}
+	for a, v := range s {
+		all[g.IntN(n)][a] = v
+	}
+	return all
 }
 
 func (g *generator) channels() int { return 1 + g.IntN(g.Channels) }
 
-// expr makes an expression from in channels to out channels.
-func (g *generator) expr(depth, in, out int) op.Expr {
+// expr makes an expression from in channels to out channels, of stride s.
+func (g *generator) expr(depth, in, out int, s []int) op.Expr {
 	if depth == 0 {
-		return g.leaf(in, out)
+		return g.leaf(in, out, s)
 	}
+	by := g.shares(s, 3)
 	switch g.IntN(7) {
 	case 0, 1:
 		mid := g.channels()
-		return op.Seq{g.expr(depth-1, in, mid), g.leaf(mid, mid), g.expr(depth-1, mid, out)}
+		return op.Seq{g.expr(depth-1, in, mid, by[0]), g.leaf(mid, mid, by[1]), g.expr(depth-1, mid, out, by[2])}
 	case 2, 3:
-		s := op.Sum{}
+		all := op.Sum{}
 		for range 1 + g.IntN(3) {
-			s = append(s, g.expr(depth-1, in, out))
+			all = append(all, g.expr(depth-1, in, out, s))
 		}
-		return s
+		return all
 	case 4:
 		if out > 1 {
 			k := 1 + g.IntN(out-1)
-			return op.Concat{g.expr(depth-1, in, k), g.expr(depth-1, in, out-k)}
+			return op.Concat{g.expr(depth-1, in, k, s), g.expr(depth-1, in, out-k, s)}
 		}
 	case 5:
 		if in > out && g.IntN(2) == 0 {
 			from := g.IntN(in - out + 1)
-			return op.Seq{op.Select{From: from, To: from + out, Of: in}, g.expr(depth-1, out, out)}
+			return op.Seq{op.Select{From: from, To: from + out, Of: in}, g.expr(depth-1, out, out, s)}
 		}
 		from := g.IntN(3)
 		mid := out + from + g.IntN(2)
-		return op.Seq{g.expr(depth-1, in, mid), op.Select{From: from, To: from + out, Of: mid}, g.leaf(out, out)}
+		by = g.shares(s, 2)
+		return op.Seq{g.expr(depth-1, in, mid, by[0]), op.Select{From: from, To: from + out, Of: mid}, g.leaf(out, out, by[1])}
 	case 6:
-		return op.Seq{g.leaf(in, in), g.expr(depth-1, in, out), g.batchNorm(out)}
+		by = g.shares(s, 2)
+		return op.Seq{g.leaf(in, in, by[0]), g.expr(depth-1, in, out, by[1]), g.batchNorm(out)}
 	}
-	return g.leaf(in, out)
+	return g.leaf(in, out, s)
 }
 
 // leaf makes a single operator; a convolution where the channels differ.
-func (g *generator) leaf(in, out int) op.Expr {
+func (g *generator) leaf(in, out int, s []int) op.Expr {
 	if in != out {
-		return g.conv(in, out)
+		return g.conv(in, out, s)
 	}
-	switch g.IntN(9) {
+	n := g.IntN(9)
+	if strided(s) {
+		n = []int{0, 5, 8}[g.IntN(3)]
+	}
+	switch n {
 	case 0:
-		return op.Identity{}
+		x := op.Identity{}
+		if strided(s) || g.IntN(4) == 0 {
+			x.Stride = s
+		}
+		if g.IntN(3) == 0 {
+			x.Padding = g.numbers(-1, 1, 1)
+		}
+		return x
 	case 1:
 		return op.Scale{By: g.tensor("by", g.value, in)}
 	case 2:
@@ -123,19 +181,43 @@ func (g *generator) leaf(in, out int) op.Expr {
 	case 4:
 		return g.batchNorm(in)
 	case 5:
-		k := make([]int, g.Rank)
-		for a := range k {
-			k[a] = 1 + 2*g.IntN(2)
-		}
-		return op.AvgPool{Kernel: k}
+		return g.pool(s)
 	case 6:
-		return op.Window{}
+		return g.window()
 	default:
-		return g.conv(in, out)
+		return g.conv(in, out, s)
 	}
 }
 
-func (g *generator) conv(in, out int) op.Expr {
+func (g *generator) pool(s []int) op.Expr {
+	p := op.AvgPool{}
+	for range g.Rank {
+		p.Kernel = append(p.Kernel, 1+2*g.IntN(2))
+	}
+	if g.IntN(2) == 0 {
+		p.Dilation = g.numbers(1, 2, 3)
+	}
+	switch g.IntN(3) {
+	case 0:
+		p.Padding = g.numbers(-1, 2, 1)
+	case 1:
+		p.Padding, p.ExcludesPadding = make([]int, g.Rank), true
+	}
+	p.Stride = g.said(s)
+	return p
+}
+
+func (g *generator) window() op.Expr {
+	w := op.Window{}
+	for a := range g.Rank {
+		if g.IntN(2) == 0 {
+			w.Axes = append(w.Axes, a)
+		}
+	}
+	return w
+}
+
+func (g *generator) conv(in, out int, s []int) op.Expr {
 	groups := 1
 	for k := 2; k <= min(in, out); k++ {
 		if in%k == 0 && out%k == 0 && g.IntN(2) == 0 {
@@ -143,12 +225,13 @@ func (g *generator) conv(in, out int) op.Expr {
 		}
 	}
 	shape := []int{out, in / groups}
-	c := op.Conv{}
-	for range g.Rank {
-		k, d := 1+g.IntN(3), 1+g.IntN(3)/2
+	c := op.Conv{Stride: g.said(s), PaddingMode: g.mode, Dilation: g.numbers(1, 2, 3), Padding: g.numbers(-1, 3, 1)}
+	for a := range g.Rank {
+		k := 1 + g.IntN(3)
 		shape = append(shape, k)
-		c.Dilation = append(c.Dilation, d)
-		c.Padding = append(c.Padding, (k-1)*d/2)
+		if g.IntN(4) > 0 {
+			c.Padding[a] = (k - 1) * c.Dilation[a] / 2
+		}
 	}
 	if g.IntN(4) == 0 {
 		c.Groups = groups
