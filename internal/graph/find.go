@@ -19,7 +19,7 @@ func Find(g *Graph, o Options) ([]Region, []Left, error) {
 	// The last node of a region is found first: a sum before its branches. A norm joins
 	// the layer before it where there is one, and only then the layer behind it.
 	for k := len(g.Nodes) - 1; k >= 0; k-- {
-		if !f.covered[k] && g.Nodes[k].Kind != Opaque {
+		if kind := g.Nodes[k].Kind; !f.covered[k] && kind != Opaque && kind != Move {
 			f.sink(k)
 		}
 	}
@@ -76,7 +76,7 @@ func (f *finder) read() error {
 	}
 	for k := range f.Nodes {
 		node := &f.Nodes[k]
-		if node.Kind != Opaque && (len(node.Outputs) != 1 || len(node.Inputs) == 0 || node.Kind == Linear && len(node.Inputs) != 1) {
+		if node.Kind != Opaque && (len(node.Outputs) != 1 || len(node.Inputs) == 0 || (node.Kind == Linear || node.Kind == Move) && len(node.Inputs) != 1) {
 			return fmt.Errorf("node %s has %d inputs and %d outputs", f.node(k), len(node.Inputs), len(node.Outputs))
 		}
 		for _, v := range node.Outputs {
@@ -103,20 +103,20 @@ func (f *finder) describe(k int) {
 		return
 	}
 	d := &f.of[n.Outputs[0]]
-	if n.Kind == Linear {
+	d.dominator = f.meeting(n.Inputs)
+	switch {
+	case d.dominator < 0:
+		d.fail = final(TwoInputs, f.different(n.Inputs))
+	case n.Kind == Linear:
 		f.costs[k] = f.products(n)
 		d.form, d.fail = ofNode(n, k)
-		d.dominator = n.Inputs[0]
-		d.layered = d.layers > 0 || d.onChannels() && f.of[d.dominator].layered
-	} else {
-		d.dominator = f.meeting(n.Inputs)
-		if d.dominator < 0 {
-			d.fail = final(TwoInputs, f.different(n.Inputs))
-		} else {
-			d.form, d.fail = f.combined(n, d.dominator)
-		}
-		d.layered = d.layers > 0
+	case n.Kind == Move:
+		d.form = identity()
+		d.from, d.to, d.moved = n.Axis, n.To, true
+	default:
+		d.form, d.fail = f.combined(n, d.dominator)
 	}
+	d.layered = d.layers > 0 || d.onChannels() && len(n.Inputs) == 1 && f.of[d.dominator].layered
 	if d.fail != nil {
 		d.dominator, d.layered = -1, false
 		return
@@ -173,7 +173,7 @@ func (f *finder) combined(n *Node, a int) (form, *failure) {
 			all, fail = all.stacked(&part, equal)
 		}
 	}
-	if n.Kind == Concat && n.Axis != AnyAxis && fail == nil && all.channels != AnyAxis && all.channels != n.Axis {
+	if n.Kind == Concat && n.Axis != AnyAxis && fail == nil && all.to != AnyAxis && all.to != n.Axis {
 		fail = unfit("a concatenation along another axis than the channels")
 	}
 	return all, fail
@@ -196,7 +196,7 @@ func (f *finder) equallyLong(u, v int, n *Node) bool {
 
 // channelled puts the number of channels into a form if only the shape of v says it.
 func (f *finder) channelled(of *form, v int) {
-	if s := f.Values[v].Shape; of.out == 0 && len(s) > 1 && of.channels != LastAxis && s[1] > 0 {
+	if s := f.Values[v].Shape; of.out == 0 && len(s) > 1 && of.to != LastAxis && s[1] > 0 {
 		of.in, of.out, of.groups = s[1], s[1], s[1]
 	}
 }

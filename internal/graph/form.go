@@ -66,8 +66,12 @@ func (f *axis) taps() float64 { return float64((f.hi-f.lo)/max(f.step, 1) + 1) }
 // form is a value over its anchor as one layer would give it.
 type form struct {
 	axes [maxAxes]axis
-	// rank is the number of axes, -1 where every number fits; channels the axis of those.
-	rank, channels int
+	// rank is the number of axes, -1 where every number fits.
+	rank int
+	// from and to are where the anchor and the value have the channels. They differ if a
+	// Move is between them, which moved says.
+	from, to int
+	moved    bool
 	// in, out and groups are 0 where every number of channels fits, each to itself.
 	in, out, groups int
 	// bias says that a constant is added, outside that a step looks beyond a grid, where
@@ -92,7 +96,7 @@ func (f *form) onChannels() bool { return f.inPlace() && f.layers == 0 && f.grou
 
 // steps is how many nodes a layer of form f is.
 func (f *form) steps() int {
-	if f.channels == LastAxis && f.bias {
+	if f.from == LastAxis && f.bias {
 		return 2
 	}
 	return 1
@@ -127,7 +131,7 @@ func unfit(format string, args ...any) *failure {
 // ofNode is the form of a Linear node over the value it reads.
 func ofNode(n *Node, index int) (form, *failure) {
 	rank, fixed := shapeOf(n.Op)
-	f := form{rank: rank, channels: n.Axis, like: -1}
+	f := form{rank: rank, from: n.Axis, to: n.Axis, like: -1}
 	of, err := op.Check(n.Op)
 	if !fixed {
 		of, err = op.CheckFrom(n.Op, 1, max(rank, 0))
@@ -224,10 +228,14 @@ func (f *form) then(g *form) (form, *failure) {
 	switch {
 	case fail != nil:
 		return h, fail
+	case f.to != AnyAxis && g.from != AnyAxis && f.to != g.from:
+		return h, unfit("channels along different axes")
 	case f.out != 0 && g.in != 0 && f.out != g.in:
 		return h, unfit("%d channels where %d are read", f.out, g.in)
 	case f.bias && g.outside:
 		return h, final(BiasPadded, "a constant is added before zeros are put around it")
+	case f.moved && g.layers > 0:
+		return h, unfit("a layer behind axes that are moved")
 	case f.like >= 0 && !g.onChannels() || g.like >= 0 && !f.onChannels():
 		return h, unfit("a transposed convolution among other layers")
 	}
@@ -241,6 +249,9 @@ func (f *form) then(g *form) (form, *failure) {
 	for a := range h.axes {
 		h.axes[a] = f.axes[a].then(&g.axes[a])
 	}
+	if h.moved && h.axes != identity().axes {
+		return h, unfit("a kernel where axes are moved")
+	}
 	return h, h.check()
 }
 
@@ -252,6 +263,8 @@ func (f *form) beside(g *form, equal bool) (form, *failure) {
 		return h, fail
 	case f.like >= 0 || g.like >= 0:
 		return h, unfit("a transposed convolution beside another branch")
+	case h.moved || f.to != AnyAxis && g.to != AnyAxis && f.to != g.to:
+		return h, unfit("channels along different axes")
 	case f.in != 0 && g.in != 0 && (f.in != g.in || f.out != g.out):
 		return h, unfit("%d channels to %d beside %d to %d", f.in, f.out, g.in, g.out)
 	}
@@ -276,17 +289,18 @@ func (f *form) beside(g *form, equal bool) (form, *failure) {
 
 // meet is what f and g have together, in whatever order.
 func (f *form) meet(g *form) (form, *failure) {
-	h := form{rank: max(f.rank, g.rank), channels: f.channels, groups: gcd(f.groups, g.groups),
-		bias: f.bias || g.bias, outside: f.outside || g.outside, like: -1,
+	h := form{rank: max(f.rank, g.rank), from: f.from, to: g.to, groups: gcd(f.groups, g.groups),
+		moved: f.moved || g.moved, bias: f.bias || g.bias, outside: f.outside || g.outside, like: -1,
 		layers: f.layers + g.layers, size: f.size + g.size}
-	if f.channels == AnyAxis {
-		h.channels = g.channels
+	if f.from == AnyAxis {
+		h.from = g.from
+	}
+	if g.to == AnyAxis {
+		h.to = f.to
 	}
 	switch {
 	case min(f.rank, g.rank) >= 0 && f.rank != g.rank:
 		return h, unfit("%d axes beside %d", f.rank, g.rank)
-	case g.channels != AnyAxis && g.channels != h.channels:
-		return h, unfit("channels along different axes")
 	case h.size > maxSize:
 		return h, unfit("more than %d operators", maxSize)
 	}

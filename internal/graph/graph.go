@@ -33,6 +33,9 @@ const (
 	Add
 	// Concat stacks the channels of its inputs.
 	Concat
+	// Move puts elements elsewhere and leaves those of a channel together: a transpose or
+	// a reshape that takes the channels from the axis Axis to the axis To.
+	Move
 )
 
 // The axis that a linear node takes for the channels.
@@ -62,8 +65,9 @@ type Node struct {
 	// After is the padding after each axis of an Op that has axes, negative where it
 	// crops; nil is none. What stands before is Op's own.
 	After []int
-	// Axis is where a Linear or Concat node has the channels.
-	Axis int
+	// Axis is where a node that is not Opaque has the channels; of a Move what it reads has
+	// them there, and what it makes at To.
+	Axis, To int
 	// Minus marks the inputs that an Add subtracts; nil is none.
 	Minus []bool
 	// Why is why an Opaque node is not Linear, where it looks as if it could be: "in
@@ -82,9 +86,11 @@ type Region struct {
 	Form         op.Form
 	// Begin and End are the layer's padding before and after each axis, none negative.
 	Begin, End []int
-	// Axis is as in Node. Along LastAxis the layer is a matrix product, then an
-	// addition where it has a bias.
+	// Axis is where the layer has the channels. Along LastAxis it is a matrix product, then
+	// an addition where it has a bias.
 	Axis int
+	// Moves is those of the nodes that stay, one behind the other, behind the layer.
+	Moves []int
 	// Like is the transposed convolution whose stride and padding the layer has, or -1.
 	Like int
 	// Was and Now are the products for each position of the output, of the nodes and of

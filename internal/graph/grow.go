@@ -86,7 +86,7 @@ func (f *finder) absorb(g *growth, edges []edge, k int, positions float64) []edg
 	n := &f.Nodes[k]
 	g.nodes = append(g.nodes, k)
 	g.was += f.costs[k] * positions
-	if id, ok := n.Op.(op.Identity); !ok || id.Padding != nil || id.Stride != nil {
+	if id, ok := n.Op.(op.Identity); n.Kind != Move && (!ok || id.Padding != nil || id.Stride != nil) {
 		g.steps++
 	}
 	if n.Kind == Linear {

@@ -96,7 +96,7 @@ func (f *finder) weigh(nodes []int, c candidate, all *form, v *int) (*layer, *fa
 // sees the same layer.
 func (f *finder) write(l *layer, sink int) *failure {
 	r := Region{Nodes: slices.Sorted(slices.Values(l.nodes)), Anchor: l.anchor, Sink: sink,
-		Axis: l.channels, Like: l.like, Was: l.was, Now: l.now}
+		Axis: l.from, Like: l.like, Was: l.was, Now: l.now}
 	r.Expr = f.expr(&r)
 	rank := max(l.rank, 0)
 	var err error
@@ -128,6 +128,9 @@ func (f *finder) expr(r *Region) op.Expr {
 		n := &f.Nodes[k]
 		var e op.Seq
 		switch n.Kind {
+		case Move:
+			e = of[n.Inputs[0]]
+			r.Moves = append(r.Moves, k)
 		case Linear:
 			e = then(of[n.Inputs[0]], n.Op)
 		case Add:

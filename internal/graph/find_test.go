@@ -1,0 +1,183 @@
+package graph_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"repfuse/internal/graph"
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// net is a graph that a test writes by hand; value 0 is its input.
+type net struct{ graph.Graph }
+
+func newNet() *net { return &net{graph.Graph{Values: []graph.Value{{Name: "x"}}}} }
+
+// add puts a node of one output behind others, and gives its value.
+func (n *net) add(node graph.Node, inputs ...int) int {
+	v := len(n.Values)
+	node.Inputs, node.Outputs = inputs, []int{v}
+	if node.Name == "" {
+		node.Name = fmt.Sprint("n", len(n.Nodes))
+	}
+	n.Values = append(n.Values, graph.Value{Name: fmt.Sprint("v", v)})
+	n.Nodes = append(n.Nodes, node)
+	return v
+}
+
+func (n *net) op(e op.Expr, v int) int {
+	return n.add(graph.Node{Kind: graph.Linear, Type: "Linear", Op: e, Axis: graph.Channels}, v)
+}
+
+func (n *net) relu(v int) int { return n.add(graph.Node{Type: "Relu"}, v) }
+func (n *net) sum(inputs ...int) int {
+	return n.add(graph.Node{Kind: graph.Add, Type: "Add"}, inputs...)
+}
+
+func param(shape ...int) *op.Param {
+	return &op.Param{Key: "w", Tensor: tensor.Tensor{Type: tensor.F32, Shape: shape}}
+}
+
+// layerOf is a convolution of a kernel k×k from in to out channels.
+type layerOf struct {
+	in, out, groups, k, stride, dilation int
+	bias                                 bool
+	before, after                        int
+}
+
+// conv puts a layer behind v, padded to its input's size unless it says how.
+func (n *net) conv(l layerOf, v int) int {
+	l.groups, l.stride, l.dilation = max(l.groups, 1), max(l.stride, 1), max(l.dilation, 1)
+	if l.before == 0 {
+		l.before = l.dilation * (l.k - 1) / 2
+		l.after = l.before
+	}
+	two := func(n int) []int { return []int{n, n} }
+	c := op.Conv{Weight: *param(l.out, l.in/l.groups, l.k, l.k), Stride: two(l.stride), Padding: two(max(l.before, 0)), Dilation: two(l.dilation), Groups: l.groups}
+	if l.bias {
+		c.Bias = param(l.out)
+	}
+	return n.add(graph.Node{Kind: graph.Linear, Type: "Conv", Op: c, After: two(max(l.after, 0)), Axis: graph.Channels}, v)
+}
+
+func (n *net) norm(c, v int) int { return n.op(normOf(c), v) }
+
+func normOf(c int) op.BatchNorm {
+	return op.BatchNorm{Gamma: param(c), Beta: param(c), Mean: param(c), Var: param(c), Eps: 1e-5}
+}
+
+func square(c, k int) layerOf { return layerOf{in: c, out: c, k: k} }
+func biased(l layerOf) layerOf {
+	l.bias = true
+	return l
+}
+func unpadded(l layerOf) layerOf {
+	l.before, l.after = -1, 0
+	return l
+}
+
+// describe is the regions and what is left, one a line.
+func describe(t *testing.T, n *net, o graph.Options) string {
+	t.Helper()
+	regions, left, err := graph.Find(&n.Graph, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, r := range regions {
+		f := r.Form
+		fmt.Fprintf(&b, "%s to %s by %v: %v of %v, groups %d, stride %v, padding %v %v, dilation %v, %v products of %v\n",
+			n.Values[r.Anchor].Name, n.Values[r.Sink].Name, r.Nodes, f.Kernel(), []int{f.In, f.Out}, f.Groups, f.Stride, r.Begin, r.End, f.Dilation(), r.Now, r.Was)
+	}
+	for _, l := range left {
+		fmt.Fprintf(&b, "n%d %s: %s\n", l.Node, l.Reason, l.Detail)
+	}
+	return b.String()
+}
+
+// The blocks of the papers, and what looks like them and is none.
+func TestFind(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		net  func(n *net)
+		want string
+	}{
+		{"RepVGG at stride 2", func(n *net) {
+			a := layerOf{in: 8, out: 12, k: 3, stride: 2}
+			b := layerOf{in: 8, out: 12, k: 1, stride: 2}
+			n.relu(n.sum(n.norm(12, n.conv(a, 0)), n.norm(12, n.conv(b, 0))))
+		}, "x to v5 by [0 1 2 3 4]: [3 3] of [8 12], groups 1, stride [2 2], padding [1 1] [1 1], dilation [1 1], 864 products of 984\n"},
+		{"RepVGG with identity, norm after it", func(n *net) {
+			s := n.sum(n.conv(square(8, 3), 0), n.conv(square(8, 1), 0), 0)
+			n.relu(n.norm(8, s))
+		}, "x to v4 by [0 1 2 3]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 648\n"},
+		{"a norm goes to the layer before it", func(n *net) {
+			dw := layerOf{in: 8, out: 8, groups: 8, k: 3}
+			n.conv(square(8, 1), n.norm(8, n.conv(dw, 0)))
+		}, "x to v2 by [0 1]: [3 3] of [8 8], groups 8, stride [1 1], padding [1 1] [1 1], dilation [1 1], 72 products of 80\n"},
+		{"and to the one behind it where there is none", func(n *net) {
+			n.conv(square(8, 1), n.norm(8, n.relu(0)))
+		}, "v1 to v3 by [1 2]: [1 1] of [8 8], groups 1, stride [1 1], padding [0 0] [0 0], dilation [1 1], 64 products of 72\n"},
+		{"pre-activation", func(n *net) {
+			n.sum(0, n.conv(square(8, 1), n.relu(n.norm(8, 0))))
+		}, "n0 with no layer to join: behind x, before n1 (Relu)\nn3 of different inputs: x and v2\n"},
+		{"ResNet", func(n *net) {
+			y := n.relu(n.norm(8, n.conv(square(8, 3), 0)))
+			n.sum(n.norm(8, n.conv(square(8, 3), y)), 0)
+		}, "x to v2 by [0 1]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 584\n" +
+			"v3 to v5 by [3 4]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 584\n" +
+			"n5 of different inputs: v3 and x\n"},
+		{"a constant before padding", func(n *net) { n.relu(n.conv(square(8, 3), n.conv(biased(square(8, 1)), 0))) }, ""},
+		{"a norm before padding", func(n *net) { n.relu(n.conv(square(8, 3), n.norm(8, 0))) },
+			"n0 with zero padding after a bias: a constant is added before zeros are put around it\n"},
+		{"a point before a padded kernel", func(n *net) { n.conv(square(8, 3), n.conv(square(8, 1), 0)) },
+			"x to v2 by [0 1]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 640\n"},
+		{"a kernel padded to its whole width", func(n *net) {
+			wide := layerOf{in: 4, out: 16, k: 2, before: 1, after: 1}
+			n.conv(layerOf{in: 16, out: 4, k: 2, before: 1, after: 1}, n.conv(wide, 0))
+		}, "x to v2 by [0 1]: [3 3] of [4 4], groups 1, stride [1 1], padding [2 2] [2 2], dilation [1 1], 144 products of 512\n"},
+		{"padding before the first kernel", func(n *net) {
+			pad := n.add(graph.Node{Kind: graph.Linear, Op: op.Identity{Padding: []int{1, 1}}, After: []int{1, 1}, Axis: graph.Channels}, 0)
+			wide := n.conv(unpadded(layerOf{in: 8, out: 16, k: 3}), n.conv(biased(square(8, 1)), pad))
+			n.sum(n.conv(layerOf{in: 16, out: 8, k: 1}, wide), n.conv(square(8, 1), 0))
+		}, "x to v6 by [0 1 2 3 4 5]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 1408\n"},
+		{"strips that cost more", func(n *net) { n.sum(n.conv(square(8, 3), 0), n.conv(layerOf{in: 8, out: 8, k: 3, dilation: 2}, 0)) },
+			"n2 that would cost more products: 1600 products at each position in place of 1152\n"},
+		{"an inner value that another reads", func(n *net) {
+			b := n.conv(square(8, 1), 0)
+			n.sum(n.conv(square(8, 3), 0), b)
+			n.relu(b)
+		}, "n2 with an inner value that is used elsewhere: v1 is read by n3 (Relu) too\n"},
+		{"an inner value read twice inside", func(n *net) {
+			b := n.conv(square(8, 3), 0)
+			n.sum(n.op(op.Scale{Factor: 2}, b), n.sum(n.norm(8, b), 0))
+		}, "x to v5 by [0 1 2 3 4]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 584\n"},
+		{"a value added to itself", func(n *net) {
+			b := n.conv(square(8, 3), 0)
+			n.sum(b, b)
+		}, "x to v2 by [0 1]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 576\n"},
+		{"strides that differ", func(n *net) {
+			n.sum(n.conv(layerOf{in: 8, out: 8, k: 3, stride: 2}, 0), n.conv(square(8, 1), 0))
+		}, "n2 of different strides: strides 2 and 1\n"},
+		{"extents that differ", func(n *net) { n.sum(n.conv(unpadded(square(8, 3)), 0), n.conv(square(8, 1), 0)) },
+			"n2 of different extents: one branch is longer by 2\n"},
+		{"a lone layer, a plain identity", func(n *net) { n.op(op.Identity{}, n.conv(square(8, 3), 0)) }, ""},
+		{"two points at full size before a step", func(n *net) {
+			n.conv(layerOf{in: 8, out: 8, k: 1, stride: 2}, n.conv(square(8, 1), 0))
+		}, "x to v2 by [0 1]: [1 1] of [8 8], groups 1, stride [2 2], padding [0 0] [0 0], dilation [1 1], 64 products of 320\n"},
+		{"the part that saves most", func(n *net) {
+			n.conv(square(64, 1), n.conv(layerOf{in: 1, out: 64, k: 1}, n.conv(layerOf{in: 64, out: 1, k: 1}, 0)))
+		}, "v1 to v3 by [1 2]: [1 1] of [1 64], groups 1, stride [1 1], padding [0 0] [0 0], dilation [1 1], 64 products of 4160\n"},
+		{"layers side by side, stacked", func(n *net) {
+			n.add(graph.Node{Kind: graph.Concat, Type: "Concat", Axis: graph.Channels}, n.conv(square(8, 1), 0), n.conv(square(8, 1), 0))
+		}, "x to v3 by [0 1 2]: [1 1] of [8 16], groups 1, stride [1 1], padding [0 0] [0 0], dilation [1 1], 128 products of 128\n"},
+	} {
+		n := newNet()
+		test.net(n)
+		if got := describe(t, n, graph.Options{}); got != test.want {
+			t.Errorf("%s:\n%swant\n%s", test.name, got, test.want)
+		}
+	}
+}
