@@ -27,7 +27,7 @@ var mayImport = map[string]string{
 	"micro":       "tensor",
 	"op":          "tensor",
 	"graph":       "op tensor",
-	"npy":         "tensor disk",
+	"npy":         "tensor disk parallel",
 	"safetensors": "tensor disk",
 	"pth":         "tensor disk facts pth/pickle",
 	"pth/pickle":  "",

@@ -12,8 +12,9 @@ import (
 func (f *Family) FirstNames() []string {
 	var names []string
 	for _, set := range f.Anchor {
-		first, _, _ := strings.Cut(set[0].Key, ".")
-		if strings.ContainsAny(first, "*<") {
+		key, exact := CompileGlob(set[0].Key).Key()
+		first, _, _ := strings.Cut(key, ".")
+		if !exact && strings.ContainsAny(first, "*<") {
 			first = ""
 		}
 		if !slices.Contains(names, first) {
@@ -34,11 +35,11 @@ func (f *Family) Anchored(keys Keys, module string) bool {
 }
 
 func (p Pattern) holds(keys Keys, module string) bool {
-	if !strings.ContainsAny(p.Key, "*<") {
-		t, ok := keys.Lookup(module, p.Key)
+	glob := CompileGlob(p.Key)
+	if key, exact := glob.Key(); exact {
+		t, ok := keys.Lookup(module, key)
 		return ok && p.fits(t)
 	}
-	glob := CompileGlob(p.Key)
 	return slices.ContainsFunc(keys.Below(module), func(key string) bool {
 		if !glob.Match(key) {
 			return false

@@ -177,24 +177,14 @@ func (b *builder) dilate(c *op.Conv, words []string) error {
 
 func (b *builder) bn(n *bnNode) part {
 	var p part
-	at := func(name string) string { return Child(n.module, name) }
-	e := op.BatchNorm{}
-	gamma, hasGamma := b.maybe(&p, at("weight"))
-	beta, hasBeta := b.maybe(&p, at("bias"))
-	e.Gamma, e.Beta = gamma, beta
-	mean, paddle := "running_mean", false
-	if e.Mean, paddle = b.maybe(&p, at("_mean")); paddle {
-		e.Var = b.tensor(&p, at("_variance"))
+	var e op.BatchNorm
+	if n.keys != nil {
+		e.Mean, e.Var = b.tensor(&p, n.keys[0]), b.tensor(&p, n.keys[1])
+		if len(n.keys) == 4 {
+			e.Gamma, e.Beta = b.tensor(&p, n.keys[2]), b.tensor(&p, n.keys[3])
+		}
 	} else {
-		e.Mean = b.tensor(&p, at(mean))
-		e.Var = b.tensor(&p, at("running_var"))
-		b.maybe(&p, at("num_batches_tracked"))
-	}
-	switch {
-	case hasGamma && !hasBeta:
-		p.missing = append(p.missing, b.whole(b.fill(at("bias"))))
-	case hasBeta && !hasGamma:
-		p.missing = append(p.missing, b.whole(b.fill(at("weight"))))
+		e = b.normOf(&p, n.module)
 	}
 	if len(p.missing) > 0 {
 		return p // and assume nothing about what may not be there at all
@@ -209,15 +199,36 @@ func (b *builder) bn(n *bnNode) part {
 	return p
 }
 
+// normOf finds the vectors of a module that is a batch norm.
+func (b *builder) normOf(p *part, module string) (e op.BatchNorm) {
+	at := func(name string) string { return Child(module, name) }
+	e.Gamma, _ = b.maybe(p, at("weight"))
+	e.Beta, _ = b.maybe(p, at("bias"))
+	paddle := false
+	if e.Mean, paddle = b.maybe(p, at("_mean")); paddle {
+		e.Var = b.tensor(p, at("_variance"))
+	} else {
+		e.Mean = b.tensor(p, at("running_mean"))
+		e.Var = b.tensor(p, at("running_var"))
+		b.maybe(p, at("num_batches_tracked"))
+	}
+	switch {
+	case e.Gamma != nil && e.Beta == nil:
+		p.missing = append(p.missing, b.whole(b.fill(at("bias"))))
+	case e.Beta != nil && e.Gamma == nil:
+		p.missing = append(p.missing, b.whole(b.fill(at("weight"))))
+	}
+	return e
+}
+
 // repeat makes each channel of a batch norm stand for several in a row, as many as
 // the kernel under a key has inputs a group.
 func (b *builder) repeat(p *part, e *op.BatchNorm, key string) {
 	for _, v := range []**op.Param{&e.Gamma, &e.Beta, &e.Mean, &e.Var} {
-		if *v == nil {
-			continue
+		if *v != nil {
+			name, _ := Relative(b.site.Module, (*v).Key)
+			*v = b.generate(p, &call{name: "repeat", args: []string{literal(name), key}})
 		}
-		name := strings.TrimPrefix((*v).Key, b.site.Module+".")
-		*v = b.generate(p, &call{name: "repeat", args: []string{name, key}, text: fmt.Sprintf("repeat(%s, %s)", name, key)})
 	}
 }
 
@@ -342,7 +353,7 @@ func (b *builder) over(vars []string, expr Node, join func([]op.Expr) op.Expr) p
 	})
 	if len(parts) == 0 && len(whole.missing) == 0 {
 		for _, key := range keysOf(expr)[:1] {
-			whole.missing = append(whole.missing, b.whole(key))
+			whole.missing = append(whole.missing, b.whole(plain(key)))
 		}
 	}
 	return whole.as(parts, func() op.Expr { return join(parts) })
@@ -366,8 +377,10 @@ func (b *builder) inARow(n *seqOverNode) part {
 func (b *builder) generate(p *part, c *call) *op.Param {
 	g := generators[c.name]
 	args := make([]argument, 0, len(c.args))
+	words := make([]string, len(c.args))
 	for k, word := range c.args {
 		a := argument{word: b.fill(word)}
+		words[k] = QuoteKey(a.word)
 		switch g.kind(k) {
 		case required:
 			a.tensor = b.tensor(p, word)
@@ -379,12 +392,13 @@ func (b *builder) generate(p *part, c *call) *op.Param {
 	if len(p.missing) > 0 {
 		return nil
 	}
+	text := c.name + "(" + strings.Join(words, ", ") + ")"
 	shape, values, err := g.prepare(args)
 	if err != nil {
-		p.err = fmt.Errorf("%s: %w", b.fill(c.text), err)
+		p.err = fmt.Errorf("%s: %w", text, err)
 		return nil
 	}
-	return &op.Param{Key: b.fill(c.text), Tensor: lazy(shape, values)}
+	return &op.Param{Key: text, Tensor: lazy(shape, values)}
 }
 
 // lazy is a float64 tensor computed when it is opened.

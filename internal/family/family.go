@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -68,11 +69,66 @@ type Family struct {
 	node    *yaml.Node
 }
 
-// Output is a fused module's key and what it computes.
+// Output is a convolution that a block becomes. Key is the fused module: a MODULE, in
+// quotes or as it is, or kernel(KEY), kernel(KEY, KEY) for a weight and a bias under keys
+// of their own; behind it a ? where the output is there only where its keys are.
 type Output struct {
 	Key  string `json:"key"`
 	Expr Node   `json:"-"`
 	Text string `json:"expression"` // as it was declared
+}
+
+// target is the templates of the keys that an output is written under.
+type target struct {
+	weight, bias string // bias is "" where only a weight was named
+	optional     bool
+}
+
+func (o Output) target() (target, error) {
+	text, optional := strings.CutSuffix(o.Key, "?")
+	if !strings.HasPrefix(text, `"`) && !strings.HasPrefix(text, "kernel(") {
+		return target{Child(text, "weight"), Child(text, "bias"), optional}, nil
+	}
+	p := &parser{text: text}
+	p.next()
+	to := target{optional: optional}
+	if p.quoted {
+		module := p.word()
+		to.weight, to.bias = Child(module, "weight"), Child(module, "bias")
+	} else {
+		p.word()
+		p.expect("(")
+		if to.weight = p.word(); p.accept(",") {
+			to.bias = p.word()
+		}
+		p.expect(")")
+	}
+	if p.err == nil && p.tok != "" {
+		p.fail("want the end")
+	}
+	if p.err != nil {
+		return target{}, fmt.Errorf("%s: %w", o.Key, p.err)
+	}
+	return to, nil
+}
+
+// NewOutput is the output that is written under two keys, as a module sees them; bias is
+// "" where nothing adds a constant.
+func NewOutput(weight, bias, expression string) Output {
+	o := Output{Text: expression}
+	module := Stem(strings.TrimSuffix(weight, "weight"))
+	switch {
+	case Child(module, "weight") == weight && (bias == "" || Child(module, "bias") == bias):
+		o.Key = module
+		if t, err := o.target(); module != "." && (err != nil || t.optional || t.weight != weight || strings.Contains(module, "<") || !printable(module)) {
+			o.Key = strconv.Quote(module)
+		}
+	case bias == "":
+		o.Key = "kernel(" + QuoteKey(weight) + ")"
+	default:
+		o.Key = "kernel(" + QuoteKey(weight) + ", " + QuoteKey(bias) + ")"
+	}
+	return o
 }
 
 // Drop is keys that the deploy model does not have and why.
@@ -113,7 +169,7 @@ type Dialect struct {
 // Pattern is a key relative to the block that must be there, perhaps with given
 // kernel extents, or with any but them, or of a given shape.
 type Pattern struct {
-	Key    string
+	Key    string // a glob
 	Kernel []int
 	Other  bool  // any extents but Kernel
 	Absent bool  // the key must not be there

@@ -9,12 +9,25 @@ import (
 )
 
 // Format writes an expression in the notation that Parse reads, with keys relative
-// to a module and everything that was decided (ε, dilation, groups) spelled out.
+// to a module, of which they all are, and everything that was decided (ε, dilation, groups) spelled out.
 func Format(e op.Expr, module string) string {
-	return formatter{module}.expr(e, false)
+	keys := map[string]bool{}
+	for _, p := range op.Params(e) {
+		keys[p.Key] = true
+	}
+	return FormatAmong(keys, e, module)
 }
 
-type formatter struct{ module string }
+// FormatAmong is Format where a checkpoint has other keys than those that e reads:
+// conv(MODULE) reads a bias wherever there is one.
+func FormatAmong(keys map[string]bool, e op.Expr, module string) string {
+	return formatter{module, keys}.expr(e, false)
+}
+
+type formatter struct {
+	below string // the module
+	keys  map[string]bool
+}
 
 func (f formatter) expr(e op.Expr, nested bool) string {
 	switch e := e.(type) {
@@ -28,13 +41,7 @@ func (f formatter) expr(e op.Expr, nested bool) string {
 	case op.Conv:
 		return f.conv(e)
 	case op.BatchNorm:
-		mean, repeat := f.relative(e.Mean.Key), ""
-		if args, ok := strings.CutPrefix(mean, "repeat("); ok {
-			mean, repeat, _ = strings.Cut(strings.TrimSuffix(args, ")"), ", ")
-			repeat = ", repeat " + repeat
-		}
-		module := strings.TrimSuffix(strings.TrimSuffix(mean, "running_mean"), "_mean")
-		return fmt.Sprintf("bn(%s, eps %s%s)", stem(module), number(e.Eps), repeat)
+		return f.norm(e)
 	case op.Scale:
 		return "scale(" + f.vector(e.By, e.Factor) + ")"
 	case op.Shift:
@@ -70,21 +77,26 @@ func (f formatter) join(parts []op.Expr, sep string, nested bool) string {
 }
 
 func (f formatter) conv(c op.Conv) string {
-	weight := f.relative(c.Weight.Key)
-	module := strings.TrimSuffix(weight, "weight")
-	named := weight == "weight" || strings.HasSuffix(weight, ".weight")
-	named = named && (c.Bias == nil || f.relative(c.Bias.Key) == module+"bias")
+	weight, bias := f.key(c.Weight), ""
+	if c.Bias != nil {
+		bias = f.key(*c.Bias)
+	}
+	module, named := f.module(c.Weight, "weight")
+	named = named && f.sibling(module, "bias", c.Bias)
 	s := "kernel(" + weight
 	switch {
-	case c.Transposed:
-		s = "convt(" + stem(module)
+	case named && c.Transposed:
+		s = "convt(" + Quote(module)
 	case named:
-		s = "conv(" + stem(module)
-	case c.Bias != nil:
-		s += ", " + f.relative(c.Bias.Key)
+		s = "conv(" + Quote(module)
+	case bias != "":
+		s += ", " + f.word(*c.Bias, isOption)
 	}
-	if named && c.Bias == nil {
+	if named && bias == "" {
 		s += ", unbiased"
+	}
+	if !named && c.Transposed {
+		s += ", transposed"
 	}
 	s += option("stride", c.Stride) + option("padding", c.Padding) + option("dilation", c.Dilation)
 	if c.PaddingMode != "" {
@@ -96,26 +108,86 @@ func (f formatter) conv(c op.Conv) string {
 	return s + ")"
 }
 
+// norm is bn(MODULE), where one module has all four vectors under their names.
+func (f formatter) norm(b op.BatchNorm) string {
+	if mean, by, ok := repeated(b.Mean); ok {
+		return fmt.Sprintf("bn(%s, eps %s, repeat %s)", Quote(Stem(strings.TrimSuffix(mean, "running_mean"))), number(b.Eps), by)
+	}
+	for _, names := range [][2]string{{"running_mean", "running_var"}, {"_mean", "_variance"}} {
+		module, ok := f.module(*b.Mean, names[0])
+		for name, v := range map[string]*op.Param{names[1]: b.Var, "weight": b.Gamma, "bias": b.Beta} {
+			ok = ok && f.sibling(module, name, v)
+		}
+		if ok {
+			return fmt.Sprintf("bn(%s, eps %s)", Quote(module), number(b.Eps))
+		}
+	}
+	var words []string
+	for _, v := range []*op.Param{b.Mean, b.Var, b.Gamma, b.Beta} {
+		if v != nil {
+			words = append(words, f.word(*v, func(word string) bool { return word == "eps" }))
+		}
+	}
+	return fmt.Sprintf("norm(%s, eps %s)", strings.Join(words, ", "), number(b.Eps))
+}
+
+// sibling reports whether MODULE has a vector under a name, or none where v is none.
+func (f formatter) sibling(module, name string, v *op.Param) bool {
+	key := Whole(f.below, Child(module, name))
+	return v == nil && !f.keys[key] || v != nil && v.Key == key
+}
+
+// repeated takes apart what bn(MODULE, repeat KEY) makes of a mean: repeat(MEAN, KEY).
+func repeated(mean *op.Param) (key, by string, ok bool) {
+	if !mean.Computed {
+		return "", "", false
+	}
+	p := &parser{text: mean.Key}
+	p.next()
+	s := p.source()
+	if p.err != nil || s.call == nil || s.call.name != "repeat" {
+		return "", "", false
+	}
+	return plain(s.call.args[0]), QuoteKey(plain(s.call.args[1])), true
+}
+
+// module is the MODULE of which a key is the child of a name; ok reports whether there
+// is one.
+func (f formatter) module(p op.Param, name string) (module string, ok bool) {
+	rest, below := Relative(f.below, p.Key)
+	prefix, ok := strings.CutSuffix(rest, name)
+	module = Stem(prefix)
+	ok = ok && below && !p.Computed && Child(module, name) == rest
+	return module, ok && (name != "weight" || prefix == "" || strings.HasSuffix(prefix, "."))
+}
+
 func (f formatter) vector(p *op.Param, literal float64) string {
 	if p == nil {
 		return number(literal)
 	}
-	return f.relative(p.Key)
+	return f.word(*p, func(word string) bool {
+		_, err := strconv.ParseFloat(word, 64)
+		return err == nil
+	})
 }
 
-// relative is a key as the block's module sees it. What a generator made has its
-// call for a key, which is relative already.
-func (f formatter) relative(key string) string { return Relative(f.module, key) }
+// word is a key where some words mean something else.
+func (f formatter) word(p op.Param, taken func(word string) bool) string {
+	word := f.key(p)
+	if taken(word) {
+		return strconv.Quote(word)
+	}
+	return word
+}
 
-// stem is what child joins to a key prefix that ends in a dot or an underscore.
-func stem(prefix string) string {
-	if prefix == "" {
-		return "."
+// key is a stored tensor's key as the block's module sees it, and the call of a computed
+// one, which is relative already.
+func (f formatter) key(p op.Param) string {
+	if p.Computed {
+		return p.Key
 	}
-	if strings.HasSuffix(prefix, "_.") {
-		return prefix
-	}
-	return strings.TrimSuffix(prefix, ".")
+	rest, _ := Relative(f.below, p.Key)
+	return QuoteKey(rest)
 }
 
 // option is one of one number an axis, where somebody gave it.

@@ -2,19 +2,26 @@ package family
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 )
 
 // Glob is a pattern of keys or of block paths: * stands for anything within a
 // segment, ** for anything, <n> for a number.
-type Glob struct{ pattern string }
+type Glob struct {
+	pattern string
+	literal bool
+}
 
-// CompileGlob makes a Glob; "." is the root.
+// CompileGlob makes a Glob; "." is the root, and a key in quotes fits itself alone.
 func CompileGlob(pattern string) Glob {
+	if key, err := strconv.Unquote(pattern); err == nil && pattern[0] == '"' {
+		return Glob{key, true}
+	}
 	if pattern == "." {
 		pattern = ""
 	}
-	return Glob{pattern}
+	return Glob{pattern: pattern}
 }
 
 // CompileGlobs makes Globs of a list.
@@ -31,8 +38,18 @@ func MatchAny(list []Glob, s string) bool {
 	return slices.ContainsFunc(list, func(g Glob) bool { return g.Match(s) })
 }
 
+// Key is the one key that the glob fits; ok reports whether it is one.
+func (g Glob) Key() (key string, ok bool) {
+	return g.pattern, g.literal || !strings.ContainsAny(g.pattern, "*<")
+}
+
 // Match reports whether the whole of s fits.
-func (g Glob) Match(s string) bool { return fits(g.pattern, s) }
+func (g Glob) Match(s string) bool {
+	if g.literal {
+		return s == g.pattern
+	}
+	return fits(g.pattern, s)
+}
 
 func fits(pattern, s string) bool {
 	for pattern != "" {

@@ -21,8 +21,8 @@ const EpsDefault = 1e-5
 // eps decides what a batch norm adds to its variance: what the expression says,
 // what the user said, the fact, the family's own.
 func (b *builder) eps(n *bnNode) (float64, error) {
-	if n.eps != 0 {
-		return n.eps, nil
+	if n.eps != nil {
+		return *n.eps, nil
 	}
 	if said, ok := b.site.Said("eps"); ok {
 		v, err := strconv.ParseFloat(said, 64)

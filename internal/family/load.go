@@ -206,10 +206,11 @@ func (l *Loader) anchors(to *[][]Pattern) func(*yaml.Node) {
 	return func(n *yaml.Node) {
 		l.Items(n, func(n *yaml.Node) {
 			var set []Pattern
-			for _, w := range strings.Fields(n.Value) {
-				p, err := parsePattern(w)
-				if err != nil {
-					l.Fail(n, "%v", err)
+			for rest := strings.TrimSpace(n.Value); rest != "" && l.Err == nil; rest = strings.TrimSpace(rest) {
+				var p Pattern
+				var err error
+				if p, rest, err = parsePattern(rest); err != nil {
+					l.Fail(n, "anchor %v", err)
 				}
 				set = append(set, p)
 			}
@@ -223,39 +224,50 @@ func (l *Loader) anchors(to *[][]Pattern) func(*yaml.Node) {
 	}
 }
 
-// parsePattern reads KEY, KEY[3x3], KEY[*,1,*,*] for a whole shape, KEY[!1x1] for any extents but these, or !KEY for
-// a key that must not be there.
-func parsePattern(w string) (Pattern, error) {
-	key, extents, ok := strings.Cut(w, "[")
+// parsePattern reads one pattern off a line: KEY, KEY[3x3], KEY[*,1,*,*] for a whole
+// shape, KEY[!1x1] for any extents but these, or !KEY for a key that must not be there.
+// KEY may be a glob, or a key in quotes.
+func parsePattern(line string) (p Pattern, rest string, err error) {
+	line, p.Absent = strings.CutPrefix(line, "!")
+	end := len(line)
+	if quoted, err := strconv.QuotedPrefix(line); err == nil {
+		end = len(quoted)
+	} else if k := strings.IndexAny(line, "[ \t\r\n"); k >= 0 {
+		end = k
+	}
+	p.Key, rest = line[:end], line[end:]
+	if !strings.HasPrefix(rest, "[") {
+		return p, rest, nil
+	}
+	of, rest, ok := strings.Cut(rest[1:], "]")
 	if !ok {
-		key, absent := strings.CutPrefix(w, "!")
-		return Pattern{Key: key, Absent: absent}, nil
+		return p, "", fmt.Errorf("%s[%s: want ] behind [", p.Key, of)
 	}
-	if strings.Contains(extents, ",") {
-		return parseShape(key, strings.TrimSuffix(extents, "]"))
+	if strings.Contains(of, ",") {
+		p.Shape, err = parseShape(of)
+	} else {
+		of, p.Other = strings.CutPrefix(of, "!")
+		p.Kernel, err = parseExtents(of)
 	}
-	extents, other := strings.CutPrefix(strings.TrimSuffix(extents, "]"), "!")
-	k, err := parseExtents(extents)
 	if err != nil {
-		return Pattern{}, fmt.Errorf("anchor %s: %w", w, err)
+		err = fmt.Errorf("%s[%s]: %w", p.Key, of, err)
 	}
-	return Pattern{Key: key, Kernel: k, Other: other}, nil
+	return p, rest, err
 }
 
-// parseShape reads the shape in KEY[*,1,*,*].
-func parseShape(key, shape string) (Pattern, error) {
-	p := Pattern{Key: key}
-	for _, word := range strings.Split(shape, ",") {
+// parseShape reads *,1,*,*.
+func parseShape(text string) (shape []int, err error) {
+	for _, word := range strings.Split(text, ",") {
 		n, err := strconv.Atoi(word)
 		if word == "*" {
 			n, err = anyExtent, nil
 		}
 		if err != nil {
-			return Pattern{}, fmt.Errorf("anchor %s[%s]: want numbers and *, one an axis", key, shape)
+			return nil, fmt.Errorf("want numbers and *, one an axis")
 		}
-		p.Shape = append(p.Shape, n)
+		shape = append(shape, n)
 	}
-	return p, nil
+	return shape, nil
 }
 
 // Outputs reads KEY: EXPRESSION pairs.
@@ -271,7 +283,11 @@ func (l *Loader) Outputs(to *[]Output) func(*yaml.Node) {
 				at.Line += s.Line - 1
 				l.Fail(&at, "%s: %s (column %d of the expression's line)", key.Value, s.Msg, s.Column)
 			}
-			*to = append(*to, Output{key.Value, expr, strings.TrimSpace(value.Value)})
+			out := Output{key.Value, expr, strings.TrimSpace(value.Value)}
+			if _, err := out.target(); err != nil {
+				l.Fail(key, "%v", err)
+			}
+			*to = append(*to, out)
 		})
 	}
 }

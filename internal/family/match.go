@@ -55,12 +55,12 @@ type Match struct {
 	Err error
 }
 
-// Made is a convolution that a block becomes: the whole key of its module, what it
-// computes, and what that comes to.
+// Made is a convolution that a block becomes: the whole keys of its weight and of its
+// bias, where it has one, what it computes, and what that comes to.
 type Made struct {
-	Key  string
-	Expr op.Expr
-	Form op.Form
+	Weight, Bias string
+	Expr         op.Expr
+	Form         op.Form
 }
 
 // Answer is a question's answer and who gave it: "said", "fact", "default" or
@@ -136,36 +136,48 @@ func (b *builder) match() *Match {
 	m := &Match{Family: b.family, Module: b.site.Module, Used: map[string]bool{}}
 	b.wants(m)
 	for _, out := range b.family.Make {
-		b.each(varsOf(out.Key), out.Expr, func() {
-			key := b.whole(strings.TrimSuffix(b.fill(out.Key), "?"))
-			p := b.build(out.Expr)
-			optional := strings.HasSuffix(out.Key, "?")
-			if optional && (len(p.used) == 0 || p.expr == nil) {
-				return
-			}
-			for _, k := range p.used {
-				m.Used[k] = true
-			}
-			m.Missing = append(m.Missing, p.missing...)
-			if m.Err == nil {
-				m.Err = p.err
-			}
-			if p.expr == nil || len(p.missing) > 0 || m.Err != nil {
-				return
-			}
-			form, err := op.Check(p.expr)
-			if err == nil {
-				err = b.linear(p.expr)
-			}
-			if err != nil {
-				m.Err = err
-				return
-			}
-			m.PaddingMode = cmp.Or(m.PaddingMode, form.PaddingMode)
-			m.Made = append(m.Made, Made{key, p.expr, form})
-		})
+		to, err := out.target()
+		if err != nil {
+			m.Err = err
+			break
+		}
+		b.each(varsOf(to.weight), out.Expr, func() { b.output(m, to, out.Expr) })
 	}
 	return m
+}
+
+// output adds to a match what an expression comes to.
+func (b *builder) output(m *Match, to target, n Node) {
+	p := b.build(n)
+	if to.optional && (len(p.used) == 0 || p.expr == nil) {
+		return
+	}
+	for _, k := range p.used {
+		m.Used[k] = true
+	}
+	m.Missing = append(m.Missing, p.missing...)
+	if m.Err == nil {
+		m.Err = p.err
+	}
+	if p.expr == nil || len(p.missing) > 0 || m.Err != nil {
+		return
+	}
+	form, err := op.Check(p.expr)
+	if err == nil {
+		err = b.linear(p.expr)
+	}
+	made := Made{Weight: b.whole(b.fill(to.weight)), Expr: p.expr, Form: form}
+	if to.bias != "" {
+		made.Bias = b.whole(b.fill(to.bias))
+	} else if err == nil && form.Bias {
+		err = fmt.Errorf("%s has a bias, want a key for it: kernel(KEY, KEY)", made.Weight)
+	}
+	if err != nil {
+		m.Err = err
+		return
+	}
+	m.PaddingMode = cmp.Or(m.PaddingMode, form.PaddingMode)
+	m.Made = append(m.Made, made)
 }
 
 // sayNo turns every yes about a part without keys to no, since the shapes refuse it: a
@@ -205,36 +217,17 @@ func (b *builder) plausible(yes *Match) bool {
 	return true
 }
 
-// Whole is a key relative to a module as the checkpoint has it.
-func Whole(module, key string) string {
-	switch {
-	case key == "." || key == "":
-		return module
-	case module == "":
-		return key
-	}
-	return module + "." + key
-}
-
-// Relative is a key as a module sees it; "." is the module itself.
-func Relative(module, key string) string {
-	switch module {
-	case key:
-		return "."
-	case "":
-		return key
-	}
-	return strings.TrimPrefix(key, module+".")
-}
-
 func (b *builder) whole(key string) string { return Whole(b.site.Module, key) }
 
 func (b *builder) lookup(key string) (tensor.Named, bool) {
 	return b.site.Keys.Lookup(b.site.Module, key)
 }
 
-// fill puts captured values and answers in the place of <name>.
-func (b *builder) fill(key string) string {
+// fill is the key that a template stands for, with captured values and answers in the
+// place of <name>.
+func (b *builder) fill(template string) string { return plain(b.substitute(template)) }
+
+func (b *builder) substitute(key string) string {
 	if !strings.Contains(key, "<") {
 		return key
 	}
@@ -324,7 +317,7 @@ func compareNumbers(a, c []string) int {
 // template is a key with numbers in the place of <name>: what stands around them, and
 // which of them is which of vars. ok reports whether it holds all of vars.
 func (b *builder) template(key string, vars []string) (around []string, order []int, ok bool) {
-	key = b.fill(key)
+	key = b.substitute(key)
 	names := varsOf(key)
 	order = make([]int, len(vars))
 	for k, v := range vars {
@@ -335,9 +328,9 @@ func (b *builder) template(key string, vars []string) (around []string, order []
 	}
 	for _, name := range names {
 		before, after, _ := strings.Cut(key, "<"+name+">")
-		around, key = append(around, before), after
+		around, key = append(around, unescape.Replace(before)), after
 	}
-	return append(around, key), order, true
+	return append(around, unescape.Replace(key)), order, true
 }
 
 // numbers takes the numbers out of a key that is around with one in every gap; nil if
@@ -367,6 +360,9 @@ func keysOf(n Node) []string {
 	case *convNode:
 		return n.weight.keys()
 	case *bnNode:
+		if n.keys != nil {
+			return n.keys
+		}
 		return []string{Child(n.module, "running_mean"), Child(n.module, "_mean")}
 	case *scaleNode:
 		return n.by.keys()

@@ -23,9 +23,11 @@ type (
 	// bnNode is bn(MODULE).
 	// bn(MODULE, repeat KEY): each of its channels stands for several in a row, for as
 	// many as the kernel under KEY has inputs a group.
+	// norm(MEAN, VAR), norm(MEAN, VAR, WEIGHT, BIAS): a batch norm under keys of their own.
 	bnNode struct {
 		module string
-		eps    float64
+		keys   []string // of norm
+		eps    *float64 // nil where nobody said
 		repeat string
 	}
 	// xNode is x, the identity, or x(OPTIONS).
@@ -96,7 +98,6 @@ type source struct {
 type call struct {
 	name string
 	args []string
-	text string
 }
 
 func (*convNode) isNode()     {}

@@ -41,31 +41,25 @@ type parser struct {
 	pos  int    // behind tok
 	at   int    // where tok begins
 	tok  string // "" at the end
-	err  error
+	// quoted says that tok is a key in quotes.
+	quoted bool
+	err    error
 }
 
-const wordChars = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
-
-// next reads a token: a sign, or a word, which may hold <n>.
+// next reads a token: a sign, a word, which may hold <n>, or a key in quotes.
 func (p *parser) next() {
 	for p.pos < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
 		p.pos++
 	}
-	p.at = p.pos
+	p.at, p.quoted = p.pos, false
+	if p.pos < len(p.text) && p.text[p.pos] == '"' {
+		p.quote()
+		return
+	}
 	for p.pos < len(p.text) {
 		c := p.text[p.pos]
 		if c == '<' {
-			end := strings.IndexByte(p.text[p.pos:], '>')
-			if end < 0 {
-				p.pos = len(p.text)
-				p.fail("want > behind <")
-				break
-			}
-			if strings.Trim(p.text[p.pos+1:p.pos+end], "abcdefghijklmnopqrstuvwxyz_,") != "" {
-				p.tok = p.text[p.at : p.pos+end+1]
-				p.fail("want small letters between < and >")
-			}
-			p.pos += end + 1
+			p.variable()
 			continue
 		}
 		if strings.IndexByte(wordChars, c) < 0 {
@@ -77,6 +71,32 @@ func (p *parser) next() {
 		p.pos++
 	}
 	p.tok = p.text[p.at:p.pos]
+}
+
+// variable reads <n> within a word.
+func (p *parser) variable() {
+	end := strings.IndexByte(p.text[p.pos:], '>')
+	if end < 0 {
+		p.pos = len(p.text)
+		p.fail("want > behind <")
+		return
+	}
+	if strings.Trim(p.text[p.pos+1:p.pos+end], "abcdefghijklmnopqrstuvwxyz_,") != "" {
+		p.tok = p.text[p.at : p.pos+end+1]
+		p.fail("want small letters between < and >")
+	}
+	p.pos += end + 1
+}
+
+// quote reads a key in quotes.
+func (p *parser) quote() {
+	quoted, err := strconv.QuotedPrefix(p.text[p.pos:])
+	p.tok, p.quoted = quoted, err == nil
+	p.pos += len(quoted)
+	if err != nil {
+		p.pos = len(p.text)
+		p.fail(`want a key in quotes, in which \" and \\ stand for those two`)
+	}
 }
 
 func (p *parser) fail(format string, args ...any) {
@@ -110,6 +130,11 @@ func (p *parser) expect(sign string) {
 
 func (p *parser) word() string {
 	w := p.tok
+	if p.quoted {
+		key, _ := strconv.Unquote(w)
+		p.next()
+		return literal(key)
+	}
 	if w == "" || strings.IndexByte(wordChars+"<", w[0]) < 0 {
 		p.fail("want a name")
 		return ""
@@ -187,7 +212,7 @@ func (p *parser) atom() Node {
 		p.expect(")")
 	} else if p.err == nil {
 		*p = at
-		p.fail("want conv, kernel, convt, bn, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n>, x or window")
+		p.fail("want conv, kernel, convt, bn, norm, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n>, x or window")
 	}
 	return n
 }
@@ -217,6 +242,8 @@ func (p *parser) function(name string) Node {
 		return p.kernel()
 	case "bn":
 		return p.bn()
+	case "norm":
+		return p.norm()
 	case "scale":
 		s, v := p.value()
 		return &scaleNode{s, v}
@@ -296,9 +323,34 @@ func (p *parser) kernel() Node {
 	return c
 }
 
+// norm is norm(MEAN, VAR) or norm(MEAN, VAR, WEIGHT, BIAS), and ε behind them.
+func (p *parser) norm() Node {
+	b := &bnNode{keys: []string{p.word()}}
+	for p.accept(",") {
+		if p.accept("eps") {
+			b.eps = p.epsilon()
+			break
+		}
+		b.keys = append(b.keys, p.word())
+	}
+	if n := len(b.keys); n != 2 && n != 4 {
+		p.fail("%d keys, want a mean and a variance, and perhaps a weight and a bias", n)
+	}
+	return b
+}
+
+func (p *parser) epsilon() *float64 {
+	v, err := strconv.ParseFloat(p.tok, 64)
+	if err != nil || v < 0 {
+		p.fail("want a number")
+	}
+	p.next()
+	return &v
+}
+
 func isOption(w string) bool {
 	switch w {
-	case "stride", "padding", "mode", "dilation", "groups", "biased", "unbiased":
+	case "stride", "padding", "mode", "dilation", "groups", "biased", "unbiased", "transposed":
 		return true
 	}
 	return false
@@ -316,6 +368,8 @@ func (p *parser) option(c *convNode) {
 		c.need = true
 	case "unbiased":
 		c.deny = true
+	case "transposed":
+		c.transposed = true
 	case "stride":
 		c.stride = p.extents()
 	case "padding":
@@ -327,7 +381,7 @@ func (p *parser) option(c *convNode) {
 	case "groups":
 		c.groups = p.integer()
 	default:
-		p.fail("%s is no option, want biased, unbiased, stride, padding, mode, dilation or groups", opt)
+		p.fail("%s is no option, want biased, unbiased, transposed, stride, padding, mode, dilation or groups", opt)
 	}
 }
 
@@ -353,12 +407,7 @@ func (p *parser) bn() Node {
 	for p.accept(",") {
 		switch w := p.word(); w {
 		case "eps":
-			v, err := strconv.ParseFloat(p.tok, 64)
-			if err != nil || v < 0 {
-				p.fail("want a number")
-			}
-			b.eps = v
-			p.next()
+			b.eps = p.epsilon()
 		case "repeat":
 			b.repeat = p.word()
 		default:
@@ -370,9 +419,9 @@ func (p *parser) bn() Node {
 
 // source is a key or generator(arguments).
 func (p *parser) source() source {
-	start := p.at
+	quoted := p.quoted
 	name := p.word()
-	if !p.accept("(") {
+	if quoted || !p.accept("(") {
 		return source{key: name}
 	}
 	c := &call{name: name}
@@ -388,7 +437,6 @@ func (p *parser) source() source {
 	if p.err == nil && len(c.args) < generators[name].least() {
 		p.fail("%s has %d arguments, want %d or more", name, len(c.args), generators[name].least())
 	}
-	c.text = strings.Join(strings.Fields(p.text[start:p.pos]), " ")
 	p.expect(")")
 	return source{call: c}
 }
@@ -488,16 +536,4 @@ func (p *parser) integer() int {
 	}
 	p.next()
 	return n
-}
-
-// Child joins a module and a name; "." is the module itself, and a module that ends
-// in a dot or an underscore is taken as it is (bn3x3_ for bn3x3_running_mean).
-func Child(module, name string) string {
-	switch {
-	case module == "." || module == "":
-		return name
-	case strings.HasSuffix(module, ".") || strings.HasSuffix(module, "_"):
-		return module + name
-	}
-	return module + "." + name
 }

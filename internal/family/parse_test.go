@@ -83,7 +83,7 @@ func TestFormat(t *testing.T) {
 		{"conv(c1) > scale(.)", "conv(c1) > scale(.)"},
 		{"kernel(k0, dilation 3)", "kernel(k0, dilation 3x3)"},
 		{"kernel(turned(c3.weight, 1), b0)", "kernel(turned(c3.weight, 1), b0)"},
-		{"kernel( eye( k0 ,  1 ) )", "kernel(eye( k0 , 1 ))"},
+		{"kernel( eye( k0 ,  1 ) )", "kernel(eye(k0, 1))"},
 		{"bn(b)", "bn(b, eps 1e-05)"},
 		{"bn(b, eps 1e-3)", "bn(b, eps 0.001)"},
 		{"bn(p)", "bn(p, eps 1e-05)"},
@@ -163,14 +163,14 @@ func TestSyntaxErrors(t *testing.T) {
 		{"conv(a))", 1, 8, `")": want an operator (> + | ?) or the end`},
 		{"conv(a) +", 1, 10, "ends, want a name"},
 		{"conv(a) >\n\n > bn(b)", 3, 2, `">": want a name`},
-		{"conv(a)\n+ nom(b)", 2, 3, `"nom": want conv, kernel, convt, bn, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n>, x or window`},
+		{"conv(a)\n+ nom(b)", 2, 3, `"nom": want conv, kernel, convt, bn, norm, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n>, x or window`},
 		{"conv(a)\n  + X", 2, 6, "ends, want ( behind X"},
 		{"(conv(a)", 1, 9, "ends, want )"},
 		{"conv(a)??", 1, 9, `"?": want an operator (> + | ?) or the end`},
-		{"conv(a, bias)", 1, 13, `")": bias is no option, want biased, unbiased, stride, padding, mode, dilation or groups`},
+		{"conv(a, bias)", 1, 13, `")": bias is no option, want biased, unbiased, transposed, stride, padding, mode, dilation or groups`},
 		{"conv(a, groups two)", 1, 16, `"two": want a number`},
 		{"conv(a, stride 1xz)", 1, 16, `"1xz": want extents such as 3x3`},
-		{"kernel(a, b, c)", 1, 15, `")": c is no option, want biased, unbiased, stride, padding, mode, dilation or groups`},
+		{"kernel(a, b, c)", 1, 15, `")": c is no option, want biased, unbiased, transposed, stride, padding, mode, dilation or groups`},
 		{"kernel(magic(a))", 1, 14, `"a": magic is no generator`},
 		{"kernel(gate(a b))", 1, 15, `"b": want ,`},
 		{"bn(a, epsilon 1)", 1, 15, `"1": epsilon is no option, want eps or repeat`},
@@ -224,7 +224,8 @@ func (all) Below(string) []string { return []string{"n.0.weight", "n.1.weight", 
 // same.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{"conv(a) > bn(a.bn) + x", "sum<n>(conv(n.<n>))", "seq<n>(conv(n.<n>) > window)?", "x + (scale(v) | shift(-1))",
-		"kernel(orepa_repvgg(0, v, a))", "split(0, a, b) > conv(a)", "ask(q: x, concat(x, x))", "channels(1, end, a)", "conv(", "sum<"} {
+		"kernel(orepa_repvgg(0, v, a))", "split(0, a, b) > conv(a)", "ask(q: x, concat(x, x))", "channels(1, end, a)", "conv(", "sum<",
+		`kernel("onnx::Conv_1", "eps") > norm("a<n>", ".", "\"\\", "")`, `conv("a:b", transposed) > bn("m.") + kernel(eye("a b", 1))`, `scale("1e5") > bn(., repeat "x\xff")`} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

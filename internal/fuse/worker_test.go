@@ -89,7 +89,7 @@ func TestUnreadable(t *testing.T) {
 		is   error
 	}{
 		{func() (tensor.Data, error) { return nil, broken }, "bad: broken", broken},
-		{func() (tensor.Data, error) { return tensor.NopCloser(bytes.NewReader(make([]byte, 30))), nil },
+		{func() (tensor.Data, error) { return tensor.Section(bytes.NewReader(make([]byte, 30)), 0, 30), nil },
 			"bad: the file is shorter than when it was opened", tensor.ErrShort},
 	} {
 		bad := randomConv(r, "bad", 3, 3, 1, 1)

@@ -104,7 +104,7 @@ func (w *zipWriter) Done(i int, crc uint32) error {
 	if m.done.Swap(true) {
 		return fmt.Errorf("%s: %w", m.spec.Key, os.ErrClosed)
 	}
-	m.crc = combineCRC(crc32.ChecksumIEEE(m.header), crc, m.spec.Bytes())
+	m.crc = tensor.CombineCRC(crc32.ChecksumIEEE(m.header), crc, m.spec.Bytes())
 	_, err := w.f.WriteAt(append(m.local(), m.header...), m.start)
 	return err
 }

@@ -7,19 +7,11 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// section is the elements of an array as they lie in a file. Where they lie in
-// tensor order it is what Open gives, and its Outer tells the file and the offset.
-type section struct {
-	*io.SectionReader
-	io.Closer
-}
-
-// elements opens the elements behind header h in r, in tensor order. Closing it
-// closes c.
+// elements opens the elements behind header h in r, in tensor order. Closing them
+// closes c, if there is one.
 func (h Header) elements(r io.ReaderAt, c io.Closer) tensor.Data {
 	n := int64(tensor.Elems(h.Shape)) * int64(h.Type.Size())
-	raw := section{io.NewSectionReader(r, h.Offset, n), c}
-	var d tensor.Data = raw
+	d := tensor.OwnedSection(r, h.Offset, n, c)
 	if shape := withoutOnes(h.Shape); h.Fortran && len(shape) > 1 && n > 0 {
 		d = newTransposed(d, shape, h.Type.Size())
 	}

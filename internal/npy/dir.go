@@ -1,18 +1,17 @@
 package npy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 
 	"repfuse/internal/disk"
+	"repfuse/internal/parallel"
 	"repfuse/internal/tensor"
 )
 
@@ -132,17 +131,14 @@ type folder struct {
 func (d folder) lookAt(found []entry, o Options) ([]tensor.Named, error) {
 	list := make([]tensor.Named, len(found))
 	errs := make([]error, len(found))
-	var next atomic.Int64
-	var group sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(found)) {
-		group.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(found); i = int(next.Add(1)) - 1 {
-				list[i].Key = found[i].key
-				list[i].Tensor, errs[i] = d.header(found[i], o)
-			}
-		})
-	}
-	group.Wait()
+	parallel.Each(context.Background(), 0, len(found), func() func(int) error {
+		m := newHeaders(o)
+		return func(i int) error {
+			list[i].Key = found[i].key
+			list[i].Tensor, errs[i] = d.header(found[i], m)
+			return nil
+		}
+	})
 	for i, err := range errs { // the first, whoever came first
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", found[i].name, reason(err))
@@ -152,13 +148,13 @@ func (d folder) lookAt(found []entry, o Options) ([]tensor.Named, error) {
 }
 
 // header reads the header of one file and closes it again.
-func (d folder) header(e entry, o Options) (tensor.Tensor, error) {
+func (d folder) header(e entry, m *headers) (tensor.Tensor, error) {
 	f, then, err := d.open(e)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
 	defer f.Close()
-	h, err := ReadHeader(f, then.Bytes(), o)
+	h, err := m.read(f, then.Bytes())
 	if err != nil {
 		return tensor.Tensor{}, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -66,23 +64,6 @@ func TestOpenDir(t *testing.T) {
 		if b, err := set.Tensors[i].ReadAll(); err != nil || !bytes.Equal(b, want) {
 			t.Errorf("%s holds %v, %v, want %v", set.Tensors[i].Key, b, err, want)
 		}
-	}
-}
-
-// A plain file's Data tells where its bytes lie, for copying without looking at them.
-func TestOuter(t *testing.T) {
-	dir := t.TempDir()
-	put(t, filepath.Join(dir, "a.npy"), 1, 2)
-	set, err := OpenDir(dir, Options{})
-	must(t, err)
-	d, err := set.Tensors[0].Open()
-	must(t, err)
-	defer d.Close()
-	outer, off, n := d.(interface {
-		Outer() (io.ReaderAt, int64, int64)
-	}).Outer()
-	if _, ok := outer.(*disk.File); !ok || off != 128 || n != 2 {
-		t.Errorf("%T at %d, %d bytes", outer, off, n)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"sync"
 
 	"repfuse/internal/tensor"
 )
@@ -43,30 +42,43 @@ type Options struct {
 	BFloat16 bool
 }
 
-// ReadHeader reads the header of a .npy file of size bytes, and holds it against
-// that size. It allocates no more than the header's own length.
-func ReadHeader(r io.ReaderAt, size int64, o Options) (Header, error) {
-	first := firstReads.Get().(*[firstRead]byte)
-	defer firstReads.Put(first)
-	version, text, offset, err := readDict(r, size, first)
+// headers reads headers one after the other. It remembers the dicts that it found good: a
+// model has few, and each many times.
+type headers struct {
+	o     Options
+	first [firstRead]byte
+	met   map[dictText]dict // their shapes are not to be written to
+}
+
+type dictText struct {
+	version byte
+	text    string
+}
+
+func newHeaders(o Options) *headers { return &headers{o: o, met: map[dictText]dict{}} }
+
+// read reads the header of a .npy file of size bytes, and holds it against that size. It
+// allocates no more than the header's own length.
+func (m *headers) read(r io.ReaderAt, size int64) (Header, error) {
+	version, text, offset, err := readDict(r, size, &m.first)
 	if err != nil {
 		return Header{}, err
 	}
-	d, met := known.get(version, text)
+	d, met := m.met[dictText{version, string(text)}]
 	if !met {
 		if d, err = parseDict(text, version); err != nil {
 			return Header{}, fmt.Errorf("header: %w", err)
 		}
 	}
 	h := Header{Shape: d.shape, Fortran: d.fortran, Offset: offset}
-	if h.Type, h.BigEndian, err = parseDescr(d.descr, o); err != nil {
+	if h.Type, h.BigEndian, err = parseDescr(d.descr, m.o); err != nil {
 		return Header{}, err
 	}
 	if !met {
 		if err := secondOpinion(text, d); err != nil {
 			return Header{}, err
 		}
-		known.add(version, text, d)
+		m.met[dictText{version, string(text)}] = d
 	}
 	return h, h.check(size)
 }
@@ -88,8 +100,6 @@ var prefixes = [...]int{1: 10, 2: 12, 3: 12}
 
 // firstRead is longer than nearly every header: one read.
 const firstRead = 256
-
-var firstReads = sync.Pool{New: func() any { return new([firstRead]byte) }}
 
 // readDict gives the version, the text of the dict, which may lie in first, and where the
 // elements begin.

@@ -14,6 +14,38 @@ import (
 	"repfuse/internal/tensor"
 )
 
+// readHeader reads one header.
+func readHeader(r io.ReaderAt, size int64, o Options) (Header, error) {
+	return newHeaders(o).read(r, size)
+}
+
+// A text that was met before means the same again, and what it is held against is new: the
+// version, the size of the file.
+func TestHeadersMet(t *testing.T) {
+	text := "{'descr': '<f4', 'fortran_order': False, 'shape': (3L,), }\n"
+	m := newHeaders(Options{})
+	for _, test := range []struct {
+		version byte
+		n       int
+		err     string
+	}{
+		{1, 12, ""},
+		{1, 12, ""},
+		{1, 8, "8 bytes after the header, want 12 for shape [3] of float32"},
+		{3, 12, `header: "L,), }\n", want , or ) in the shape`},
+		{2, 12, ""},
+	} {
+		b := file(test.version, text, test.n)
+		h, err := m.read(bytes.NewReader(b), int64(len(b)))
+		switch {
+		case test.err == "" && (err != nil || h.Type != tensor.F32 || !slices.Equal(h.Shape, []int{3})):
+			t.Errorf("version %d: %+v, %v", test.version, h, err)
+		case test.err != "" && (err == nil || err.Error() != test.err):
+			t.Errorf("version %d, %d bytes: %v, want %s", test.version, test.n, err, test.err)
+		}
+	}
+}
+
 // file is a .npy file of the given version, dict and number of bytes after it.
 func file(version byte, dict string, n int) []byte {
 	b := append([]byte(magic), version, 0)
@@ -48,7 +80,7 @@ func TestOddHeaders(t *testing.T) {
 		{1, "{'descr': '<f4', 'fortran_order': False, 'shape': (0, 7), }\n", 0, []int{0, 7}},
 	} {
 		b := file(test.version, test.dict, test.n)
-		h, err := ReadHeader(bytes.NewReader(b), int64(len(b)), Options{})
+		h, err := readHeader(bytes.NewReader(b), int64(len(b)), Options{})
 		if err != nil || h.Type != tensor.F32 || !slices.Equal(h.Shape, test.shape) {
 			t.Errorf("version %d %q: %+v, %v", test.version, test.dict, h, err)
 		}
@@ -133,7 +165,7 @@ func TestRefusedHeaders(t *testing.T) {
 		{2, strings.Repeat(" ", maxHeader+1), 4, "header of 10001 bytes, want at most 10000"},
 	} {
 		b := file(test.version, test.dict, test.n)
-		_, err := ReadHeader(bytes.NewReader(b), int64(len(b)), Options{})
+		_, err := readHeader(bytes.NewReader(b), int64(len(b)), Options{})
 		if err == nil || err.Error() != test.err {
 			t.Errorf("version %d %q: %v, want %s", test.version, test.dict, err, test.err)
 		}
@@ -143,11 +175,11 @@ func TestRefusedHeaders(t *testing.T) {
 func TestBFloat16(t *testing.T) {
 	for _, descr := range []string{"<V2", "|V2", ">V2"} {
 		b := file(1, "{'descr': '"+descr+"', 'fortran_order': False, 'shape': (1,), }\n", 2)
-		_, err := ReadHeader(bytes.NewReader(b), int64(len(b)), Options{})
+		_, err := readHeader(bytes.NewReader(b), int64(len(b)), Options{})
 		if hint.Of(err) == "" {
 			t.Errorf("%s: %v, want a hint", descr, err)
 		}
-		h, err := ReadHeader(bytes.NewReader(b), int64(len(b)), Options{BFloat16: true})
+		h, err := readHeader(bytes.NewReader(b), int64(len(b)), Options{BFloat16: true})
 		if ok := descr != ">V2"; ok != (err == nil) || ok && h.Type != tensor.BF16 {
 			t.Errorf("%s as bfloat16: %+v, %v", descr, h, err)
 		}
@@ -163,7 +195,7 @@ func TestRefusedPrefix(t *testing.T) {
 		{magic + "\x02\x00\x00\x00", "10 bytes, want at least 12 for the header's length"},
 		{magic + "\x01\x00\x76\x00{'descr'", "header of 118 bytes, want at most the 8 that the file has left"},
 	} {
-		_, err := ReadHeader(strings.NewReader(test.file), int64(len(test.file)), Options{})
+		_, err := readHeader(strings.NewReader(test.file), int64(len(test.file)), Options{})
 		if err == nil || err.Error() != test.err {
 			t.Errorf("%q: %v, want %s", test.file, err, test.err)
 		}
@@ -179,7 +211,7 @@ func TestHeaderAllocation(t *testing.T) {
 		for _, size := range []int64{int64(len(b)), 1 << 40} {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := ReadHeader(bytes.NewReader(b), size, Options{})
+			_, err := readHeader(bytes.NewReader(b), size, Options{})
 			runtime.ReadMemStats(&after)
 			if got := after.TotalAlloc - before.TotalAlloc; err == nil || got > 2*maxHeader {
 				t.Errorf("header of %d bytes in a file of %d: %v, %d bytes allocated", n, size, err, got)
@@ -207,7 +239,7 @@ func TestKnownDict(t *testing.T) {
 			{1, untyped, 12, Options{}, false},
 		} {
 			b := file(test.version, test.text, test.elements)
-			if h, err := ReadHeader(bytes.NewReader(b), int64(len(b)), test.o); (err == nil) != test.good {
+			if h, err := readHeader(bytes.NewReader(b), int64(len(b)), test.o); (err == nil) != test.good {
 				t.Errorf("version %d of %s with %d bytes, %+v: %+v, %v", test.version, test.text, test.elements, test.o, h, err)
 			}
 		}
@@ -245,7 +277,7 @@ func FuzzHeader(f *testing.F) {
 	}
 	f.Add(file(3, "{'shape':(0L,),'descr':\"|V2\",'fortran_order':True}", 0))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		h, err := ReadHeader(bytes.NewReader(b), int64(len(b)), Options{BFloat16: true})
+		h, err := readHeader(bytes.NewReader(b), int64(len(b)), Options{BFloat16: true})
 		if err != nil {
 			return
 		}
@@ -259,7 +291,7 @@ func FuzzHeader(f *testing.F) {
 		}
 		if again, err := AppendHeader(nil, h.Type, h.Shape); err == nil {
 			again = append(again, got...)
-			h2, err := ReadHeader(bytes.NewReader(again), int64(len(again)), Options{BFloat16: true})
+			h2, err := readHeader(bytes.NewReader(again), int64(len(again)), Options{BFloat16: true})
 			if err != nil || fmt.Sprint(h2.Type, h2.Shape) != fmt.Sprint(h.Type, h.Shape) {
 				t.Fatalf("%+v written and read again: %+v, %v", h, h2, err)
 			}

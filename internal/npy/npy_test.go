@@ -84,7 +84,7 @@ func TestNumpyArrays(t *testing.T) {
 	for _, a := range arrays(t) {
 		t.Run(fmt.Sprint(a.kind, a.descr, a.shape), func(t *testing.T) {
 			file := bytes.NewReader(a.file())
-			h, err := ReadHeader(file, file.Size(), Options{})
+			h, err := readHeader(file, file.Size(), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -116,7 +116,7 @@ func TestNumpyTruncated(t *testing.T) {
 	for _, a := range arrays(t) {
 		file := append(a.file(), 0)
 		for n := range len(file) + 1 {
-			_, err := ReadHeader(bytes.NewReader(file[:n]), int64(n), Options{})
+			_, err := readHeader(bytes.NewReader(file[:n]), int64(n), Options{})
 			if whole := n == len(file)-1; whole != (err == nil) {
 				t.Fatalf("%q cut to %d bytes: %v", a.header, n, err)
 			}
@@ -127,7 +127,7 @@ func TestNumpyTruncated(t *testing.T) {
 // A file that grew shorter than it was said to be is an error, not zeros.
 func TestShorterThanSaid(t *testing.T) {
 	file := arrays(t)[0].file()
-	if _, err := ReadHeader(bytes.NewReader(file[:len(file)-30]), int64(len(file)), Options{}); err != tensor.ErrShort {
+	if _, err := readHeader(bytes.NewReader(file[:len(file)-30]), int64(len(file)), Options{}); err != tensor.ErrShort {
 		t.Errorf("error %v, want %v", err, tensor.ErrShort)
 	}
 }
@@ -164,7 +164,7 @@ func TestTransposed(t *testing.T) {
 		for i := range want {
 			want[i] = byte(r.Uint32())
 		}
-		d := newTransposed(tensor.NopCloser(bytes.NewReader(fortran(want, shape, item))), shape, item)
+		d := newTransposed(inMemory(fortran(want, shape, item)), shape, item)
 		d.most, d.ahead = item+r.IntN(len(want)), item+r.IntN(200)
 		checkReads(t, r, d, want)
 		var group sync.WaitGroup
@@ -188,7 +188,7 @@ func TestTransposedFar(t *testing.T) {
 	for i := range want {
 		want[i] = byte(i * 7 >> 3)
 	}
-	d := newTransposed(tensor.NopCloser(bytes.NewReader(fortran(want, shape, item))), shape, item)
+	d := newTransposed(inMemory(fortran(want, shape, item)), shape, item)
 	d.most = 600
 	got := make([]byte, 3000)
 	if err := tensor.ReadFull(d, got, 100); err != nil || !bytes.Equal(got, want[100:][:len(got)]) {
@@ -205,8 +205,12 @@ func TestSwapped(t *testing.T) {
 		}
 		file := slices.Clone(want)
 		reverse(file, word)
-		checkReads(t, r, &swapped{tensor.NopCloser(bytes.NewReader(file)), int64(len(want)), word}, want)
+		checkReads(t, r, &swapped{inMemory(file), int64(len(want)), word}, want)
 	}
+}
+
+func inMemory(b []byte) tensor.Data {
+	return tensor.Section(bytes.NewReader(b), 0, int64(len(b)))
 }
 
 // checkReads reads random pieces, past the end too, and compares bytes and errors
@@ -251,7 +255,7 @@ func TestAppendHeaderLongest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := ReadHeader(bytes.NewReader(b), int64(len(b)), Options{BFloat16: true})
+		h, err := readHeader(bytes.NewReader(b), int64(len(b)), Options{BFloat16: true})
 		if err != nil || h.Type != typ || !slices.Equal(h.Shape, shape) || len(b)%align != 0 {
 			t.Errorf("header of %d bytes: %+v, %v", len(b), h, err)
 		}

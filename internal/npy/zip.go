@@ -49,7 +49,7 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 	if err != nil {
 		return err
 	}
-	met := map[string]bool{}
+	m, met := newHeaders(o), map[string]bool{}
 	for _, z := range r.File {
 		key, ok := strings.CutSuffix(z.Name, Ext)
 		switch {
@@ -62,7 +62,7 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 			return fmt.Errorf("member %s twice", z.Name)
 		}
 		met[key] = true
-		t, err := openMember(f, file.Bytes(), z, o)
+		t, err := openMember(f, file.Bytes(), z, m)
 		if err != nil {
 			return fmt.Errorf("%s: %w", z.Name, err)
 		}
@@ -73,20 +73,20 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 }
 
 // openMember reads the header of one member of a file of the given size.
-func openMember(f *disk.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
+func openMember(f *disk.File, size int64, z *zip.File, m *headers) (tensor.Tensor, error) {
 	const encrypted = 1
 	switch {
 	case z.Flags&encrypted != 0:
 		return tensor.Tensor{}, fmt.Errorf("encrypted, want stored or deflated")
 	case z.Method == zip.Store:
-		return openStored(f, size, z, o)
+		return openStored(f, size, z, m)
 	case z.Method == zip.Deflate:
-		return openDeflated(z, o)
+		return openDeflated(z, m)
 	}
 	return tensor.Tensor{}, fmt.Errorf("compressed by method %d, want stored (0) or deflated (8)", z.Method)
 }
 
-func openStored(f *disk.File, size int64, z *zip.File, o Options) (tensor.Tensor, error) {
+func openStored(f *disk.File, size int64, z *zip.File, m *headers) (tensor.Tensor, error) {
 	if z.CompressedSize64 != z.UncompressedSize64 {
 		return tensor.Tensor{}, fmt.Errorf("stored in %d bytes, want its size %d", z.CompressedSize64, z.UncompressedSize64)
 	}
@@ -98,7 +98,7 @@ func openStored(f *disk.File, size int64, z *zip.File, o Options) (tensor.Tensor
 		return tensor.Tensor{}, fmt.Errorf("%d bytes at %d, want them within the file's %d", z.UncompressedSize64, off, size)
 	}
 	n := int64(z.UncompressedSize64)
-	h, err := ReadHeader(io.NewSectionReader(f, off, n), n, o)
+	h, err := m.read(io.NewSectionReader(f, off, n), n)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
@@ -108,7 +108,7 @@ func openStored(f *disk.File, size int64, z *zip.File, o Options) (tensor.Tensor
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("%s: %w", z.Name, err)
 		}
-		return h.elements(f, io.NopCloser(nil)), nil
+		return h.elements(f, nil), nil
 	}}, nil
 }
 
@@ -127,7 +127,7 @@ func checkCRC(r *io.SectionReader, want uint32) error {
 	return nil
 }
 
-func openDeflated(z *zip.File, o Options) (tensor.Tensor, error) {
+func openDeflated(z *zip.File, m *headers) (tensor.Tensor, error) {
 	if z.UncompressedSize64/maxRatio > z.CompressedSize64 {
 		return tensor.Tensor{}, fmt.Errorf("%d bytes deflated to %d, want at least one for %d", z.UncompressedSize64, z.CompressedSize64, maxRatio)
 	}
@@ -136,7 +136,7 @@ func openDeflated(z *zip.File, o Options) (tensor.Tensor, error) {
 		return tensor.Tensor{}, err
 	}
 	defer r.Close()
-	h, err := ReadHeader(&prefix{r: r}, int64(z.UncompressedSize64), o)
+	h, err := m.read(&prefix{r: r}, int64(z.UncompressedSize64))
 	if err != nil {
 		return tensor.Tensor{}, err
 	}

@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -172,21 +171,6 @@ func TestZip64(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-func TestCombineCRC(t *testing.T) {
-	r := rand.New(rand.NewPCG(5, 6))
-	for range 200 {
-		b := make([]byte, r.IntN(5000))
-		for i := range b {
-			b[i] = byte(r.Uint32())
-		}
-		n := r.IntN(len(b) + 1)
-		got := combineCRC(crc32.ChecksumIEEE(b[:n]), crc32.ChecksumIEEE(b[n:]), int64(len(b)-n))
-		if want := crc32.ChecksumIEEE(b); got != want {
-			t.Fatalf("%d and %d bytes: %08x, want %08x", n, len(b)-n, got, want)
-		}
 	}
 }
 

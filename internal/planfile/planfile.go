@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -68,27 +69,67 @@ func Read(name string, text []byte) (*File, error) {
 // Of writes a plan down.
 func Of(p *plan.Plan) *File {
 	f := &File{Prefix: p.Prefix}
+	keys := map[string]bool{}
+	for _, t := range p.Fates {
+		keys[strings.TrimPrefix(t.Key, p.Prefix)] = true
+	}
 	for _, b := range p.Blocks {
-		fb := Block{Module: plan.Shown(b.Path), Family: b.Family}
-		for _, key := range b.Stale {
-			fb.Stale = append(fb.Stale, family.Relative(b.Path, key))
-		}
-		for _, o := range b.Outputs {
-			key := strings.TrimSuffix(strings.TrimSuffix(o.Weight, "weight"), ".")
-			fb.Make = append(fb.Make, family.Output{Key: family.Relative(b.Path, key), Text: family.Format(o.Expr, b.Path)})
-		}
-		f.Blocks = append(f.Blocks, fb)
+		f.Blocks = append(f.Blocks, blockOf(b, keys))
 	}
 	for _, t := range p.Fates {
 		key := strings.TrimPrefix(t.Key, p.Prefix)
 		switch {
 		case t.Fate == plan.Dropped:
-			f.Drop = append(f.Drop, family.Drop{Glob: key, Why: t.Why})
+			f.Drop = append(f.Drop, family.Drop{Glob: family.QuoteGlob(key), Why: t.Why})
 		case t.Fate == plan.Kept && t.NewKey != key:
-			f.Rename = append(f.Rename, family.Rename{From: key, To: t.NewKey})
+			f.Rename = append(f.Rename, family.Rename{From: family.Text(key), To: family.Text(t.NewKey)})
 		}
 	}
 	return f
+}
+
+// blockOf writes a block down that is found among the keys of a checkpoint.
+func blockOf(b plan.Block, keys map[string]bool) Block {
+	module := moduleOf(b)
+	relative := func(key string) string {
+		rest, _ := family.Relative(module, key)
+		return rest
+	}
+	fb := Block{Module: family.Text(module), Family: b.Family}
+	switch len(b.Stale) {
+	case 0:
+	case len(b.Used):
+		fb.Stale = []string{"**"}
+	default:
+		for _, key := range b.Stale {
+			fb.Stale = append(fb.Stale, family.QuoteGlob(relative(key)))
+		}
+	}
+	for _, o := range b.Outputs {
+		bias := ""
+		if o.Bias != "" {
+			bias = relative(o.Bias)
+		}
+		fb.Make = append(fb.Make, family.NewOutput(relative(o.Weight), bias, family.FormatAmong(keys, o.Expr, module)))
+	}
+	return fb
+}
+
+// moduleOf is the block's path where all its keys are below it, else the root.
+func moduleOf(b plan.Block) string {
+	keys := slices.Clone(b.Used)
+	for _, o := range b.Outputs {
+		keys = append(keys, o.Weight)
+		if o.Bias != "" {
+			keys = append(keys, o.Bias)
+		}
+	}
+	for _, key := range keys {
+		if _, below := family.Relative(b.Path, key); !below {
+			return ""
+		}
+	}
+	return b.Path
 }
 
 // YAML is the file's text.

@@ -103,6 +103,7 @@ func FuzzRead(f *testing.F) {
 	f.Add(everyField)
 	f.Add("blocks:\n  - module: .\n    make: {fused: kernel(a) + x}\n")
 	f.Add("blocks: {module: a, make: {'a: b': \"x\\n+ x\"}}\n")
+	f.Add("blocks:\n  - module: '\"a\\tb\"'\n    make: {'kernel(\"c:d\", e)': 'kernel(\"onnx::Conv_1\")'}\ndrop: {'\"*\"': why}\n")
 	f.Add("blocks: []\nrename: {a: ''}\ndrop: {b: |-\n  why\n}\n")
 	f.Fuzz(func(t *testing.T, text string) {
 		read, err := planfile.Read("p.yaml", []byte(text))

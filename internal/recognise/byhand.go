@@ -11,10 +11,7 @@ import (
 // follow takes the blocks that a plan file names.
 func (r *recogniser) follow(f *planfile.File) error {
 	for _, b := range f.Blocks {
-		path := b.Module
-		if path == "." {
-			path = ""
-		}
+		path := family.Untext(b.Module)
 		if r.keys.root.find(path) == nil {
 			return fmt.Errorf("plan: %s: there is no such module", b.Module)
 		}

@@ -84,7 +84,7 @@ func reason(rules []family.Drop, key string) (why string, ok bool) {
 // makes reports whether the match writes a key.
 func (c *candidate) makes(key string) bool {
 	return slices.ContainsFunc(c.Made, func(m family.Made) bool {
-		return key == family.Child(m.Key, "weight") || key == family.Child(m.Key, "bias")
+		return key == m.Weight || key == m.Bias
 	})
 }
 

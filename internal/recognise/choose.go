@@ -64,7 +64,7 @@ func only(fits []candidate) (candidate, error) {
 func (c *candidate) signature() string {
 	var s strings.Builder
 	for _, m := range c.Made {
-		fmt.Fprintf(&s, "%s = %s\n", m.Key, m.Expr)
+		fmt.Fprintf(&s, "%s, %s = %s\n", m.Weight, m.Bias, m.Expr)
 	}
 	return s.String() + strings.Join(slices.Sorted(maps.Keys(c.dropped)), " ")
 }

@@ -86,13 +86,16 @@ func (r *recogniser) foldPair(p pairs.Pair) (candidate, error) {
 	if p.Transposed {
 		layer = "convt"
 	}
-	text := fmt.Sprintf("%s(%s) > bn(%s)", layer, family.Relative(parent, p.Layer), family.Relative(parent, p.Norm))
+	of, _ := family.Relative(parent, p.Layer)
+	norm, _ := family.Relative(parent, p.Norm)
+	text := fmt.Sprintf("%s(%s) > bn(%s)", layer, family.QuoteKey(of), family.QuoteKey(norm))
 	expr, err := family.Parse(text)
 	if err != nil {
 		return candidate{}, fmt.Errorf("%s: %w", plan.Shown(p.Layer), err)
 	}
-	return r.match(&family.Family{Name: foldName, Title: "Batch norms behind layers", Keep: []string{"**"},
-		Make: []family.Output{{Key: family.Relative(parent, p.Layer), Expr: expr, Text: text}}}, parent), nil
+	out := family.NewOutput(family.Child(of, "weight"), family.Child(of, "bias"), text)
+	out.Expr = expr
+	return r.match(&family.Family{Name: foldName, Title: "Batch norms behind layers", Keep: []string{"**"}, Make: []family.Output{out}}, parent), nil
 }
 
 // commonParent is the module that two modules are both in.

@@ -109,5 +109,6 @@ func (s scope) allows(name, path string) bool {
 	if s.name != name || (s.path != "" && path != s.path && !strings.HasPrefix(path, s.path+".")) {
 		return false
 	}
-	return len(s.globs) == 0 || family.MatchAny(s.globs, family.Relative(s.path, path))
+	below, _ := family.Relative(s.path, path)
+	return len(s.globs) == 0 || family.MatchAny(s.globs, below)
 }

@@ -3,7 +3,6 @@ package recognise
 import (
 	"fmt"
 
-	"repfuse/internal/family"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 )
@@ -36,7 +35,7 @@ func overruled(taken []candidate) ([]plan.Note, error) {
 		made := against[name][0].Made[0]
 		n := plan.Note{Where: list(blocks),
 			Text: fmt.Sprintf("%s=yes was said and is a no: %s is read as %d → %d channels, which cannot be added up",
-				name, family.Child(made.Key, "weight"), made.Form.In, made.Form.Out),
+				name, made.Weight, made.Form.In, made.Form.Out),
 			Hint: fmt.Sprintf("--set %s=groups=%d, if there are groups", blocks[0], made.Form.Out/made.Form.In)}
 		if !followed[name] {
 			return nil, &hint.Error{Err: fmt.Errorf("%s", n), Hint: n.Hint}

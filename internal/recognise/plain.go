@@ -168,11 +168,11 @@ func (p *plain) sameExtents() string {
 // expression writes the block in the notation, so that it is matched as any other.
 func (p *plain) expression() string {
 	var branches []string
-	bn := func(m string) string { return "bn(" + m + strings.TrimPrefix(p.sep, ".") + ")" }
+	bn := func(m string) string { return "bn(" + family.Quote(family.Stem(m+p.sep)) + ")" }
 	for _, b := range p.branches {
-		s := "kernel(" + b.weight
+		s := "kernel(" + family.QuoteKey(b.weight)
 		if b.bias != "" {
-			s += ", " + b.bias
+			s += ", " + family.QuoteKey(b.bias)
 		}
 		s += ")"
 		if b.norm != "" {
@@ -206,7 +206,7 @@ func (r *recogniser) takePlain(n *node, p plain) error {
 		return fmt.Errorf("%s (plain): %w", plan.Shown(n.path), err)
 	}
 	f := &family.Family{Name: plainName, Title: "Branches under any names",
-		Make: []family.Output{{Key: "fused" + strings.TrimPrefix(p.sep, "."), Expr: expr, Text: text}},
+		Make: []family.Output{{Key: family.Stem("fused" + p.sep), Expr: expr, Text: text}},
 		Ask:  []family.Question{{Name: "identity", About: "whether the block adds its input (x) to " + p.names(), Default: "ask"}}}
 	c := r.match(f, n.path)
 	if c.problem != nil {

@@ -38,9 +38,9 @@ func (r *recogniser) take(c candidate) {
 func (r *recogniser) block(c candidate) plan.Block {
 	b := plan.Block{Path: c.Module, Family: c.Family.String(), Title: c.Family.Title, Used: slices.Sorted(maps.Keys(c.Used))}
 	for _, m := range c.Made {
-		o := plan.Output{Weight: family.Child(m.Key, "weight"), Expr: m.Expr, Form: m.Form}
+		o := plan.Output{Weight: m.Weight, Expr: m.Expr, Form: m.Form}
 		if m.Form.Bias {
-			o.Bias = family.Child(m.Key, "bias")
+			o.Bias = m.Bias
 		}
 		b.Outputs = append(b.Outputs, o)
 	}
@@ -50,7 +50,7 @@ func (r *recogniser) block(c candidate) plan.Block {
 	stale := family.CompileGlobs(c.Family.Stale)
 	for _, key := range b.Used {
 		r.keys.take(key)
-		if family.MatchAny(stale, family.Relative(b.Path, key)) {
+		if rest, _ := family.Relative(b.Path, key); family.MatchAny(stale, rest) {
 			b.Stale = append(b.Stale, key)
 		}
 	}
@@ -70,7 +70,7 @@ func (r *recogniser) keep(module string, keys []string, why string) {
 }
 
 func (r *recogniser) rename(module string, ren family.Rename) {
-	from, to := family.Whole(module, ren.From), family.Whole(module, ren.To)
+	from, to := family.Whole(module, family.Untext(ren.From)), family.Whole(module, family.Untext(ren.To))
 	for key := range r.keys.nodes {
 		if rest, ok := strings.CutPrefix(key, from); ok && (rest == "" || rest[0] == '.') {
 			r.found.Renamed[key] = strings.TrimPrefix(to+rest, ".")

@@ -62,6 +62,10 @@ func compareKeys(a, b string) int {
 // insert adds a tensor whose key is behind all that are there.
 func (n *node) insert(of *tensor.Named) *node {
 	at, key := n, of.Key
+	if key == "" {
+		n.tensor = of
+		return n
+	}
 	for from := 0; from <= len(key); {
 		to := len(key)
 		if dot := strings.IndexByte(key[from:], '.'); dot >= 0 {
@@ -91,7 +95,7 @@ func (t *tree) Lookup(module, key string) (tensor.Named, bool) {
 		t.looked = t.root.find(module)
 	}
 	n := t.looked
-	if n != nil && key != "." {
+	if n != nil {
 		n = n.find(key)
 	}
 	if n == nil || n.tensor == nil || n.taken {

@@ -168,7 +168,7 @@ func made(p op.Param, shape []int) op.Param {
 	}
 	tensor.Encode(block, v, p.Type)
 	p.Shape = shape
-	p.Open = func() (tensor.Data, error) { return tensor.NopCloser(over(block)), nil }
+	p.Open = func() (tensor.Data, error) { return tensor.Section(over(block), 0, p.Bytes()), nil }
 	return p
 }
 

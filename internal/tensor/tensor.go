@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 	"sync"
 )
 
@@ -103,23 +102,7 @@ func Of(t Type, shape []int, values []float64) Tensor {
 
 // FromBytes makes a tensor of bytes in memory.
 func FromBytes(t Type, shape []int, b []byte) Tensor {
-	return Tensor{Type: t, Shape: shape, Open: func() (Data, error) { return nopCloser{bytes.NewReader(b)}, nil }}
-}
-
-type nopCloser struct{ io.ReaderAt }
-
-func (nopCloser) Close() error { return nil }
-
-// NopCloser makes Data of a reader that somebody else closes.
-func NopCloser(r io.ReaderAt) Data { return nopCloser{r} }
-
-// Reshape is the same bytes under another shape of as many elements.
-func (t Tensor) Reshape(shape ...int) (Tensor, error) {
-	if Elems(shape) != t.Len() {
-		return Tensor{}, fmt.Errorf("shape %v, want one of %d elements as %v has", t.Shape, Elems(shape), shape)
-	}
-	t.Shape = slices.Clone(shape)
-	return t, nil
+	return Tensor{Type: t, Shape: shape, Open: func() (Data, error) { return Section(bytes.NewReader(b), 0, int64(len(b))), nil }}
 }
 
 // Slice is rows from to to-1 of the first axis.
@@ -134,14 +117,30 @@ func (t Tensor) Slice(from, to int) (Tensor, error) {
 		if err != nil {
 			return nil, err
 		}
-		return section{io.NewSectionReader(d, int64(from)*row, int64(to-from)*row), d}, nil
+		return OwnedSection(d, int64(from)*row, int64(to-from)*row, d), nil
 	}
 	return t, nil
 }
 
+// Section makes Data of n bytes of r from byte off on. Close does nothing: r belongs to
+// somebody else.
+func Section(r io.ReaderAt, off, n int64) Data { return OwnedSection(r, off, n, nil) }
+
+// OwnedSection is Section; closing it closes c, if there is one.
+func OwnedSection(r io.ReaderAt, off, n int64, c io.Closer) Data {
+	return section{io.NewSectionReader(r, off, n), c}
+}
+
 type section struct {
 	*io.SectionReader
-	io.Closer
+	c io.Closer
+}
+
+func (s section) Close() error {
+	if s.c == nil {
+		return nil
+	}
+	return s.c.Close()
 }
 
 // ErrShort says that a file ended, while it was read, before its tensor did.
