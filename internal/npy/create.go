@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
@@ -20,16 +19,15 @@ const maxName = 255
 // are being written. A key that is no safe file name, or a type that numpy lacks, is an
 // error before anything is written; a file that is there already is one when its turn comes.
 func CreateDir(dir string, specs []tensor.Spec) (tensor.Writer, error) {
-	w := &dirWriter{dir: dir, files: make([]outFile, len(specs))}
-	keys := make(map[string]bool, len(specs))
+	tally, err := tensor.NewTally(specs)
+	if err != nil {
+		return nil, err
+	}
+	w := &dirWriter{dir, make([]outFile, len(specs)), tally}
 	for i, s := range specs {
 		if err := checkName(s.Key); err != nil {
 			return nil, err
 		}
-		if keys[s.Key] {
-			return nil, fmt.Errorf("key %s twice", s.Key)
-		}
-		keys[s.Key] = true
 		if err := checkSpec(s); err != nil {
 			return nil, err
 		}
@@ -68,12 +66,12 @@ func checkSpec(s tensor.Spec) error {
 type dirWriter struct {
 	dir   string
 	files []outFile
+	tally *tensor.Tally
 }
 
 // outFile is one tensor being written.
 type outFile struct {
-	spec    tensor.Spec
-	written atomic.Int64 // bytes of elements
+	spec tensor.Spec
 
 	mu     sync.Mutex // of what follows
 	file   *disk.File // nil before the first write and after Done
@@ -83,27 +81,16 @@ type outFile struct {
 
 // WriteAt stores p at byte off of tensor i.
 func (w *dirWriter) WriteAt(i int, p []byte, off int64) error {
-	o := &w.files[i]
-	if err := within(o.spec, p, off); err != nil {
+	if err := w.tally.Take(i, len(p), off); err != nil {
 		return err
 	}
+	o := &w.files[i]
 	f, err := o.open(w.dir)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.spec.Key, err)
 	}
-	if _, err := f.WriteAt(p, o.offset+off); err != nil {
-		return err
-	}
-	o.written.Add(int64(len(p)))
-	return nil
-}
-
-// within is an error where p at off is not inside the tensor.
-func within(s tensor.Spec, p []byte, off int64) error {
-	if off < 0 || off > s.Bytes()-int64(len(p)) {
-		return fmt.Errorf("%s: write of %d bytes at %d, want them within its %d", s.Key, len(p), off, s.Bytes())
-	}
-	return nil
+	_, err = f.WriteAt(p, o.offset+off)
+	return err
 }
 
 // open gives the file, which it makes, with its header, the first time.
@@ -134,10 +121,10 @@ func (o *outFile) open(dir string) (*disk.File, error) {
 
 // Done closes the file of tensor i. The CRC has no place in a .npy file.
 func (w *dirWriter) Done(i int, _ uint32) error {
-	o := &w.files[i]
-	if err := whole(o.spec, o.written.Load()); err != nil {
+	if err := w.tally.Done(i); err != nil {
 		return err
 	}
+	o := &w.files[i]
 	f, err := o.open(w.dir) // an empty tensor had no write that would have
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.spec.Key, err)
@@ -148,28 +135,16 @@ func (w *dirWriter) Done(i int, _ uint32) error {
 	return f.Close()
 }
 
-// whole is an error where not all of a tensor's bytes were written, each once.
-func whole(s tensor.Spec, written int64) error {
-	if written != s.Bytes() {
-		return fmt.Errorf("%s: %d bytes were written, want %d", s.Key, written, s.Bytes())
-	}
-	return nil
-}
-
 // Close closes what is still open. A tensor that is not done is an error.
 func (w *dirWriter) Close() error {
-	var first error
 	for i := range w.files {
 		o := &w.files[i]
 		o.mu.Lock()
-		if !o.done && first == nil {
-			first = fmt.Errorf("%s was not written to its end", o.spec.Key)
-		}
 		if o.file != nil {
 			o.file.Close()
 		}
 		o.file, o.done = nil, true
 		o.mu.Unlock()
 	}
-	return first
+	return w.tally.Whole()
 }

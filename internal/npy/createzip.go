@@ -1,12 +1,11 @@
 package npy
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
-	"os"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"repfuse/internal/disk"
@@ -17,13 +16,12 @@ import (
 // writes it: members KEY.npy, stored, each with the zip64 extra, in the order of specs, dated
 // 1980. All offsets are known before the first byte is written.
 func CreateZip(path string, specs []tensor.Spec) (tensor.Writer, error) {
-	w := &zipWriter{members: make([]zipMember, len(specs))}
-	keys := make(map[string]bool, len(specs))
+	tally, err := tensor.NewTally(specs)
+	if err != nil {
+		return nil, err
+	}
+	w := &zipWriter{members: make([]zipMember, len(specs)), tally: tally}
 	for i, s := range specs {
-		if keys[s.Key] {
-			return nil, fmt.Errorf("key %s twice", s.Key)
-		}
-		keys[s.Key] = true
 		if err := w.members[i].plan(s, w.end); err != nil {
 			return nil, err
 		}
@@ -41,6 +39,7 @@ type zipWriter struct {
 	f       *disk.File
 	members []zipMember
 	end     int64 // of the last member
+	tally   *tensor.Tally
 }
 
 // zipMember is one array: local header, .npy header, elements.
@@ -50,10 +49,7 @@ type zipMember struct {
 	start  int64  // of the local header in the file
 	data   int64  // of the elements in the file
 	size   int64  // of the .npy file
-
-	written atomic.Int64
-	done    atomic.Bool
-	crc     uint32 // of the .npy file, once done
+	crc    uint32 // of the .npy file, once done
 }
 
 // plan lays the member out from byte start on.
@@ -81,29 +77,19 @@ func (m *zipMember) plan(s tensor.Spec, start int64) (err error) {
 
 // WriteAt stores p at byte off of tensor i.
 func (w *zipWriter) WriteAt(i int, p []byte, off int64) error {
-	m := &w.members[i]
-	if err := within(m.spec, p, off); err != nil {
+	if err := w.tally.Take(i, len(p), off); err != nil {
 		return err
 	}
-	if m.done.Load() {
-		return fmt.Errorf("%s: %w", m.spec.Key, os.ErrClosed)
-	}
-	if _, err := w.f.WriteAt(p, m.data+off); err != nil {
-		return err
-	}
-	m.written.Add(int64(len(p)))
-	return nil
+	_, err := w.f.WriteAt(p, w.members[i].data+off)
+	return err
 }
 
 // Done writes the headers of tensor i, which hold the CRC.
 func (w *zipWriter) Done(i int, crc uint32) error {
-	m := &w.members[i]
-	if err := whole(m.spec, m.written.Load()); err != nil {
+	if err := w.tally.Done(i); err != nil {
 		return err
 	}
-	if m.done.Swap(true) {
-		return fmt.Errorf("%s: %w", m.spec.Key, os.ErrClosed)
-	}
+	m := &w.members[i]
 	m.crc = tensor.CombineCRC(crc32.ChecksumIEEE(m.header), crc, m.spec.Bytes())
 	_, err := w.f.WriteAt(append(m.local(), m.header...), m.start)
 	return err
@@ -111,15 +97,9 @@ func (w *zipWriter) Done(i int, crc uint32) error {
 
 // Close writes the directory. A tensor that is not done is an error.
 func (w *zipWriter) Close() error {
-	for i := range w.members {
-		if m := &w.members[i]; !m.done.Load() {
-			w.f.Close()
-			return fmt.Errorf("%s was not written to its end", m.spec.Key)
-		}
+	err := w.tally.Whole()
+	if err == nil {
+		_, err = w.f.WriteAt(w.directory(), w.end)
 	}
-	_, err := w.f.WriteAt(w.directory(), w.end)
-	if e := w.f.Close(); err == nil {
-		err = e
-	}
-	return err
+	return errors.Join(err, w.f.Close())
 }

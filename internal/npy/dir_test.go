@@ -214,7 +214,7 @@ func TestCreateDirRefused(t *testing.T) {
 		{`a\b`, `key "a\\b" cannot be a file name`},
 		{"a\x00", `key "a\x00" cannot be a file name`},
 		{strings.Repeat("x", 252), "key " + strings.Repeat("x", 252) + " cannot be a file name: 256 bytes with .npy, want at most 255"},
-		{"same", "key same twice"},
+		{"same", "same: two tensors have this key"},
 	} {
 		specs := []tensor.Spec{{Key: "same", Type: tensor.F32}, {Key: test.key, Type: tensor.F32}}
 		if _, err := CreateDir(t.TempDir(), specs); err == nil || err.Error() != test.err {
@@ -253,7 +253,7 @@ func TestCreateDirMisused(t *testing.T) {
 		{"k: write of 5 bytes at 0, want them within its 4", func() error { return w.WriteAt(1, make([]byte, 5), 0) }},
 		{"k: write of 1 bytes at -1, want them within its 4", func() error { return w.WriteAt(1, make([]byte, 1), -1) }},
 		{"k: 0 bytes were written, want 4", func() error { return w.Done(1, 0) }},
-		{"there was not written to its end", w.Close},
+		{"there: not written to its end", w.Close},
 	} {
 		if err := test.do(); err == nil || err.Error() != test.err {
 			t.Errorf("error %v, want %s", err, test.err)

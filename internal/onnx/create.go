@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
 
 	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
@@ -14,10 +13,8 @@ import (
 // writer takes the tensors of a model whose other bytes are written.
 type writer struct {
 	model, data *disk.File // data is that of external data, nil where there is none
-	specs       []tensor.Spec
 	places      []place
-	wrote       []atomic.Int64
-	done        []atomic.Bool
+	tally       *tensor.Tally
 }
 
 // Create makes the model's file at path and, where r.External, that of its external data
@@ -27,7 +24,11 @@ func (r *Rewrite) Create(path, data string, specs []tensor.Spec) (w tensor.Write
 	if want := len(r.Kept) + len(r.Fresh); len(specs) != want {
 		return nil, fmt.Errorf("%s: %d tensors, want %d", path, len(specs), want)
 	}
-	out := &writer{specs: specs, places: make([]place, len(specs)), wrote: make([]atomic.Int64, len(specs)), done: make([]atomic.Bool, len(specs))}
+	tally, err := tensor.NewTally(specs)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	out := &writer{places: make([]place, len(specs)), tally: tally}
 	for i, s := range specs {
 		p, ok := r.places[s.Key]
 		if !ok || p.size != s.Bytes() {
@@ -83,40 +84,25 @@ func copyPieces(to *disk.File, source io.ReaderAt, pieces []piece) error {
 // WriteAt stores p at byte off of tensor i.
 func (w *writer) WriteAt(i int, p []byte, off int64) error {
 	at := w.places[i]
-	if off < 0 || off > at.size-int64(len(p)) {
-		return fmt.Errorf("%s: bytes %d to %d of a tensor of %d", w.specs[i].Key, off, off+int64(len(p)), at.size)
-	}
-	n, err := len(p), error(nil)
+	err := w.tally.Take(i, len(p), off)
 	switch {
-	case at.copied:
+	case err != nil || at.copied:
 	case at.external:
-		n, err = w.data.WriteAt(p, at.off+off)
+		_, err = w.data.WriteAt(p, at.off+off)
 	default:
-		n, err = w.model.WriteAt(p, at.off+off)
+		_, err = w.model.WriteAt(p, at.off+off)
 	}
-	w.wrote[i].Add(int64(n))
 	return err
 }
 
 // Done says that tensor i is whole. The format has no place for its CRC.
-func (w *writer) Done(i int, _ uint32) error {
-	if n, want := w.wrote[i].Load(), w.places[i].size; n < want {
-		return fmt.Errorf("%s: %d bytes written, want %d", w.specs[i].Key, n, want)
-	}
-	w.done[i].Store(true)
-	return nil
-}
+func (w *writer) Done(i int, _ uint32) error { return w.tally.Done(i) }
 
 // Close closes the files, which are whole if every tensor is.
 func (w *writer) Close() error {
-	err := w.model.Close()
+	err := errors.Join(w.tally.Whole(), w.model.Close())
 	if w.data != nil {
 		err = errors.Join(err, w.data.Close())
-	}
-	for i := range w.done {
-		if !w.done[i].Load() && err == nil {
-			err = fmt.Errorf("%s: not written", w.specs[i].Key)
-		}
 	}
 	return err
 }

@@ -29,7 +29,6 @@ type pickler struct {
 func stateDict(specs []tensor.Spec) ([]byte, error) {
 	p := &pickler{b: []byte{0x80, 2}, memo: map[string]int{}}
 	p.orderedDict()
-	seen := make(map[string]bool, len(specs))
 	if len(specs) > 0 {
 		p.op('(')
 	}
@@ -37,10 +36,6 @@ func stateDict(specs []tensor.Spec) ([]byte, error) {
 		if err := storable(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Key, err)
 		}
-		if seen[s.Key] {
-			return nil, fmt.Errorf("%s: two tensors have this key", s.Key)
-		}
-		seen[s.Key] = true
 		p.text(s.Key)
 		p.tensor(i, s)
 	}

@@ -3,7 +3,6 @@ package pth
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
@@ -13,12 +12,9 @@ import (
 // that the elements can come in any order.
 type writer struct {
 	f     *disk.File
-	specs []tensor.Spec
 	plan  *plan
 	first int // the record of tensor 0
-	wrote []atomic.Int64
-	crc   []atomic.Uint32
-	done  []atomic.Bool
+	tally *tensor.Tally
 }
 
 // Create makes a file at path, which must not be there, that holds a state dict of
@@ -30,8 +26,10 @@ func Create(path, root string, specs []tensor.Spec) (tensor.Writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	w := &writer{specs: specs, wrote: make([]atomic.Int64, len(specs)), crc: make([]atomic.Uint32, len(specs)), done: make([]atomic.Bool, len(specs))}
-	w.plan, w.first, err = archivePlan(root, pkl, specs)
+	w := &writer{}
+	if w.tally, err = tensor.NewTally(specs); err == nil {
+		w.plan, w.first, err = archivePlan(root, pkl, specs)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -56,33 +54,28 @@ func archivePlan(root string, pkl []byte, specs []tensor.Spec) (p *plan, first i
 
 // WriteAt stores p at byte off of tensor i.
 func (w *writer) WriteAt(i int, p []byte, off int64) error {
-	s := w.specs[i]
-	if off < 0 || off > s.Bytes()-int64(len(p)) {
-		return fmt.Errorf("%s: write of %d bytes at %d, want them within its %d", s.Key, len(p), off, s.Bytes())
+	if err := w.tally.Take(i, len(p), off); err != nil {
+		return err
 	}
-	n, err := w.f.WriteAt(p, w.plan.records[w.first+i].data+off)
-	w.wrote[i].Add(int64(n))
+	_, err := w.f.WriteAt(p, w.plan.records[w.first+i].data+off)
 	return err
 }
 
 // Done says that tensor i is whole and what the CRC-32 of its bytes is, which goes
 // into the archive.
 func (w *writer) Done(i int, crc uint32) error {
-	if n, want := w.wrote[i].Load(), w.specs[i].Bytes(); n < want {
-		return fmt.Errorf("%s: %d bytes written, want %d", w.specs[i].Key, n, want)
+	if err := w.tally.Done(i); err != nil {
+		return err
 	}
-	w.crc[i].Store(crc)
-	w.done[i].Store(true)
+	w.plan.records[w.first+i].crc = crc // its own: no two goroutines do one tensor
 	return nil
 }
 
 // Close writes the headers, which have the CRCs in them, and closes the file.
 func (w *writer) Close() error {
-	for i := range w.specs {
-		if !w.done[i].Load() {
-			return errors.Join(fmt.Errorf("%s: not written", w.specs[i].Key), w.f.Close())
-		}
-		w.plan.records[w.first+i].crc = w.crc[i].Load()
+	err := w.tally.Whole()
+	if err == nil {
+		err = w.plan.write(w.f)
 	}
-	return errors.Join(w.plan.write(w.f), w.f.Close())
+	return errors.Join(err, w.f.Close())
 }

@@ -255,10 +255,10 @@ func TestUnfinished(t *testing.T) {
 	if err := w.WriteAt(0, []byte{1, 2}, 0); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Done(0, 0); err == nil || err.Error() != "a: 2 bytes written, want 4" {
+	if err := w.Done(0, 0); err == nil || err.Error() != "a: 2 bytes were written, want 4" {
 		t.Errorf("%v", err)
 	}
-	if err := w.Close(); err == nil || err.Error() != "a: not written" {
+	if err := w.Close(); err == nil || err.Error() != "a: not written to its end" {
 		t.Errorf("%v", err)
 	}
 	if _, err := Create(path, nil, nil); !errors.Is(err, os.ErrExist) {

@@ -41,12 +41,10 @@ func CreateDir(dir string, specs []tensor.Spec, o DirOptions) (tensor.Writer, er
 		o.ShardSize = DefaultShard
 	}
 	w := &dirWriter{dir: dir, o: o, specs: specs, home: make([]home, len(specs))}
-	keys := make(map[string]bool, len(specs))
+	if err := tensor.Distinct(specs); err != nil {
+		return nil, err
+	}
 	for _, s := range specs {
-		if keys[s.Key] {
-			return nil, fmt.Errorf("%s: two tensors have this key", s.Key)
-		}
-		keys[s.Key] = true
 		if err := storable(s); err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Key, err)
 		}

@@ -10,7 +10,6 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"repfuse/internal/disk"
@@ -20,10 +19,8 @@ import (
 // writer writes one file: its header at once, the spans as they come.
 type writer struct {
 	f     *disk.File
-	specs []tensor.Spec
 	at    []int64 // of tensor i, in the file
-	wrote []atomic.Int64
-	done  []atomic.Bool
+	tally *tensor.Tally
 }
 
 // Create makes a file at path, which must not be there, for the tensors of specs.
@@ -35,17 +32,19 @@ func Create(path string, specs []tensor.Spec, metadata map[string]string) (tenso
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
+	tally, err := tensor.NewTally(specs)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
 	f, err := disk.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{f: f, specs: specs, at: at,
-		wrote: make([]atomic.Int64, len(specs)), done: make([]atomic.Bool, len(specs))}
 	if _, err := f.WriteAt(head, 0); err != nil {
 		f.Close()
 		return nil, err
 	}
-	return w, nil
+	return &writer{f, at, tally}, nil
 }
 
 // layout plans the file: the bytes before the data, and where each tensor begins.
@@ -98,14 +97,9 @@ func headerText(specs []tensor.Spec, order []int, at []int64, metadata map[strin
 	var b bytes.Buffer
 	b.WriteByte('{')
 	writeMetadata(&b, metadata)
-	seen := make(map[string]bool, len(specs))
 	var off int64
 	for _, i := range order {
 		s := specs[i]
-		if seen[s.Key] {
-			return nil, fmt.Errorf("%s: two tensors have this key", s.Key)
-		}
-		seen[s.Key] = true
 		at[i] = off
 		if off += s.Bytes(); off < 0 {
 			return nil, fmt.Errorf("%s: ends beyond byte 2⁶³", s.Key)
@@ -164,31 +158,15 @@ func quote(s string) string {
 
 // WriteAt stores p at byte off of tensor i.
 func (w *writer) WriteAt(i int, p []byte, off int64) error {
-	s := w.specs[i]
-	if off < 0 || off > s.Bytes()-int64(len(p)) {
-		return fmt.Errorf("%s: bytes %d to %d of a tensor of %d", s.Key, off, off+int64(len(p)), s.Bytes())
+	if err := w.tally.Take(i, len(p), off); err != nil {
+		return err
 	}
-	n, err := w.f.WriteAt(p, w.at[i]+off)
-	w.wrote[i].Add(int64(n))
+	_, err := w.f.WriteAt(p, w.at[i]+off)
 	return err
 }
 
 // Done says that tensor i is whole. The format has no place for its CRC.
-func (w *writer) Done(i int, _ uint32) error {
-	if n, want := w.wrote[i].Load(), w.specs[i].Bytes(); n < want {
-		return fmt.Errorf("%s: %d bytes written, want %d", w.specs[i].Key, n, want)
-	}
-	w.done[i].Store(true)
-	return nil
-}
+func (w *writer) Done(i int, _ uint32) error { return w.tally.Done(i) }
 
 // Close closes the file, which is whole if every tensor is.
-func (w *writer) Close() error {
-	err := w.f.Close()
-	for i := range w.done {
-		if !w.done[i].Load() && err == nil {
-			err = fmt.Errorf("%s: not written", w.specs[i].Key)
-		}
-	}
-	return err
-}
+func (w *writer) Close() error { return errors.Join(w.tally.Whole(), w.f.Close()) }
