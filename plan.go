@@ -130,7 +130,7 @@ type Fate struct {
 	Module string `json:"module,omitempty"`
 	// What it is called in the result, where that is something else.
 	NewKey string `json:"new_key,omitempty"`
-	// Why it was dropped.
+	// Why it is kept or dropped.
 	Why string `json:"why,omitempty"`
 }
 

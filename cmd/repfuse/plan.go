@@ -135,46 +135,61 @@ func layer(o repfuse.Output) string {
 	return s
 }
 
-// printFates accounts for the keys that no block makes: kept ones counted by module.
+// printFates accounts for the keys that no block makes. Those that are kept are counted by
+// module; with verbose each is named, by the reason that it is kept for.
 func printFates(w io.Writer, fates []repfuse.Fate, verbose bool) {
-	used, kept, dropped := 0, map[string]int{}, map[string]int{}
-	var keptOrder, dropOrder []string
+	var reasons []string
+	kept, dropped, used := map[string]*tally{}, newTally(), 0
 	for _, f := range fates {
 		switch f.Fate {
 		case "fused":
 			used++
+		case "dropped":
+			dropped.add(f.Why)
 		case "kept":
-			name := cmp.Or(f.NewKey, f.Key)
-			if at := strings.LastIndexByte(name, '.'); !verbose && at >= 0 {
+			name, why := cmp.Or(f.NewKey, f.Key), ""
+			if verbose {
+				name, why = f.Key+prefixed(" as ", f.NewKey), f.Why
+			} else if at := strings.LastIndexByte(name, '.'); at >= 0 {
 				name = name[:at]
 			}
-			if verbose && f.NewKey != "" {
-				name = f.Key + " as " + f.NewKey
+			if kept[why] == nil {
+				kept[why], reasons = newTally(), append(reasons, why)
 			}
-			if kept[name]++; kept[name] == 1 {
-				keptOrder = append(keptOrder, name)
-			}
-		case "dropped":
-			if dropped[f.Why]++; dropped[f.Why] == 1 {
-				dropOrder = append(dropOrder, f.Why)
-			}
+			kept[why].add(name)
 		}
 	}
 	fmt.Fprintf(w, "fused    %s\n", count(used, "tensor"))
-	list := func(name string, order []string, n map[string]int) {
-		all := 0
-		for _, c := range n {
-			all += c
-		}
-		if all == 0 {
-			return
-		}
-		const most = 8
-		if !verbose && len(order) > most {
-			order = append(order[:most:most], fmt.Sprintf("… %d more", len(order)-most))
-		}
-		fmt.Fprintf(w, "%-8s %s: %s\n", name, count(all, "tensor"), strings.Join(order, ", "))
+	for _, why := range reasons {
+		kept[why].print(w, "kept", prefixed(", ", why), verbose)
 	}
-	list("kept", keptOrder, kept)
-	list("dropped", dropOrder, dropped)
+	dropped.print(w, "dropped", "", verbose)
+}
+
+// tally counts tensors by a name that they share, in the order met.
+type tally struct {
+	all   int
+	names []string
+	met   map[string]bool
+}
+
+func newTally() *tally { return &tally{met: map[string]bool{}} }
+
+func (t *tally) add(name string) {
+	if t.all++; !t.met[name] {
+		t.met[name] = true
+		t.names = append(t.names, name)
+	}
+}
+
+func (t *tally) print(w io.Writer, title, why string, verbose bool) {
+	const most = 8
+	names := t.names
+	if len(names) == 0 {
+		return
+	}
+	if !verbose && len(names) > most {
+		names = append(names[:most:most], fmt.Sprintf("… %d more", len(names)-most))
+	}
+	fmt.Fprintf(w, "%-8s %s%s: %s\n", title, count(t.all, "tensor"), why, strings.Join(names, ", "))
 }

@@ -14,7 +14,7 @@ func notes(in Input) g.Node {
 	m := in.Measured
 	return section("What this rests on", h.Dl(h.Class("notes"),
 		guesses(in.Certificate),
-		g.Map(in.Assumed, func(text string) g.Node { return note("assumed", text) }),
+		g.Map(in.Assumed, func(text string) g.Node { return note("noted", text) }),
 		g.Map(in.Changed, func(text string) g.Node { return note("changed", text+", since it was written") }),
 		note("images", fmt.Sprintf("uniform in ±%g, seed %d, %d for each block, borders included", m.Range, m.Seed, m.Trials)),
 		note("passed through", through(m.Through)),

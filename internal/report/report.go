@@ -25,7 +25,8 @@ type Input struct {
 	// Verdict is the answer, Sentence is it for people.
 	Verdict  certify.Verdict
 	Sentence string
-	// Changed is the tensors that are not as fuse left them, Assumed what was assumed.
+	// Changed is the tensors that are not as fuse left them, Assumed what was
+	// assumed or is worth knowing.
 	Changed, Assumed []string
 	Plan             *plan.Plan
 	Measured         *verify.Report
