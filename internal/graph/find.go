@@ -110,6 +110,9 @@ func (f *finder) describe(k int) {
 	case n.Kind == Linear:
 		f.costs[k] = f.products(n)
 		d.form, d.fail = ofNode(n, k)
+		if n.Border {
+			d.border = f.zeros(d.dominator)
+		}
 	case n.Kind == Move:
 		d.form = identity()
 		d.from, d.to, d.moved = n.Axis, n.To, true
@@ -122,6 +125,18 @@ func (f *finder) describe(k int) {
 		return
 	}
 	d.depth = f.of[d.dominator].depth + 1
+}
+
+// zeros is the value that a layer reads, if v is what it gives, but for what acts on
+// channels after it.
+func (f *finder) zeros(v int) int {
+	for f.of[v].dominator >= 0 && (f.of[v].layers > 0 || f.of[v].onChannels()) {
+		layer := f.of[v].layers > 0
+		if v = f.of[v].dominator; layer {
+			break
+		}
+	}
+	return v
 }
 
 // meeting is the nearest value that all paths to all of list pass, or -1.
@@ -149,6 +164,7 @@ func (f *finder) over(v, a int) (form, *failure) {
 			return all, fail
 		}
 		v = f.of[v].dominator
+		all.behind(v)
 	}
 	return all, nil
 }

@@ -62,6 +62,11 @@ func (n *net) conv(l layerOf, v int) int {
 	return n.add(graph.Node{Kind: graph.Linear, Type: "Conv", Op: c, After: two(max(l.after, 0)), Axis: graph.Channels}, v)
 }
 
+func (n *net) border(v int) int {
+	one := []int{1, 1}
+	return n.add(graph.Node{Kind: graph.Linear, Type: "Pad", Op: op.Identity{Padding: one}, After: one, Axis: graph.Channels, Border: true}, v)
+}
+
 func (n *net) norm(c, v int) int { return n.op(normOf(c), v) }
 
 func normOf(c int) op.BatchNorm {
@@ -143,6 +148,17 @@ func TestFind(t *testing.T) {
 			wide := n.conv(unpadded(layerOf{in: 8, out: 16, k: 3}), n.conv(biased(square(8, 1)), pad))
 			n.sum(n.conv(layerOf{in: 16, out: 8, k: 1}, wide), n.conv(square(8, 1), 0))
 		}, "x to v6 by [0 1 2 3 4 5]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 1408\n"},
+		{"a border that is the bias", func(n *net) { n.conv(unpadded(square(8, 3)), n.border(n.norm(8, n.conv(square(8, 1), 0)))) },
+			"x to v4 by [0 1 2 3]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 648\n"},
+		{"a border that is the bias of a layer that stays", func(n *net) {
+			v := n.conv(biased(square(8, 1)), 0)
+			n.conv(unpadded(square(8, 3)), n.border(v))
+			n.relu(v)
+		}, ""},
+		{"a constant before the layer that a border is the bias of", func(n *net) {
+			v := n.conv(layerOf{in: 8, out: 4, k: 1, bias: true}, n.relu(0))
+			n.conv(unpadded(layerOf{in: 4, out: 8, k: 3}), n.border(n.conv(biased(square(4, 1)), v)))
+		}, "v2 to v5 by [2 3 4]: [3 3] of [4 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 288 products of 304\n"},
 		{"strips that cost more", func(n *net) { n.sum(n.conv(square(8, 3), 0), n.conv(layerOf{in: 8, out: 8, k: 3, dilation: 2}, 0)) },
 			"n2 that would cost more products: 1600 products at each position in place of 1152\n"},
 		{"an inner value that another reads", func(n *net) {

@@ -77,6 +77,9 @@ type form struct {
 	// bias says that a constant is added, outside that a step looks beyond a grid, where
 	// no constant may have been added before.
 	bias, outside bool
+	// border is the value whose zeros a border within stands for, so that the anchor must
+	// not lie behind it, or -1.
+	border int
 	// like is the transposed convolution within, or -1.
 	like int
 	// layers and size are the convolutions and the operators, once for each path.
@@ -88,7 +91,7 @@ type form struct {
 const maxSize = 1 << 10
 
 func identity() form {
-	return form{rank: -1, axes: [maxAxes]axis{here, here, here}, like: -1}
+	return form{rank: -1, axes: [maxAxes]axis{here, here, here}, like: -1, border: -1}
 }
 
 // onChannels reports whether f acts on each channel by itself, in place.
@@ -131,7 +134,7 @@ func unfit(format string, args ...any) *failure {
 // ofNode is the form of a Linear node over the value it reads.
 func ofNode(n *Node, index int) (form, *failure) {
 	rank, fixed := shapeOf(n.Op)
-	f := form{rank: rank, from: n.Axis, to: n.Axis, like: -1}
+	f := form{rank: rank, from: n.Axis, to: n.Axis, like: -1, border: -1}
 	of, err := op.Check(n.Op)
 	if !fixed {
 		of, err = op.CheckFrom(n.Op, 1, max(rank, 0))
@@ -174,7 +177,7 @@ func ofNode(n *Node, index int) (form, *failure) {
 		if after > 0 {
 			x.behind = 0
 		}
-		f.outside = f.outside || x.lo < 0 || after > 0
+		f.outside = f.outside || !n.Border && (x.lo < 0 || after > 0)
 		f.axes[a] = x
 	}
 	return f, f.check()
@@ -222,6 +225,13 @@ func (f *form) check() *failure {
 	return nil
 }
 
+// behind says that f, over an anchor, has it in value v.
+func (f *form) behind(v int) {
+	if f.border == v { // here the border is zeros, if no constant was added before
+		f.border, f.outside = -1, true
+	}
+}
+
 // then is g behind f.
 func (f *form) then(g *form) (form, *failure) {
 	h, fail := f.meet(g)
@@ -232,6 +242,8 @@ func (f *form) then(g *form) (form, *failure) {
 		return h, unfit("channels along different axes")
 	case f.out != 0 && g.in != 0 && f.out != g.in:
 		return h, unfit("%d channels where %d are read", f.out, g.in)
+	case f.bias && g.like >= 0:
+		return h, unfit("a constant is added before a transposed kernel")
 	case f.bias && g.outside:
 		return h, final(BiasPadded, "a constant is added before zeros are put around it")
 	case f.moved && g.layers > 0:
@@ -290,7 +302,7 @@ func (f *form) beside(g *form, equal bool) (form, *failure) {
 // meet is what f and g have together, in whatever order.
 func (f *form) meet(g *form) (form, *failure) {
 	h := form{rank: max(f.rank, g.rank), from: f.from, to: g.to, groups: gcd(f.groups, g.groups),
-		moved: f.moved || g.moved, bias: f.bias || g.bias, outside: f.outside || g.outside, like: -1,
+		moved: f.moved || g.moved, bias: f.bias || g.bias, outside: f.outside || g.outside, like: -1, border: max(f.border, g.border),
 		layers: f.layers + g.layers, size: f.size + g.size}
 	if f.from == AnyAxis {
 		h.from = g.from
@@ -301,6 +313,8 @@ func (f *form) meet(g *form) (form, *failure) {
 	switch {
 	case min(f.rank, g.rank) >= 0 && f.rank != g.rank:
 		return h, unfit("%d axes beside %d", f.rank, g.rank)
+	case min(f.border, g.border) >= 0 && f.border != g.border:
+		return h, unfit("borders of different layers")
 	case h.size > maxSize:
 		return h, unfit("more than %d operators", maxSize)
 	}
@@ -326,6 +340,9 @@ func (f *form) stacked(g *form, equal bool) (form, *failure) {
 // whole is what a layer of form f costs at each position of its output, and why there
 // is none.
 func (f *form) whole() (products float64, fail *failure) {
+	if f.border >= 0 {
+		return 0, &failure{reason: BiasPadded, detail: "a border is the bias of a layer that is not within"}
+	}
 	products = float64(f.out) * float64(f.in/max(f.groups, 1))
 	for a := range max(f.rank, 0) {
 		x := &f.axes[a]

@@ -65,6 +65,9 @@ type Node struct {
 	// After is the padding after each axis of an Op that has axes, negative where it
 	// crops; nil is none. What stands before is Op's own.
 	After []int
+	// Border says that an Identity pads not with zeros and with what the layer before it,
+	// and what acts on channels behind that, give for zeros: the layer's bias.
+	Border bool
 	// Axis is where a node that is not Opaque has the channels; of a Move what it reads has
 	// them there, and what it makes at To.
 	Axis, To int

@@ -69,6 +69,7 @@ func (f *finder) weigh(nodes []int, c candidate, all *form, v *int) (*layer, *fa
 			return nil, fail
 		}
 		*v = f.of[*v].dominator
+		all.behind(*v)
 	}
 	switch {
 	case all.layers == 0:

@@ -65,8 +65,8 @@ func floats(p *op.Param, n int, otherwise float64) []float64 {
 
 // run computes all values of a graph from those it is given, step by step: each node
 // pads, steps and sums as its own operator says. It reports false where a size is not
-// one that the nodes can have.
-func run(g *graph.Graph, given map[int]image) (values map[int]image, ok bool) {
+// one that the nodes can have. borders is what those that make a value with one pad with.
+func run(g *graph.Graph, borders map[int][]float64, given map[int]image) (values map[int]image, ok bool) {
 	values = map[int]image{}
 	for v, m := range given {
 		values[v] = m
@@ -86,7 +86,9 @@ func run(g *graph.Graph, given map[int]image) (values map[int]image, ok bool) {
 				y.data[i] = max(y.data[i], 0)
 			}
 		case graph.Linear:
-			if y, ok = apply(n.Op, x, n.After); !ok {
+			if n.Border {
+				y = bordered(x, n, borders[n.Outputs[0]])
+			} else if y, ok = apply(n.Op, x, n.After); !ok {
 				return nil, false
 			}
 		case graph.Add:
@@ -117,6 +119,73 @@ func run(g *graph.Graph, given map[int]image) (values map[int]image, ok bool) {
 		values[n.Outputs[0]] = y
 	}
 	return values, true
+}
+
+// bordersOf is the borders of a graph, by the values that have them.
+func bordersOf(g *graph.Graph) map[int][]float64 {
+	all := map[int][]float64{}
+	for k, n := range g.Nodes {
+		if n.Border {
+			all[n.Outputs[0]] = forZeros(g, k)
+		}
+	}
+	return all
+}
+
+// forZeros is what the steps before node k, back to a convolution, give for zeros; nil if
+// one of them does not act on channels.
+func forZeros(g *graph.Graph, k int) []float64 {
+	var steps []op.Expr
+	v := g.Nodes[k].Inputs[0]
+	channels := 0
+	for j := k - 1; j >= 0; j-- {
+		n := &g.Nodes[j]
+		if n.Outputs[0] != v {
+			continue
+		}
+		if n.Kind != graph.Linear {
+			break
+		}
+		if c, ok := n.Op.(op.Conv); ok {
+			channels = c.Weight.Shape[0]
+			steps = append(steps, op.Shift{By: c.Bias})
+			break
+		}
+		switch e := n.Op.(type) {
+		case op.BatchNorm, op.Scale, op.Shift:
+		case op.Identity:
+			if e.Padding != nil || e.Stride != nil {
+				return nil
+			}
+		default:
+			return nil
+		}
+		steps = append(steps, n.Op)
+		v = n.Inputs[0]
+	}
+	if channels == 0 {
+		return nil
+	}
+	x := zeros(channels, []int{1})
+	for j := len(steps) - 1; j >= 0; j-- {
+		x, _ = apply(steps[j], x, nil)
+	}
+	return x.data
+}
+
+// bordered is x with a constant for each channel around it.
+func bordered(x image, n *graph.Node, border []float64) image {
+	minus := affine(x, nil, negative(border))
+	y, _ := apply(n.Op, minus, n.After)
+	return affine(y, nil, border)
+}
+
+func negative(v []float64) []float64 {
+	w := make([]float64, len(v))
+	for k := range v {
+		w[k] = -v[k]
+	}
+	return w
 }
 
 func equal(a, b []int) bool {
