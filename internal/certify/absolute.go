@@ -1,54 +1,53 @@
 package certify
 
 import (
-	"fmt"
 	"math"
 
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
 
-// absolute is e with the magnitudes of all its tensors, and with μ negative, so that
+// absolute is e, of form f, with the magnitudes of all its tensors, and with μ negative, so that
 // nothing cancels: the kernel that it fuses to is Σ|terms| of e's, the bias that of
 // e's bias, as β − μ·s becomes |β| + |μ|·|s|.
-func absolute(e op.Expr) op.Expr {
-	switch e := e.(type) {
-	case op.Conv:
-		if e.Weight.Computed {
-			e.Weight = largestOfRow(e.Weight)
-		} else {
-			e.Weight = signed(e.Weight, plus)
-		}
-		e.Bias = signedVector(e.Bias, plus)
-		return e
-	case op.BatchNorm:
-		e.Gamma, e.Beta = signedVector(e.Gamma, plus), signedVector(e.Beta, plus)
-		e.Mean = signedVector(e.Mean, minus)
-		return e
-	case op.Scale:
-		return op.Scale{By: signedVector(e.By, plus), Factor: math.Abs(e.Factor)}
-	case op.Shift:
-		return op.Shift{By: signedVector(e.By, plus), Term: math.Abs(e.Term)}
-	case op.Seq:
-		return op.Seq(absolutes(e))
-	case op.Sum:
-		return op.Sum(absolutes(e))
-	case op.Concat:
-		return op.Concat(absolutes(e))
-	case op.Identity, op.AvgPool, op.Window, op.Select:
-		return e
-	default:
-		panic(fmt.Sprintf("certify: no magnitude of a %T", e))
-	}
+func absolute(e op.Expr, f op.Form) (op.Expr, error) {
+	return op.Fold(magnitudes{}, e, f.In, f.Rank())
 }
 
-func absolutes(parts []op.Expr) []op.Expr {
-	all := make([]op.Expr, len(parts))
-	for k, p := range parts {
-		all[k] = absolute(p)
+// magnitudes makes each operator its absolute one.
+type magnitudes struct{}
+
+func (magnitudes) Conv(e op.Conv, _ op.Form) (op.Expr, error) {
+	if e.Weight.Computed {
+		e.Weight = largestOfRow(e.Weight)
+	} else {
+		e.Weight = signed(e.Weight, plus)
 	}
-	return all
+	e.Bias = signedVector(e.Bias, plus)
+	return e, nil
 }
+
+func (magnitudes) BatchNorm(e op.BatchNorm, _ op.Form) (op.Expr, error) {
+	e.Gamma, e.Beta = signedVector(e.Gamma, plus), signedVector(e.Beta, plus)
+	e.Mean = signedVector(e.Mean, minus)
+	return e, nil
+}
+
+func (magnitudes) Scale(e op.Scale, _ op.Form) (op.Expr, error) {
+	return op.Scale{By: signedVector(e.By, plus), Factor: math.Abs(e.Factor)}, nil
+}
+
+func (magnitudes) Shift(e op.Shift, _ op.Form) (op.Expr, error) {
+	return op.Shift{By: signedVector(e.By, plus), Term: math.Abs(e.Term)}, nil
+}
+
+func (magnitudes) Identity(e op.Identity, _ op.Form) (op.Expr, error) { return e, nil }
+func (magnitudes) AvgPool(e op.AvgPool, _ op.Form) (op.Expr, error)   { return e, nil }
+func (magnitudes) Window(e op.Window, _ op.Form) (op.Expr, error)     { return e, nil }
+func (magnitudes) Select(e op.Select, _ op.Form) (op.Expr, error)     { return e, nil }
+func (magnitudes) Seq(parts []op.Expr) (op.Expr, error)               { return op.Seq(parts), nil }
+func (magnitudes) Sum(parts []op.Expr) (op.Expr, error)               { return op.Sum(parts), nil }
+func (magnitudes) Concat(parts []op.Expr) (op.Expr, error)            { return op.Concat(parts), nil }
 
 // largestOfRow is a kernel that a generator makes with every element as large as the
 // largest of its row. Σ|terms| of its elements is the generator's own affair; but they

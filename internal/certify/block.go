@@ -83,7 +83,13 @@ func (r *run) open(out *plan.Output) (*certificate, error) {
 	if c.fused, err = fuse.New(out.Expr, c.weight.Type); err != nil {
 		return nil, err
 	}
-	c.terms = sync.OnceValues(func() (*fuse.Fused, error) { return fuse.New(absolute(out.Expr), tensor.F32) })
+	c.terms = sync.OnceValues(func() (*fuse.Fused, error) {
+		e, err := absolute(out.Expr, out.Form)
+		if err != nil {
+			return nil, err
+		}
+		return fuse.New(e, tensor.F32)
+	})
 	c.kernelRoundings, c.biasRoundings, err = op.FusingRoundings(out.Expr, out.Form)
 	n := out.Form.Out
 	c.sum, c.shift, c.own = make([]float64, n), make([]float64, n), make([]float64, n)

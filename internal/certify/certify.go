@@ -59,23 +59,13 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 	}
 	all := &run{Options: o, ctx: ctx, stored: byKey(dst)}
 	r := &Report{Verdict: Exact, Range: o.Range, Blocks: []Block{}, Largest: -1, Worst: -1}
-	total := 0
-	for _, b := range p.Blocks {
-		total += len(b.Outputs)
-	}
-	for k := range p.Blocks {
-		for j := range p.Blocks[k].Outputs {
-			b, err := all.certify(&p.Blocks[k], &p.Blocks[k].Outputs[j])
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", p.Blocks[k].Outputs[j].Weight, err)
-			}
+	return r, p.EachOutput(o.Progress, func(of *plan.Block, out *plan.Output) error {
+		b, err := all.certify(of, out)
+		if err == nil {
 			r.add(b)
-			if o.Progress != nil {
-				o.Progress(len(r.Blocks), total)
-			}
 		}
-	}
-	return r, nil
+		return err
+	})
 }
 
 // run is what all certificates are made with.

@@ -145,7 +145,9 @@ func through(e op.Expr, scale []float64) (bool, error) {
 			}
 		}
 		return true, times(e.By, itself)
-	case op.Shift, op.Identity, op.Window:
+	case op.Identity:
+		return e.Padding == nil && e.Stride == nil, nil
+	case op.Shift, op.Window:
 		return true, nil
 	default:
 		return false, nil

@@ -38,6 +38,18 @@ func TestFusingRoundings(t *testing.T) {
 		// Nine pairs of taps fall on one; and the constant is summed over 8·9 elements,
 		// then the later bias is added.
 		{"3×3 with bias, 3×3", op.Seq{dense, norm(8), wide}, op.Roundings{Steps: 7, Sums: 71}, op.Roundings{Steps: 9, Sums: 71}},
+		// A factor is one product an element; a constant that is there already is added to.
+		{"scale", op.Seq{wide, op.Scale{By: vectorOf(6)}}, op.Roundings{Steps: 1}, op.Roundings{Steps: 1}},
+		{"shift", op.Seq{wide, op.Shift{By: vectorOf(1)}}, op.Roundings{}, op.Roundings{Steps: 1}},
+		{"shift of nothing", op.Seq{dense, op.Shift{Term: 1}}, op.Roundings{}, op.Roundings{}},
+		// Channels are picked, elements moved and zeros put around without arithmetic.
+		{"select", op.Seq{wide, op.Select{From: 1, To: 3, Of: 6}}, op.Roundings{}, op.Roundings{}},
+		{"shifted", op.Seq{wide, op.Identity{Padding: []int{1, 1}}}, op.Roundings{}, op.Roundings{}},
+		{"window", op.Seq{wide, op.Window{}}, op.Roundings{}, op.Roundings{}},
+		{"input added", op.Sum{op.Seq{op.Conv{Weight: param(4, 4, 3, 3)}, norm(4)}, op.Identity{}}, op.Roundings{Steps: 7}, op.Roundings{Steps: 7}},
+		// Stacked kernels are not added up; the 1×1 behind them sums over their 16 channels.
+		{"concat", op.Concat{op.Seq{dense, norm(8)}, point}, op.Roundings{Steps: 6}, op.Roundings{Steps: 7}},
+		{"concat, 1×1", op.Seq{op.Concat{op.Seq{dense, norm(8)}, point}, op.Conv{Weight: param(2, 16, 1, 1)}}, op.Roundings{Steps: 7, Sums: 15}, op.Roundings{Steps: 8, Sums: 15}},
 		{"identity is one", op.Seq{op.Identity{}, dense, op.Identity{}}, op.Roundings{}, op.Roundings{}},
 		// 1/k², then the product: each tap of the mean meets the 1×1 once.
 		{"mean", op.Seq{point, op.AvgPool{Kernel: []int{3, 3}}}, op.Roundings{Steps: 2}, op.Roundings{}},

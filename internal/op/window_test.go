@@ -22,6 +22,9 @@ func TestWindow(t *testing.T) {
 		ok   bool
 	}{
 		{"nothing before", op.Seq{w, conv(3, 3)}, true},
+		{"only along the axis that one side looks along", op.Seq{conv(3, 1), op.Window{Axes: []int{1}}, conv(3, 3)}, true},
+		{"along the other", op.Seq{conv(3, 1), op.Window{Axes: []int{0}}, conv(3, 3)}, false},
+		{"a bias before, no axis", op.Seq{biased(1, 1), op.Window{Axes: []int{0}}, conv(1, 3)}, true},
 		{"nothing after", op.Seq{biased(3, 3), w}, true},
 		{"along different axes", op.Seq{conv(1, 3), w, conv(3, 1)}, true},
 		{"along the same", op.Seq{conv(1, 3), w, conv(1, 3)}, false},

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"strings"
 
 	"repfuse/internal/op"
@@ -101,4 +102,25 @@ func isStatistic(key string) bool {
 		return true
 	}
 	return false
+}
+
+// EachOutput calls do for the fused convolutions, block by block, until one fails. progress, where it is
+// not nil, is called after each with how many are done and how many there are.
+func (p *Plan) EachOutput(progress func(done, total int), do func(*Block, *Output) error) error {
+	total, done := 0, 0
+	for _, b := range p.Blocks {
+		total += len(b.Outputs)
+	}
+	for k := range p.Blocks {
+		b := &p.Blocks[k]
+		for j := range b.Outputs {
+			if err := do(b, &b.Outputs[j]); err != nil {
+				return fmt.Errorf("%s: %w", b.Outputs[j].Weight, err)
+			}
+			if done++; progress != nil {
+				progress(done, total)
+			}
+		}
+	}
+	return nil
 }

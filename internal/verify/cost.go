@@ -9,52 +9,31 @@ func costOf(e op.Expr, f op.Form) Cost {
 	for _, p := range op.Params(e) {
 		c.Bytes += p.Bytes()
 	}
-	c.MultiplyAdds, _ = multiplyAdds(e, f.In, f)
+	c.MultiplyAdds, _ = op.Fold(multiplyAdds{}, e, f.In, f.Rank()) // which the plan has checked
 	return c
 }
 
 // multiplyAdds is one for each element of a kernel, and one for each channel that is
-// scaled; means count their taps. f is the form of the whole expression. The second
-// result is the output channels.
-func multiplyAdds(e op.Expr, in int, f op.Form) (n int64, out int) {
-	switch e := e.(type) {
-	case op.Seq:
-		out = in
-		for _, p := range e {
-			var m int64
-			m, out = multiplyAdds(p, out, f)
-			n += m
-		}
-		return n, out
-	case op.Sum:
-		for _, p := range e {
-			var m int64
-			m, out = multiplyAdds(p, in, f)
-			n += m
-		}
-		return n, out
-	case op.Concat:
-		for _, p := range e {
-			m, o := multiplyAdds(p, in, f)
-			n, out = n+m, out+o
-		}
-		return n, out
-	case op.Conv:
-		if e.Transposed { // its shape [I, O/g] does not say O, but nothing after it changes that
-			return int64(e.Weight.Len()), f.Out
-		}
-		return int64(e.Weight.Len()), e.Weight.Shape[0]
-	case op.BatchNorm, op.Scale:
-		return int64(in), in
-	case op.AvgPool:
-		taps := 1
-		for _, k := range e.Kernel {
-			taps *= k
-		}
-		return int64(taps * in), in
-	case op.Select:
-		return 0, e.To - e.From
-	default:
-		return 0, in
+// scaled; means count their taps.
+type multiplyAdds struct{}
+
+func (multiplyAdds) Conv(e op.Conv, _ op.Form) (int64, error)           { return int64(e.Weight.Len()), nil }
+func (multiplyAdds) BatchNorm(_ op.BatchNorm, f op.Form) (int64, error) { return int64(f.In), nil }
+func (multiplyAdds) Scale(_ op.Scale, f op.Form) (int64, error)         { return int64(f.In), nil }
+func (multiplyAdds) AvgPool(_ op.AvgPool, f op.Form) (int64, error) {
+	return int64(f.Taps() * f.In), nil
+}
+func (multiplyAdds) Shift(op.Shift, op.Form) (int64, error)       { return 0, nil }
+func (multiplyAdds) Identity(op.Identity, op.Form) (int64, error) { return 0, nil }
+func (multiplyAdds) Window(op.Window, op.Form) (int64, error)     { return 0, nil }
+func (multiplyAdds) Select(op.Select, op.Form) (int64, error)     { return 0, nil }
+func (multiplyAdds) Seq(parts []int64) (int64, error)             { return total(parts), nil }
+func (multiplyAdds) Sum(parts []int64) (int64, error)             { return total(parts), nil }
+func (multiplyAdds) Concat(parts []int64) (int64, error)          { return total(parts), nil }
+
+func total(parts []int64) (n int64) {
+	for _, p := range parts {
+		n += p
 	}
+	return n
 }

@@ -6,7 +6,6 @@ import (
 
 	"repfuse/internal/conv"
 	"repfuse/internal/op"
-	"repfuse/internal/tensor"
 )
 
 // A magnitude is, for every channel of a map, the largest |value| that all terms
@@ -34,104 +33,143 @@ const (
 	shiftRoundings = 2
 )
 
-// magnitude works through e, reading its tensors once.
+// A bounder makes of an operator what it does to magnitudes. Its tensors are read once.
+type bounder struct{ *run }
+
+type bounding = func(in magnitude) (magnitude, error)
+
+// magnitude is that of e's output.
 func (r *run) magnitude(e op.Expr, in magnitude, rank int) (magnitude, error) {
-	switch e := e.(type) {
-	case op.Seq:
-		return r.inSequence(e, in, rank)
-	case op.Sum:
-		return r.added(e, in, rank)
-	case op.Concat:
-		var all magnitude
-		for _, p := range e {
-			m, err := r.magnitude(p, in, rank)
-			if err != nil {
-				return all, err
-			}
-			all.of, all.chain = append(all.of, m.of...), all.chain.or(m.chain)
-		}
-		return all, nil
-	case op.Conv:
-		return r.convolved(e, in, rank)
-	case op.Select:
-		return magnitude{in.of[e.From:e.To], in.chain}, nil
-	case op.AvgPool:
-		return magnitude{in.of, in.chain.plus(tensor.Elems(e.Kernel))}, nil
-	default:
-		return pointwise(e, in)
+	f, err := op.Fold(bounder{r}, e, len(in.of), rank)
+	if err != nil {
+		return in, err
 	}
+	return f(in)
 }
 
-func (r *run) inSequence(e op.Seq, in magnitude, rank int) (magnitude, error) {
-	for k, p := range e {
-		if c, ok := p.(op.Conv); ok && c.Transposed && c.Groups == 0 {
-			f, err := op.CheckFrom(e[k:], len(in.of), rank) // what follows says how many groups
-			if err != nil {
+// Conv is Σ_i Σ_t |W[o,i,t]|·m[i] + |b[o]|.
+func (r bounder) Conv(e op.Conv, f op.Form) (bounding, error) {
+	return func(in magnitude) (magnitude, error) {
+		sum, err := absolute(e.Bias, f.Out, 0)
+		if err != nil {
+			return magnitude{}, err
+		}
+		k := absKernel{of: e.Weight, in: in.of, form: f, taps: f.Taps()}
+		if err := r.sumKernel(&k, sum); err != nil {
+			return magnitude{}, err
+		}
+		for o, v := range sum {
+			if math.IsNaN(v) || math.IsInf(v, 0) {
+				return magnitude{}, k.find(o)
+			}
+		}
+		inner := f.In / f.Groups
+		return magnitude{sum, chain{
+			in.chain.wide + conv.Roundings(inner, k.taps, conv.Options{}),
+			in.chain.narrow + conv.Roundings(inner, k.taps, conv.Options{Float32: true}),
+		}}, nil
+	}, nil
+}
+
+func (bounder) BatchNorm(e op.BatchNorm, f op.Form) (bounding, error) {
+	var v [4][]float64
+	for k, p := range []*op.Param{e.Mean, e.Var, e.Gamma, e.Beta} {
+		var err error
+		if v[k], err = absolute(p, f.Out, []float64{0, 1, 1, 0}[k]); err != nil {
+			return nil, err
+		}
+	}
+	mean, variance, gamma, beta := v[0], v[1], v[2], v[3]
+	return each(normRoundings, func(c int, m float64) float64 {
+		return (m+mean[c])*gamma[c]/math.Sqrt(variance[c]+e.Eps) + beta[c]
+	})
+}
+
+func (bounder) Scale(e op.Scale, f op.Form) (bounding, error) {
+	s, err := absolute(e.By, f.Out, e.Factor)
+	if err != nil {
+		return nil, err
+	}
+	return each(scaleRoundings, func(c int, m float64) float64 { return m * s[c] })
+}
+
+func (bounder) Shift(e op.Shift, f op.Form) (bounding, error) {
+	s, err := absolute(e.By, f.Out, e.Term)
+	if err != nil {
+		return nil, err
+	}
+	return each(shiftRoundings, func(c int, m float64) float64 { return m + s[c] })
+}
+
+// each is an operator that acts on each element by itself, with so many roundings.
+func each(roundings int, do func(c int, m float64) float64) (bounding, error) {
+	return func(in magnitude) (magnitude, error) {
+		out := magnitude{make([]float64, len(in.of)), in.chain.plus(roundings)}
+		for c, m := range in.of {
+			out.of[c] = do(c, m)
+		}
+		return out, nil
+	}, nil
+}
+
+func (bounder) AvgPool(_ op.AvgPool, f op.Form) (bounding, error) {
+	return func(in magnitude) (magnitude, error) { return magnitude{in.of, in.chain.plus(f.Taps())}, nil }, nil
+}
+
+func same(in magnitude) (magnitude, error) { return in, nil }
+
+func (bounder) Identity(op.Identity, op.Form) (bounding, error) { return same, nil }
+func (bounder) Window(op.Window, op.Form) (bounding, error)     { return same, nil }
+
+func (bounder) Select(e op.Select, _ op.Form) (bounding, error) {
+	return func(in magnitude) (magnitude, error) { return magnitude{in.of[e.From:e.To], in.chain}, nil }, nil
+}
+
+func (bounder) Seq(parts []bounding) (bounding, error) {
+	return func(in magnitude) (m magnitude, err error) {
+		for _, p := range parts {
+			if in, err = p(in); err != nil {
 				return in, err
 			}
-			c.Groups = f.Groups
-			p = c
 		}
-		var err error
-		if in, err = r.magnitude(p, in, rank); err != nil {
-			return in, err
-		}
-	}
-	return in, nil
+		return in, nil
+	}, nil
 }
 
-func (r *run) added(e op.Sum, in magnitude, rank int) (magnitude, error) {
-	var all magnitude
-	for k, p := range e {
-		m, err := r.magnitude(p, in, rank)
-		if err != nil {
-			return all, err
-		}
-		if k == 0 {
-			all = magnitude{append([]float64(nil), m.of...), m.chain}
-			continue
-		}
+// Sum adds the parts up, which rounds once for each but the first.
+func (bounder) Sum(parts []bounding) (bounding, error) {
+	return beside(parts, func(all, m magnitude) magnitude {
 		for o, v := range m.of {
 			all.of[o] += v
 		}
-		all.chain = all.chain.or(m.chain)
-	}
-	all.chain = all.chain.plus(len(e) - 1)
-	return all, nil
+		return magnitude{all.of, all.chain.or(m.chain)}
+	}, len(parts)-1)
 }
 
-// pointwise is the magnitude behind an operator that acts on each element by itself.
-func pointwise(e op.Expr, in magnitude) (magnitude, error) {
-	out := magnitude{make([]float64, len(in.of)), in.chain}
-	var err error
-	vector := func(p *op.Param, literal float64) []float64 {
-		v, e := absolute(p, len(in.of), literal)
-		if err == nil {
-			err = e
+func (bounder) Concat(parts []bounding) (bounding, error) {
+	return beside(parts, func(all, m magnitude) magnitude {
+		return magnitude{append(all.of, m.of...), all.chain.or(m.chain)}
+	}, 0)
+}
+
+// beside joins what parts make of the same input, with so many roundings at the end.
+func beside(parts []bounding, join func(all, m magnitude) magnitude, roundings int) (bounding, error) {
+	return func(in magnitude) (magnitude, error) {
+		var all magnitude
+		for k, p := range parts {
+			m, err := p(in)
+			if err != nil {
+				return all, err
+			}
+			if k == 0 { // of its own memory, as a part may give its input back
+				all = magnitude{append([]float64(nil), m.of...), m.chain}
+			} else {
+				all = join(all, m)
+			}
 		}
-		return v
-	}
-	switch e := e.(type) {
-	case op.BatchNorm:
-		mean, variance, gamma, beta := vector(e.Mean, 0), vector(e.Var, 1), vector(e.Gamma, 1), vector(e.Beta, 0)
-		for c, v := range in.of {
-			out.of[c] = (v+mean[c])*gamma[c]/math.Sqrt(variance[c]+e.Eps) + beta[c]
-		}
-		out.chain = out.chain.plus(normRoundings)
-	case op.Scale:
-		for c, s := range vector(e.By, e.Factor) {
-			out.of[c] = in.of[c] * s
-		}
-		out.chain = out.chain.plus(scaleRoundings)
-	case op.Shift:
-		for c, s := range vector(e.By, e.Term) {
-			out.of[c] = in.of[c] + s
-		}
-		out.chain = out.chain.plus(shiftRoundings)
-	default: // Identity, Window
-		return in, nil
-	}
-	return out, err
+		all.chain = all.chain.plus(roundings)
+		return all, nil
+	}, nil
 }
 
 // absolute is the magnitudes of a vector's elements, one a channel. An element that is
@@ -164,30 +202,4 @@ type notFinite struct {
 
 func (e *notFinite) Error() string {
 	return fmt.Sprintf("%s%v is %g, want a finite number", e.key, e.index, e.value)
-}
-
-// convolved is Σ_i Σ_t |W[o,i,t]|·m[i] + |b[o]|.
-func (r *run) convolved(e op.Conv, in magnitude, rank int) (magnitude, error) {
-	f, err := op.CheckFrom(e, len(in.of), rank)
-	if err != nil {
-		return magnitude{}, err
-	}
-	bias, err := absolute(e.Bias, f.Out, 0)
-	if err != nil {
-		return magnitude{}, err
-	}
-	k := absKernel{of: e.Weight, in: in.of, form: f, taps: f.Taps()}
-	if err := r.sumKernel(&k, bias); err != nil {
-		return magnitude{}, err
-	}
-	for o, v := range bias {
-		if math.IsNaN(v) || math.IsInf(v, 0) {
-			return magnitude{}, k.find(o)
-		}
-	}
-	inner := f.In / f.Groups
-	return magnitude{bias, chain{
-		in.chain.wide + conv.Roundings(inner, k.taps, conv.Options{}),
-		in.chain.narrow + conv.Roundings(inner, k.taps, conv.Options{Float32: true}),
-	}}, nil
 }

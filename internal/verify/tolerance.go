@@ -81,14 +81,8 @@ func (c *comparison) limits() (*Finding, error) {
 	return nil, nil
 }
 
-// gamma is γₙ = n·u/(1−n·u) for n roundings in t.
-func gamma(n int, t tensor.Type) float64 {
-	nu := float64(n) * tensor.Ulp(1, t) / 2
-	if nu >= 1 {
-		return math.MaxFloat64
-	}
-	return nu / (1 - nu)
-}
+// gamma is γₙ for n roundings in t, a number where nothing can be said.
+func gamma(n int, t tensor.Type) float64 { return finite(op.Roundings{Steps: n}.Gamma(t)) }
 
 // closeness is the rtol and atol of torch.testing.assert_close for an element type.
 var closeness = map[tensor.Type][2]float64{

@@ -135,21 +135,9 @@ func (r *run) health() error {
 }
 
 func (r *run) blocks(p *plan.Plan) error {
-	total, done := 0, 0
-	for _, b := range p.Blocks {
-		total += len(b.Outputs)
-	}
-	for k := range p.Blocks {
-		for j := range p.Blocks[k].Outputs {
-			b, err := r.block(&p.Blocks[k], &p.Blocks[k].Outputs[j])
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.Blocks[k].Outputs[j].Weight, err)
-			}
-			r.report.Blocks = append(r.report.Blocks, b)
-			if done++; r.Progress != nil {
-				r.Progress(done, total)
-			}
-		}
-	}
-	return nil
+	return p.EachOutput(r.Progress, func(of *plan.Block, o *plan.Output) error {
+		b, err := r.block(of, o)
+		r.report.Blocks = append(r.report.Blocks, b)
+		return err
+	})
 }

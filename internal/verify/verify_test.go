@@ -68,6 +68,50 @@ func TestRequestedTolerance(t *testing.T) {
 	}
 }
 
+// The derived tolerance is that of the formula at the head of tolerance.go, worked out by
+// hand: a lone kernel of one element is stored with half an ulp, and computed without rounding.
+func TestDerivedTolerance(t *testing.T) {
+	for typ, u := range map[tensor.Type]float64{tensor.F32: 0x1p-24, tensor.F16: 0x1p-11, tensor.BF16: 0x1p-8} {
+		shape := []int{1, 1, 1, 1}
+		e := op.Conv{Weight: op.Param{Key: "k", Tensor: tensor.Of(typ, shape, []float64{2})}}
+		off := tensor.Of(typ, shape, []float64{2 + 4*u}) // the next number after 2
+		r := run(t, one(t, e), []tensor.Named{{Key: "w", Tensor: off}}, verify.Options{Range: 3})
+		tol := r.Blocks[0].Tolerance
+		// R·|w|·u; what half an ulp of the smallest number adds is far below the ten digits.
+		if want := 3 * (2 + 4*u) * u; math.Abs(tol.Rounding/want-1) > 1e-10 && typ == tensor.F32 || math.Abs(tol.Rounding/want-1) > 1e-2 {
+			t.Errorf("%s: rounding %g, want %g", typ, tol.Rounding, want)
+		}
+		if tol.Arithmetic != 0 {
+			t.Errorf("%s: arithmetic %g, want none of a kernel that is copied", typ, tol.Arithmetic)
+		}
+		// Two runs, each of a product and of at most a few roundings of 2⁻⁵³ of 6 and some.
+		if least, most := 2*6*0x1p-53, 10*2*6.1*0x1p-53; !(tol.Slack >= least && tol.Slack <= most) {
+			t.Errorf("%s: slack %g, want %g to %g", typ, tol.Slack, least, most)
+		}
+		if r.Passed {
+			t.Errorf("%s: a kernel that is an ulp off passed: %+v", typ, tol)
+		}
+	}
+}
+
+// With a batch norm, n is seven: ε, +, √, 1/, ·γ for the scale, and for the bias a product and
+// a difference more.
+func TestDerivedArithmetic(t *testing.T) {
+	vec := func(v float64) *op.Param {
+		return &op.Param{Key: "v", Tensor: tensor.Of(tensor.F32, []int{1}, []float64{v})}
+	}
+	k := op.Param{Key: "k", Tensor: tensor.Of(tensor.F32, []int{1, 1, 1, 1}, []float64{-2})}
+	e := op.Seq{op.Conv{Weight: k}, op.BatchNorm{Mean: vec(-3), Var: vec(3), Gamma: vec(-4), Beta: vec(5), Eps: 1}}
+	p := one(t, e)
+	p.Blocks[0].Outputs[0].Bias = "b"
+	dst := []tensor.Named{{Key: "w", Tensor: tensor.Of(tensor.F32, []int{1, 1, 1, 1}, []float64{4})}, {Key: "b", Tensor: vec(-1).Tensor}}
+	tol := run(t, p, dst, verify.Options{}).Blocks[0].Tolerance
+	const n, u, terms = 7, 0x1p-24, (2+3)*4/2. + 5 // (|w| + |μ|)·|γ|/√(σ²+ε) + |β|
+	if want := n * u / (1 - n*u) * terms; math.Abs(tol.Arithmetic/want-1) > 1e-12 || tol.Terms != terms {
+		t.Errorf("arithmetic %g of terms %g, want %g of %g", tol.Arithmetic, tol.Terms, want, terms)
+	}
+}
+
 // What is measured is the difference of the two forms where the report says it is.
 func TestMeasured(t *testing.T) {
 	p, dst := scaled(t, 3)
