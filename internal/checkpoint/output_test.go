@@ -236,6 +236,25 @@ func TestRefusedLate(t *testing.T) {
 	}
 }
 
+// Nor with Force, where what appears is no part of a checkpoint: only a second look tells,
+// as the renaming replaces whatever is there.
+func TestForcedLate(t *testing.T) {
+	dst := filepath.Join(t.TempDir(), "w")
+	write(t, dst, CreateOptions{}, 1)
+	out, err := Create(dst, small, CreateOptions{Force: true})
+	must(t, err)
+	defer out.Abort()
+	fill(t, out, 2)
+	late := filepath.Join(dst, "thesis.tex")
+	must(t, os.WriteFile(late, []byte("late"), 0o666))
+	if err, want := out.Commit(), dst+" holds thesis.tex, want an empty directory or nothing there"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if b, err := os.ReadFile(late); err != nil || string(b) != "late" || first(t, dst) != 1 {
+		t.Errorf("it holds %q, %v", b, err)
+	}
+}
+
 // If the new one cannot be renamed in, the old one is put back.
 func TestRollBack(t *testing.T) {
 	dir := t.TempDir()
