@@ -23,11 +23,10 @@ import (
 func main() {
 	names := strings.Join(slices.Sorted(maps.Keys(models)), ", ")
 	model := flag.String("model", "A0", "one of "+names+", and how many of it behind a *")
-	format := flag.String("format", "npy", "npy is the only one")
 	seed := flag.Uint64("seed", 1, "of the random values")
 	flag.Parse()
 	c, known := byName(*model)
-	if flag.NArg() != 1 || !known || *format != "npy" {
+	if flag.NArg() != 1 || !known {
 		flag.Usage()
 		os.Exit(2)
 	}

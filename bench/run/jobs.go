@@ -17,28 +17,12 @@ type job struct {
 	out  string   // what it writes, wiped behind it; "" if nothing
 }
 
-// The commands that goals are set for.
-const (
-	copying   = "`cp -r`"
-	fusing    = "`repfuse fuse`"
-	verifying = "`repfuse verify`"
-	helping   = "`repfuse --help`"
-
-	numpyScript  = "numpy script"
-	torchScript  = "torch script"
-	torchVerify  = "torch script that verifies"
-	torchConvert = "conversion by model classes, of the .pth"
-)
-
-func copyingFile(ext string) string { return "`cp` of the " + ext }
-func fusingFile(ext string) string  { return "`repfuse fuse` of the " + ext }
-
 // copyAndFuse is the two commands that every model is measured with.
 func (o options) copyAndFuse(in, work string) []job {
 	cp, fuse := filepath.Join(work, "cp"), filepath.Join(work, "fuse")
 	return []job{
-		{name: copying, argv: []string{"cp", "-r", in, cp}, out: cp},
-		{name: fusing, argv: []string{o.repfuse, "fuse", "--quiet", in, fuse}, out: fuse},
+		{name: "`cp -r`", argv: []string{"cp", "-r", in, cp}, out: cp},
+		{name: "`repfuse fuse`", argv: []string{o.repfuse, "fuse", "--quiet", in, fuse}, out: fuse},
 	}
 }
 
@@ -48,24 +32,23 @@ func (o options) jobs(in, work string) []job {
 	fused := out("fused")
 	jobs := append(o.copyAndFuse(in, work),
 		job{name: "bare copy", argv: []string{"/proc/self/exe", copyFlag, in, out("bare")}, out: out("bare")},
-		job{name: helping, argv: []string{o.repfuse, "--help"}})
+		job{name: "`repfuse --help`", argv: []string{o.repfuse, "--help"}})
 	// verify needs something to verify; without it, the table says that fuse failed.
 	if quiet(o.repfuse, "fuse", "--quiet", in, fused) == nil {
-		jobs = append(jobs, job{name: verifying, argv: []string{o.repfuse, "verify", "--quiet", in, fused}})
+		jobs = append(jobs, job{name: "`repfuse verify`", argv: []string{o.repfuse, "verify", "--quiet", in, fused}})
 	}
 	jobs = append(jobs, o.fileJobs(in, work)...)
 	if !hasRivals(filepath.Base(in)) {
 		return jobs
 	}
-	for _, script := range [][2]string{{"numpy", numpyScript}, {"torch", torchScript}} {
-		library, name := script[0], script[1]
+	for _, library := range []string{"numpy", "torch"} {
 		if quiet(o.python, "-c", "import "+library) != nil {
 			fmt.Fprintf(os.Stderr, "bench: %s has no %s, which is left out\n", o.python, library)
 			continue
 		}
 		to := out(library)
 		jobs = append(jobs, job{
-			name: name,
+			name: library + " script",
 			argv: []string{o.python, "bench/rivals/fuse.py", library, in, to},
 			env:  []string{"OMP_NUM_THREADS=" + cores()},
 			out:  to,
@@ -74,11 +57,11 @@ func (o options) jobs(in, work string) []job {
 	if isRepVGG(in) && quiet(o.python, "-c", "import torch") == nil {
 		to := out("converted.pth")
 		jobs = append(jobs, job{
-			name: torchVerify,
+			name: "torch script that verifies",
 			argv: []string{o.python, "bench/rivals/verify.py", in, fused},
 			env:  []string{"OMP_NUM_THREADS=" + cores()},
 		}, job{
-			name: torchConvert,
+			name: "conversion by model classes, of the .pth",
 			argv: []string{o.python, "bench/rivals/convert.py", filepath.Clean(in) + ".pth", to},
 			env:  []string{"OMP_NUM_THREADS=" + cores()},
 			out:  to,
@@ -102,8 +85,8 @@ func (o options) fileJobs(in, work string) []job {
 		}
 		copied, fused := filepath.Join(work, "cp"+ext), filepath.Join(work, "fused-file"+ext)
 		jobs = append(jobs,
-			job{name: copyingFile(ext), argv: []string{"cp", file, copied}, out: copied},
-			job{name: fusingFile(ext), argv: []string{o.repfuse, "fuse", "--quiet", "--force", file, fused}, out: fused})
+			job{name: "`cp` of the " + ext, argv: []string{"cp", file, copied}, out: copied},
+			job{name: "`repfuse fuse` of the " + ext, argv: []string{o.repfuse, "fuse", "--quiet", "--force", file, fused}, out: fused})
 	}
 	return jobs
 }

@@ -1,8 +1,7 @@
 //go:build linux
 
 // Command run times repfuse against what does the same job, or less of it. It prints a
-// table for each place that output goes to, one of how the cost grows, and at the end
-// what was to be reached and what was.
+// table for each place that output goes to, and one of how the cost grows.
 //
 // Method. All commands of a table run in random order, round after round, the
 // output wiped behind each. What is compared is the ratio to `cp -r` of the same
@@ -50,24 +49,20 @@ func main() {
 // all measures everything.
 func (o options) all(places, growth []string) error {
 	fmt.Println(machine())
-	found := &findings{}
 	if quiet(o.python, "-c", "import torch") == nil {
-		if err := o.kernels(found); err != nil {
+		if err := o.kernels(); err != nil {
 			return err
 		}
 	}
 	for _, place := range places {
-		if err := o.table(place, found); err != nil {
+		if err := o.table(place); err != nil {
 			return err
 		}
 	}
-	if len(places) > 0 && len(growth) > 0 {
-		if err := o.growth(places[0], growth); err != nil {
-			return err
-		}
+	if len(places) == 0 || len(growth) == 0 {
+		return nil
 	}
-	found.print()
-	return nil
+	return o.growth(places[0], growth)
 }
 
 // list is what stands between commas.
@@ -87,12 +82,11 @@ type options struct {
 }
 
 // table measures every model with output to one place, and prints a row a command.
-func (o options) table(place string, found *findings) error {
+func (o options) table(place string) error {
 	if err := os.MkdirAll(place, 0o777); err != nil {
 		return err
 	}
-	at := fileSystem(place)
-	fmt.Printf("\nOutput to %s (%s), %d rounds.\n\n", place, at, o.rounds)
+	fmt.Printf("\nOutput to %s (%s), %d rounds.\n\n", place, fileSystem(place), o.rounds)
 	fmt.Println("| model | command | wall, ms | × `cp -r` | peak memory, MB |")
 	fmt.Println("|---|---|---:|---:|---:|")
 	for _, model := range o.models {
@@ -103,7 +97,6 @@ func (o options) table(place string, found *findings) error {
 		for _, s := range all {
 			fmt.Printf("| %s | %s | %s |\n", model, s.name, s.cells(all[0]))
 		}
-		found.add(at, model, all)
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 // Package tensor says what a stored tensor is before any of it is read: an
-// element type, a shape, and where its bytes come from. It also holds the only
-// conversions between stored elements and float64, and with them the one
-// rounding that a fused element suffers.
+// element type, a shape, and where its bytes come from. Its conversions between stored
+// elements and float64 say what each type means and how it is rounded; those of package
+// micro are faster and give the same bits.
 //
 // Whatever the file format, the bytes of a Tensor are its elements in row-major
 // order, little-endian, without gaps: a reader of Fortran order, of strides or of
