@@ -175,10 +175,10 @@ func (c *certificate) constant() error {
 	u := ulpsOf(c.bias.Type)
 	gamma := c.biasRoundings.Gamma(c.bias.Type)
 	for o, s := range stored {
-		v := value{real[o][0], real[o][1], c.constantBound() * terms[o][0]}
+		v := value{real[o].Hi, real[o].Lo, c.constantBound() * terms[o].Hi}
 		e := u.element(v, s)
 		if !u.exact(v, s) {
-			e = u.judge(v, s, terms[o][0], gamma)
+			e = u.judge(v, s, terms[o].Hi, gamma)
 		}
 		e.Key, e.Index = c.out.Bias, []int{o}
 		c.tally.add(e, 1)

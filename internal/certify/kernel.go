@@ -14,9 +14,10 @@ import (
 type kernelWorker struct {
 	*certificate
 	data              tensor.Data
-	real, abs         *fuse.Worker
+	space             fuse.Workspace
+	real              *fuse.Worker
+	abs               *fuse.Worker // made when an element has to be explained
 	u                 ulps
-	have              bool // whether abs is of this certificate
 	raw               []byte
 	stored            []float64
 	hi, lo, bound     []float64
@@ -24,20 +25,14 @@ type kernelWorker struct {
 }
 
 // begin has w go on to the kernel of c, where it is not at it.
-func (w *kernelWorker) begin(c *certificate, d tensor.Data) (err error) {
-	if w.certificate != c {
-		w.certificate, w.data, w.u, w.have = c, d, ulpsOf(c.weight.Type), false
-		w.real, err = next(w.real, c.fused)
+func (w *kernelWorker) begin(c *certificate, d tensor.Data) error {
+	if w.certificate == c {
+		return nil
 	}
+	err := w.close()
+	w.certificate, w.data, w.u = c, d, ulpsOf(c.weight.Type)
+	w.real, w.abs = c.fused.NewWorker(&w.space), nil
 	return err
-}
-
-// next is w for f, made where there is none yet.
-func next(w *fuse.Worker, f *fuse.Fused) (*fuse.Worker, error) {
-	if w == nil {
-		return f.NewWorker(), nil
-	}
-	return w, w.Next(f)
 }
 
 // close closes what was read.
@@ -146,15 +141,12 @@ func (w *kernelWorker) explain(a, b int, doubtful []int, t *tally) error {
 
 // magnitudes computes Σ|terms| of rows a to b-1.
 func (w *kernelWorker) magnitudes(a, b int) error {
-	if !w.have {
+	if w.abs == nil {
 		f, err := w.certificate.terms()
 		if err != nil {
 			return err
 		}
-		if w.abs, err = next(w.abs, f); err != nil {
-			return err
-		}
-		w.have = true
+		w.abs = f.NewWorker(&w.space)
 	}
 	n := len(w.stored)
 	w.terms, w.low, w.slack = sized(w.terms, n), sized(w.low, n), sized(w.slack, n)

@@ -107,7 +107,7 @@ func (c *certificate) biasSign(o int) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	return math.Copysign(1, (stored[o]-real[o][0])-real[o][1]), nil
+	return math.Copysign(1, (stored[o]-real[o].Hi)-real[o].Lo), nil
 }
 
 // differences gives visit the elements of ΔW of output channel o, by input channel of

@@ -66,7 +66,7 @@ func benchmark(b *testing.B, e op.Expr, out tensor.Type) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := f.NewWorker()
+	w := f.NewWorker(new(Workspace))
 	defer w.Close()
 	n := f.RowsPerBlock(256 << 10)
 	dst := make([]byte, n*f.RowBytes())
@@ -79,7 +79,7 @@ func benchmark(b *testing.B, e op.Expr, out tensor.Type) {
 	for b.Loop() {
 		for o := 0; o < f.Rows(); o += n {
 			end := min(f.Rows(), o+n)
-			if err := w.Kernel(dst[:(end-o)*f.RowBytes()], o, end); err != nil {
+			if _, err := w.Kernel(dst[:(end-o)*f.RowBytes()], o, end); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -32,7 +32,7 @@ func TestLongBias(t *testing.T) {
 		}
 		got, want := make([]byte, len(bias)*typ.Size()), make([]byte, len(bias)*typ.Size())
 		tensor.Encode(want, bias, typ)
-		n, err := f.Bias(got)
+		n, err := f.NewWorker(new(Workspace)).Bias(got)
 		if err != nil || n != small {
 			t.Errorf("%s: %d small, %v, want %d", typ, n, err, small)
 		}
@@ -46,7 +46,7 @@ func TestLongBias(t *testing.T) {
 		t.Fatal(err)
 	}
 	var over *OverflowError
-	if _, err := f.Bias(make([]byte, 2*len(bias))); !errors.As(err, &over) || !over.Bias || over.Channel != 301 || over.Value != 65520 {
+	if _, err := f.NewWorker(new(Workspace)).Bias(make([]byte, 2*len(bias))); !errors.As(err, &over) || !over.Bias || over.Channel != 301 || over.Value != 65520 {
 		t.Errorf("error %v, want that the bias of channel 301 is 65520", err)
 	}
 }
@@ -61,13 +61,12 @@ func TestNoBiasAfterOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := make([]byte, 4*40)
-			if _, err := f.Bias(got); err != nil {
+			if _, err := f.NewWorker(new(Workspace)).Bias(got); err != nil {
 				t.Fatal(err)
 			}
 			if zero := bytes.Equal(got, make([]byte, len(got))); zero != (k == 1) {
 				t.Errorf("%s: biases are zero: %v", e, zero)
 			}
-			f.Free()
 		}
 	}
 }

@@ -11,8 +11,17 @@ import (
 // builder turns an expression into nodes, from the input on.
 type builder struct {
 	rank  int
-	store *store
 	convs []*conv
+}
+
+// expression builds e in the order in which an image goes through it, and in the one in
+// which rows of the stored kernel are pulled through it: the same unless it is transposed.
+func (b *builder) expression(e op.Expr, form op.Form) (forward, pulled node, err error) {
+	if form.Transposed {
+		return b.transposed(e, form)
+	}
+	n, _, err := b.node(e, form.In)
+	return n, n, err
 }
 
 // node builds e, which op.Check has passed, on in channels, and tells how many come
@@ -27,13 +36,13 @@ func (b *builder) node(e op.Expr, in int) (n node, out int, err error) {
 		n, err := b.conv(e, form)
 		return n, form.Out, err
 	case op.BatchNorm:
-		n, err := b.store.batchNorm(e, in, b.rank)
+		n, err := batchNorm(e, in, b.rank)
 		return n, in, err
 	case op.Scale:
-		n, err := b.store.scale(e, in, b.rank)
+		n, err := scale(e, in, b.rank)
 		return n, in, err
 	case op.Shift:
-		n, err := b.store.shift(e, in, b.rank)
+		n, err := shift(e, in, b.rank)
 		return n, in, err
 	case op.Select:
 		return &diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, e.To - e.From, nil
@@ -57,12 +66,12 @@ func (b *builder) conv(e op.Conv, form op.Form) (*conv, error) {
 	if !e.Weight.Type.IsFloat() {
 		return nil, fmt.Errorf("%s: element type %s, want a floating one", e.Weight.Key, e.Weight.Type)
 	}
-	bias, err := b.store.vector(e.Bias, form.Out)
+	bias, err := vector(e.Bias, form.Out)
 	if err != nil {
 		return nil, err
 	}
 	c := &conv{box: boxOf(form), id: len(b.convs), weight: e.Weight, bias: bias,
-		rows: e.Weight.Shape[0], width: e.Weight.Shape[1], groups: form.Groups}
+		rows: e.Weight.Shape[0], perGroup: e.Weight.Shape[0] / form.Groups, width: e.Weight.Shape[1]}
 	c.cells = c.width * c.taps()
 	b.convs = append(b.convs, c)
 	return c, nil
@@ -95,12 +104,12 @@ func (b *builder) sum(e op.Sum, in int) (n node, out int, err error) {
 		}
 	}
 	one := point(b.rank)
-	slices.SortStableFunc(s.parts, func(p, q node) int { return reachOf(q, one).taps() - reachOf(p, one).taps() })
+	slices.SortStableFunc(s.parts, func(p, q node) int { return q.reach(one).taps() - p.reach(one).taps() })
 	return s, out, nil
 }
 
 func (b *builder) concat(e op.Concat, in int) (n node, out int, err error) {
-	c := &concat{from: []int{0}}
+	c := &concat{first: []int{0}}
 	for _, p := range e {
 		n, more, err := b.node(p, in)
 		if err != nil {
@@ -108,7 +117,7 @@ func (b *builder) concat(e op.Concat, in int) (n node, out int, err error) {
 		}
 		out += more
 		c.parts = append(c.parts, n)
-		c.from = append(c.from, out)
+		c.first = append(c.first, out)
 	}
 	return c, out, nil
 }

@@ -1,203 +1,147 @@
 package fuse
 
 import (
-	"slices"
-
+	"repfuse/internal/exact"
 	"repfuse/internal/micro"
 )
 
-// Bias stores the bias of all output channels in dst and returns how many of them
-// were not zero and became subnormal or zero. It is zero where the form has none. The
-// first call computes it, reading those kernels that a constant meets; a value that
-// the element type cannot hold is an *OverflowError.
-func (f *Fused) Bias(dst []byte) (small int, err error) {
-	bias, err := f.constant()
+// bias computes the constant that the expression adds to each output channel, all zero
+// where nothing does. It reads those kernels that a constant meets.
+func (f *Fused) bias(k *kernels) ([]exact.DD, error) {
+	bias, err := f.forward.constant(k, nil)
+	if bias == nil {
+		bias = make([]exact.DD, f.Form.Out)
+	}
+	return bias, err
+}
+
+// storeBias stores the bias in dst and tells how many elements were not zero and became
+// subnormal or zero.
+func (f *Fused) storeBias(dst []byte, k *kernels) (small int, err error) {
+	bias, err := f.bias(k)
 	if err != nil {
 		return 0, err
 	}
-	size := f.Type.Size()
-	var part [256]float64
-	for first := 0; first < len(bias); first += len(part) {
-		v := part[:min(len(part), len(bias)-first)]
-		for o := range v {
-			v[o] = rounded(bias[first+o], f.Type)
-		}
-		if encode(dst[first*size:][:len(v)*size], v, f.Type).infinite {
-			return 0, f.biasOverflow(dst, bias)
-		}
-		small += countSmall(v, f.Type)
+	v := make([]float64, len(bias))
+	for o := range v {
+		v[o] = rounded(bias[o], f.Type)
 	}
-	return small, nil
+	if encode(dst, v, f.Type).infinite {
+		if err := f.finite(k); err != nil {
+			return 0, err
+		}
+		size, o := f.Type.Size(), 0
+		for !scan(dst[o*size:][:size], f.Type).infinite {
+			o++
+		}
+		return 0, &OverflowError{Channel: o, Value: bias[o].Hi, Type: f.Type, Bias: true}
+	}
+	return countSmall(v, f.Type), nil
 }
 
-// biasOverflow is the error of a stored bias that is infinite somewhere.
-func (f *Fused) biasOverflow(dst []byte, bias []dd) error {
-	if err := f.finite(); err != nil {
-		return err
-	}
-	size := f.Type.Size()
-	o := 0
-	for !scan(dst[o*size:][:size], f.Type).infinite {
-		o++
-	}
-	return &OverflowError{Channel: o, Value: bias[o].hi, Type: f.Type, Bias: true}
-}
-
-// Constant is the bias as double-double numbers, hi and lo, an output channel each.
-// Of n terms it errs by less than n·2⁻¹⁰⁰ of the sum of their magnitudes.
-func (f *Fused) Constant() ([][2]float64, error) {
-	bias, err := f.constant()
-	if err != nil {
-		return nil, err
-	}
-	all := make([][2]float64, len(bias))
-	for o, v := range bias {
-		all[o] = [2]float64{v.hi, v.lo}
-	}
-	return all, nil
-}
-
-// constant is the bias, all zero where nothing adds one.
-func (f *Fused) constant() ([]dd, error) {
-	f.biasOnce.Do(func() {
-		f.bias, f.biasErr = f.store.constant(f.forward, nil)
-		if f.bias == nil {
-			f.bias = f.store.zeros(f.Form.Out)
+func (n *seq) constant(k *kernels, in []exact.DD) (_ []exact.DD, err error) {
+	for _, p := range n.parts {
+		if in, err = p.constant(k, in); err != nil {
+			return nil, err
 		}
-	})
-	return f.bias, f.biasErr
-}
-
-// constant is what n makes of an image that is the constant in everywhere; nil is
-// zero. It may be in itself or a vector of n, and is not to be written to.
-func (m *store) constant(n node, in []dd) ([]dd, error) {
-	switch n := n.(type) {
-	case *diag:
-		return m.ofDiag(n, in), nil
-	case *conv:
-		return m.ofConv(n, in)
-	case *seq:
-		var err error
-		for _, p := range n.parts {
-			if in, err = m.constant(p, in); err != nil {
-				return nil, err
-			}
-		}
-		return in, nil
-	case *sum:
-		return m.ofSum(n, in)
-	case *concat:
-		return m.ofConcat(n, in)
 	}
 	return in, nil
 }
 
-func (m *store) ofSum(n *sum, in []dd) ([]dd, error) {
-	var all []dd
+func (n *sum) constant(k *kernels, in []exact.DD) ([]exact.DD, error) {
+	var all []exact.DD
 	for _, p := range n.parts {
-		v, err := m.constant(p, in)
+		v, err := p.constant(k, in)
 		if err != nil {
 			return nil, err
 		}
-		all = m.sumOf(all, v)
+		all = sumOf(all, v)
 	}
 	return all, nil
 }
 
-func (m *store) ofConcat(n *concat, in []dd) ([]dd, error) {
-	all := m.zeros(n.from[len(n.parts)])
-	for k, p := range n.parts {
-		v, err := m.constant(p, in)
+func (n *concat) constant(k *kernels, in []exact.DD) ([]exact.DD, error) {
+	all := make([]exact.DD, n.first[len(n.parts)])
+	for j, p := range n.parts {
+		v, err := p.constant(k, in)
 		if err != nil {
 			return nil, err
 		}
-		copy(all[n.from[k]:], v)
+		copy(all[n.first[j]:], v)
 	}
 	return all, nil
-}
-
-func (m *store) zeros(n int) []dd {
-	v := m.pairs.alloc(n)
-	clear(v)
-	return v
 }
 
 // sumOf is a+b as a new vector, or the other itself where one is nil.
-func (m *store) sumOf(a, b []dd) []dd {
+func sumOf(a, b []exact.DD) []exact.DD {
 	if a == nil {
 		return b
 	}
 	if b == nil {
 		return a
 	}
-	s := m.pairs.alloc(len(a))
+	s := make([]exact.DD, len(a))
 	for i := range s {
-		s[i] = a[i].add(b[i])
+		s[i] = a[i].Add(b[i])
 	}
 	return s
 }
 
-// ofDiag: an average of a constant is that constant.
-func (m *store) ofDiag(n *diag, in []dd) []dd {
+// constant: an average of a constant is that constant.
+func (n *diag) constant(_ *kernels, in []exact.DD) ([]exact.DD, error) {
 	if in != nil && n.to > 0 {
 		in = in[n.offset:n.to]
 	}
 	if in != nil && n.factor != nil {
-		scaled := m.pairs.alloc(len(in))
+		scaled := make([]exact.DD, len(in))
 		for c, v := range in {
-			scaled[c] = v.mul(n.factor.value[c])
+			scaled[c] = v.Mul(n.factor.Value[c])
 		}
 		in = scaled
 	}
-	return m.sumOf(in, n.term)
+	return sumOf(in, n.term), nil
 }
 
-// ofConv: the kernel summed over its taps, times in, plus the bias.
-func (m *store) ofConv(n *conv, in []dd) ([]dd, error) {
-	out := m.asDD(n.bias)
+// constant: the kernel summed over its taps, times in, plus the bias.
+func (n *conv) constant(k *kernels, in []exact.DD) ([]exact.DD, error) {
+	out := inDD(n.bias)
 	if in == nil {
 		return out, nil
 	}
 	if out == nil {
-		out = m.zeros(n.rows)
+		out = make([]exact.DD, n.rows)
 	}
-	hi, lo := m.overTaps(n, in)
-	perGroup := n.rows / n.groups
-	err := n.scan(func(o int, row []float64) error {
-		from := o / perGroup * n.cells
-		out[o] = out[o].add(dot(hi[from:from+n.cells], lo[from:from+n.cells], row))
+	hi, lo := n.overTaps(in)
+	err := k.scan(n, func(o int, row []float64) error {
+		from := o / n.perGroup * n.cells
+		out[o] = out[o].Add(dot(hi[from:from+n.cells], lo[from:from+n.cells], row))
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
 // overTaps is the input of each group as the rows of the kernel meet it: every channel
 // once for every tap.
-func (m *store) overTaps(n *conv, in []dd) (hi, lo []float64) {
-	total := len(in) * n.taps()
-	m.spread = slices.Grow(m.spread[:0], 2*total)
-	hi, lo = m.spread[:0:total], m.spread[total:total:2*total]
-	for _, v := range in {
-		for range n.taps() {
-			hi, lo = append(hi, v.hi), append(lo, v.lo)
-		}
+func (n *conv) overTaps(in []exact.DD) (hi, lo []float64) {
+	taps := n.taps()
+	hi, lo = make([]float64, len(in)*taps), make([]float64, len(in)*taps)
+	for c, v := range in {
+		fill(hi[c*taps:][:taps], v.Hi)
+		fill(lo[c*taps:][:taps], v.Lo)
 	}
 	return hi, lo
 }
 
 // dot is Σ (hi+lo)·w. micro.Twofold is given so few products a lane, 32, that it errs
 // by less than 2⁻¹⁰⁰ for each.
-func dot(hi, lo, w []float64) dd {
-	var sum dd
+func dot(hi, lo, w []float64) exact.DD {
+	var sum exact.DD
 	for len(w) > 0 {
 		n := min(len(w), 32*micro.TwofoldLanes)
 		var lanes [2 * micro.TwofoldLanes]float64
 		micro.Twofold(&lanes, hi[:n], lo[:n], w[:n])
 		for k := range micro.TwofoldLanes {
-			sum = sum.add(quickTwoSum(lanes[k], lanes[micro.TwofoldLanes+k]))
+			sum = sum.Add(exact.QuickTwoSum(lanes[k], lanes[micro.TwofoldLanes+k]))
 		}
 		hi, lo, w = hi[n:], lo[n:], w[n:]
 	}

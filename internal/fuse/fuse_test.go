@@ -263,15 +263,15 @@ func TestBlocks(t *testing.T) {
 				t.Fatal(err)
 			}
 			whole, parts := bytes.Repeat([]byte{0xa5}, f.Rows()*f.RowBytes()), []byte{}
-			w := f.NewWorker()
-			if err := w.Kernel(whole, 0, f.Rows()); err != nil {
+			w := f.NewWorker(new(Workspace))
+			if _, err := w.Kernel(whole, 0, f.Rows()); err != nil {
 				t.Fatalf("seed %d: %s: %v", seed, e, err)
 			}
 			f.tileRows = 1 + r.IntN(3)
 			for a := 0; a < f.Rows(); {
 				b := min(f.Rows(), a+1+r.IntN(4))
 				part := bytes.Repeat([]byte{0x5a}, (b-a)*f.RowBytes())
-				if err := w.Kernel(part, a, b); err != nil {
+				if _, err := w.Kernel(part, a, b); err != nil {
 					t.Fatal(err)
 				}
 				parts, a = append(parts, part...), b
@@ -295,7 +295,7 @@ func TestReals(t *testing.T) {
 			}
 			want := truth(t, op.AtStride1(e, f.Form.Rank()), f.Form.In, f.Form.Rank()).stored(f.Form)
 			hi, lo, bound := make([]float64, len(want)), make([]float64, len(want)), make([]float64, len(want))
-			w := f.NewWorker()
+			w := f.NewWorker(new(Workspace))
 			if err := w.Reals(hi, lo, bound, 0, f.Rows()); err != nil {
 				t.Fatalf("seed %d: %s: %v", seed, e, err)
 			}
@@ -366,9 +366,9 @@ func TestSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := f.NewWorker()
+	w := f.NewWorker(new(Workspace))
 	defer w.Close()
-	if err := w.Kernel(make([]byte, 8), 0, 1); err != nil || w.Small != 2 {
-		t.Errorf("%d small elements, %v, want 2", w.Small, err)
+	if small, err := w.Kernel(make([]byte, 8), 0, 1); err != nil || small != 2 {
+		t.Errorf("%d small elements, %v, want 2", small, err)
 	}
 }

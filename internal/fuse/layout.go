@@ -1,39 +1,43 @@
 package fuse
 
-import (
-	"slices"
-	"sync/atomic"
-)
+import "slices"
 
-// layout is what is known of a tile of rows before there is one: its taps, how many
-// channels a row spans, and how the elements at a tap come about.
+// layout is where the numbers of a block of rows lie, known before there is one: the taps,
+// how many channels a row touches, and how the elements at a tap come about. Planning
+// counts contributions first; finish or finishRoot then gives every tap its line.
 type layout struct {
 	box
-	count int    // taps
-	spans []span // of every row of the fused kernel that gets here
-	width int    // the largest of them
-	terms []int  // products that are added up in an element of each tap, at most
-	adds  []int  // additions into an element of each tap
-	taken []int  // the taps that have terms: between dilated ones there are holes
-	kappa int    // roundings that one term suffers, at most
-	// slot numbers the taps whose elements have several terms: beside those, Σ|terms|
-	// is kept. It is -1 for the others, whose magnitude is their own.
-	slot   []int
-	slots  int
-	summed []int // the taps that have one
+	count int        // taps
+	each  []channels // that every row of the fused kernel touches here
+	width int        // the most of them
+	terms []int      // products that are added up in an element of each tap, at most
+	adds  []int      // additions into an element of each tap
+	mixed []bool     // taps that get terms otherwise than by whole stored rows
+	taken []int      // the taps that have terms: between dilated ones there are holes
+	kappa int        // roundings that one term suffers, at most
+	begun bool       // something has contributed
+
+	// Sums lie tap by tap, a line of width numbers for each tap, or interleaved, as the
+	// elements are stored. Beside those with several terms lies Σ|terms|.
+	sumLine, magLine []int // by tap, the number of its line; -1 is none
+	sums, mags       int   // lines
+	interleaved      bool
+	// direct says that these are rows of the fused kernel, and that stored rows are copied to
+	// taps without a line.
+	direct bool
+	// single is the taps whose sum is one term: it keeps the sign of its zero.
+	single []bool
 	// byTap and byRow report products whose rows are of one tap, and of several.
 	byTap, byRow bool
-	// asStored reports that all taps have slots and that sums lie as the elements do.
-	asStored bool
 }
 
 // many is where the counting of terms stops.
 const many = 1 << 20
 
-func newLayout(b box, spans []span) *layout {
+func newLayout(b box, each []channels) *layout {
 	n := b.taps()
-	l := &layout{box: b, count: n, spans: spans, terms: make([]int, n), adds: make([]int, n)}
-	for _, s := range spans {
+	l := &layout{box: b, count: n, each: each, terms: make([]int, n), adds: make([]int, n), mixed: make([]bool, n), single: make([]bool, n)}
+	for _, s := range each {
 		l.width = max(l.width, s.width())
 	}
 	return l
@@ -42,191 +46,99 @@ func newLayout(b box, spans []span) *layout {
 // taps is that of the box, counted once.
 func (l *layout) taps() int { return l.count }
 
+// cells is how many elements a row has.
+func (l *layout) cells() int { return l.count * l.width }
+
 // unitRows is the layout that pulling starts with: row o is one, times channel o.
 func unitRows(rows, rank int) *layout {
-	l := newLayout(point(rank), unitSpans(rows))
+	each := make([]channels, rows)
+	for o := range each {
+		each[o] = channels{o, o + 1}
+	}
+	l := newLayout(point(rank), each)
 	l.terms[0] = 1
-	l.finish(false)
+	l.finish()
 	return l
 }
 
-// ones is the spans of single channels, as many as were asked for so far. They are not
-// written to again.
-var ones atomic.Pointer[[]span]
-
-// unitSpans is n spans of one channel each.
-func unitSpans(n int) []span {
-	if all := ones.Load(); all != nil && len(*all) >= n {
-		return (*all)[:n]
-	}
-	spans := make([]span, roomFor(n))
-	for o := range spans {
-		spans[o] = span{o, o + 1}
-	}
-	ones.Store(&spans)
-	return spans[:n]
+// contribution is what comes to a layout from rows r through a kernel or a scale: every
+// term of r makes fanIn terms, with more roundings and by so many additions.
+type contribution struct {
+	fanIn, adds, roundings int
+	whole                  bool // rows are multiples of stored rows, and nothing was there before
 }
 
-// gets notes that terms of rows r come to tap t of l, each after some roundings and
-// by so many additions.
-func (l *layout) gets(t int, r *layout, τ, fanIn, adds, roundings int) {
-	l.terms[t] = min(l.terms[t]+r.terms[τ]*fanIn, many)
-	l.adds[t] += adds
-	l.kappa = max(l.kappa, r.kappa+roundings)
+// add counts a contribution; table says which tap each pair of taps goes to.
+func (l *layout) add(c contribution, r *layout, table []int) {
+	each := len(table) / r.taps()
+	for k, to := range table {
+		l.terms[to] = min(l.terms[to]+r.terms[k/each]*c.fanIn, many)
+		l.adds[to] += c.adds
+		l.mixed[to] = l.mixed[to] || !c.whole
+	}
+	l.kappa = max(l.kappa, r.kappa+c.roundings)
+	l.begun = true
 }
 
-// finish lists the taps and numbers the slots once all contributions are known. Every
-// tap gets one if that is asked for.
-func (l *layout) finish(all bool) {
-	l.kappa += slices.Max(l.adds)
-	l.slot = make([]int, len(l.terms))
+// lines numbers the taps for which has is true, and counts the lines.
+func (l *layout) lines(has func(tap int) bool) (line []int, n int) {
+	line = make([]int, l.count)
+	for t := range line {
+		line[t] = -1
+		if has(t) {
+			line[t] = n
+			n++
+		}
+	}
+	return line, n
+}
+
+// finish gives lines to the taps of rows that stand before another operator: all have
+// sums.
+func (l *layout) finish() {
+	l.close()
+	l.sumLine, l.sums = l.lines(func(int) bool { return true })
+	l.magLine, l.mags = l.lines(func(t int) bool { return l.terms[t] > 1 })
+	l.single[0] = l.count == 1 && l.terms[0] == 1 && !l.mixed[0]
+}
+
+// finishRoot gives lines to the taps of the fused kernel. One whose only term is a whole
+// stored row needs none. Where rows are narrow, as in depthwise kernels, a tap is too little
+// to be handled by itself: all have sums, which lie as they are stored.
+func (l *layout) finishRoot(narrow bool) {
+	l.close()
+	several := 0
+	l.sumLine, l.sums = l.lines(func(t int) bool {
+		if l.terms[t] > 1 {
+			several++
+		}
+		return narrow || l.terms[t] > 1 || l.terms[t] == 1 && l.mixed[t]
+	})
+	l.magLine, l.mags = l.sumLine, l.sums
+	l.interleaved = narrow || several == l.count && (l.byRow || !l.byTap)
+	l.direct = !l.interleaved
 	for t, n := range l.terms {
-		l.slot[t] = -1
+		l.single[t] = n == 1 && !narrow
+	}
+}
+
+// close lists the taps once all contributions are known.
+func (l *layout) close() {
+	l.kappa += slices.Max(l.adds)
+	for t, n := range l.terms {
 		if n > 0 {
 			l.taken = append(l.taken, t)
 		}
-		if n > 1 || all {
-			l.slot[t] = l.slots
-			l.slots++
-			l.summed = append(l.summed, t)
-		}
-	}
-	l.asStored = l.slots == l.count && (all || l.byRow || !l.byTap)
-}
-
-// numbers is the size of one row of a tile; the careful interpreter keeps no magnitudes.
-func (l *layout) numbers(careful bool) int {
-	if careful {
-		return l.taps() * l.width
-	}
-	return (l.taps() + l.slots) * l.width
-}
-
-// prepare places the taps of n between rows laid out as r and the tile dst that
-// n's contribution is added to.
-func prepare(n node, r, dst *layout) {
-	switch n := n.(type) {
-	case *diag:
-		n.table = r.table(n.box, dst.box)
-		for k, t := range n.table {
-			dst.gets(t, r, k/n.taps(), 1, 1, diagRoundings)
-		}
-	case *conv:
-		prepareConv(n, r, dst)
-	case *sum:
-		for _, p := range n.parts {
-			prepare(p, r, dst)
-		}
-	case *concat:
-		prepareConcat(n, r, dst)
-	case *seq:
-		prepareSeq(n, r, dst)
 	}
 }
 
-// diagRoundings is those of a scale's own value, of the product and of the
-// division by an area.
-const diagRoundings = 3
+// numbers is the size of one row.
+func (l *layout) numbers() int { return (l.sums + l.mags) * l.width }
 
-func prepareConv(n *conv, r, dst *layout) {
-	n.table = r.table(n.box, dst.box)
-	n.to, n.keeps = dst, n.taps() == 1 && len(r.taken) == r.taps() && r.taps() == dst.taps()
-	fanIn := min(r.width, n.rows/n.groups)
-	n.dense = fanIn > 1
-	adds, roundings := 1, 1
-	if n.dense {
-		// micro.Gemm64 called for chunks of at most a block: each a chain of its own, that is
-		// added to the sum, or to those of the other chunks first
-		roundings, adds = gemmBlock+2, 1+(fanIn+n.chunk()-1)/n.chunk()
-		dst.byTap = dst.byTap || n.taps() == 1
-		dst.byRow = dst.byRow || n.taps() > 1
-	}
-	for k, t := range n.table {
-		dst.gets(t, r, k/n.taps(), fanIn, adds, roundings)
-	}
-}
-
-func prepareConcat(n *concat, r, dst *layout) {
-	for k, p := range n.parts {
-		var spans []span
-		for _, s := range r.spans {
-			if t := s.within(span{n.from[k], n.from[k+1]}); t.width() > 0 {
-				spans = append(spans, span{t.lo - n.from[k], t.hi - n.from[k]})
-			}
-		}
-		n.subs = append(n.subs, nil)
-		if len(spans) > 0 {
-			sub := *r
-			sub.spans = spans
-			n.subs[k] = &sub
-			prepare(p, &sub, dst)
-		}
-	}
-}
-
-func prepareSeq(n *seq, r, dst *layout) {
-	n.mids = make([]*layout, len(n.parts))
-	for k := len(n.parts) - 1; k > 0; k-- {
-		spans := spansOf(n.parts[k], r.spans)
-		if d, ok := n.parts[k].(*diag); ok && d.inPlace() {
-			same := *r
-			same.spans = spans
-			same.kappa += diagRoundings
-			r = &same
-			continue
-		}
-		mid := newLayout(reachOf(n.parts[k], r.box), spans)
-		prepare(n.parts[k], r, mid)
-		mid.finish(false)
-		n.mids[k], r = mid, mid
-	}
-	prepare(n.parts[0], r, dst)
-}
-
-// spansOf is what rows that look at spans look at before n.
-func spansOf(n node, spans []span) []span {
-	if d, ok := n.(*diag); ok && d.offset == 0 {
-		return spans
-	}
-	before := make([]span, len(spans))
-	for j, s := range spans {
-		before[j] = spanOf(n, s)
-	}
-	return before
-}
-
-// rowNumbers bounds the numbers that pulling one row laid out as r through n takes,
-// beside r and the destination.
-func rowNumbers(n node, r *layout, careful bool) int {
-	switch n := n.(type) {
-	case *conv:
-		if n.dense && !careful && !(n.keeps && n.to.slots == n.to.taps() && !n.to.asStored) {
-			return r.taps() * n.cells
-		}
-	case *sum:
-		most := 0
-		for _, p := range n.parts {
-			most = max(most, rowNumbers(p, r, careful))
-		}
-		return most
-	case *concat:
-		most := 0
-		for k, sub := range n.subs {
-			if sub != nil {
-				most = max(most, rowNumbers(n.parts[k], sub, careful))
-			}
-		}
-		return most
-	case *seq:
-		held, inner := r.numbers(careful), 0 // r once more: a scale of rows that others share
-		for k := len(n.parts) - 1; k >= 0; k-- {
-			inner = max(inner, rowNumbers(n.parts[k], r, careful))
-			if n.mids[k] != nil {
-				r = n.mids[k]
-				held += r.numbers(careful)
-			}
-		}
-		return held + inner
-	}
-	return 0
+// scaled is l, as rows whose channels are shifted to each and which suffer more roundings.
+func (l *layout) scaled(each []channels, roundings int) *layout {
+	same := *l
+	same.each = each
+	same.kappa += roundings
+	return &same
 }

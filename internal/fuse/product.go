@@ -7,129 +7,113 @@ import (
 	"repfuse/internal/micro"
 )
 
-// run is the rows from j on that touch the same channels and are stored together.
-func run(at []place, j int) int {
-	first, end := at[j], j+1
-	for end < len(at) {
-		p := at[end]
-		if p.base != first.base || p.width != first.width || p.skip != first.skip || p.src != first.src+end-j {
-			break
-		}
-		end++
-	}
-	return end
-}
-
-// pullConv adds the product of r and a stored kernel.
-func (w *Worker) pullConv(n *conv, r *tile, dst target) error {
-	src := w.source(n)
+// pull adds the product of r and a stored kernel.
+func (s *convStep) pull(p *puller, r, dst *block) error {
 	limit := 0
-	for _, p := range r.at {
-		limit = max(limit, p.base+p.width)
+	for _, at := range r.at {
+		limit = max(limit, at.base+at.width)
 	}
-	perGroup := n.rows / n.groups
 	for j := 0; j < len(r.at); {
-		end := run(r.at, j)
-		s := r.at[j].span()
-		for lo := s.lo; lo < s.hi; {
-			hi := min(s.hi, (lo/perGroup+1)*perGroup)
+		rows := run(r.at, j)
+		for lo, end := rows[0].base, rows[0].base+rows[0].width; lo < end; {
+			hi := min(end, (lo/s.perGroup+1)*s.perGroup)
 			var err error
 			if hi == lo+1 {
-				err = w.pullRow(n, src, r, dst, r.at[j:end], lo, limit)
+				err = s.pullRow(p, r, dst, rows, lo, limit)
 			} else {
-				err = w.product(n, src, r, dst, r.at[j:end], span{lo, hi})
+				err = s.product(p, r, dst, rows, channels{lo, hi})
 			}
 			if err != nil {
 				return err
 			}
 			lo = hi
 		}
-		j = end
+		j += len(rows)
 	}
 	return nil
 }
 
 // pullRow adds multiples of row k of a stored kernel. It is the way of every first
 // kernel, where a row of r is a single channel: no sums, the stored row once over.
-func (w *Worker) pullRow(n *conv, src *source, r *tile, dst target, at []place, k, limit int) error {
-	b, err := src.row(k, limit)
+func (s *convStep) pullRow(p *puller, r, dst *block, rows []place, k, limit int) error {
+	b, err := p.kernels.row(s.conv, k, limit)
 	if err != nil {
 		return err
 	}
-	base := k / (n.rows / n.groups) * n.width
+	direct := s.whole && dst.direct
 	var row []float64
-	for _, p := range at {
+	if !direct {
+		row = p.kernels.decode(s.conv, b)
+	}
+	for _, at := range rows {
 		for _, τ := range r.taken {
-			a, mag := r.coef(p, τ, k)
-			table := n.table[τ*n.taps():][:n.taps()]
-			if r.slots == 0 && dst.whole(p.row, base, n, b, a) {
+			a, mag := r.coefs(at, τ)
+			if mag == nil {
+				mag = a
+			}
+			i := k - at.base
+			if direct {
+				p.out.copy(at.row, s.conv, b, a[i])
 				continue
 			}
-			if row == nil {
-				row = w.decode(b, n)
-			}
-			dst.spread(strip{p.row, base, table, a, mag, row, row})
+			dst.add(term{at.row, s.group(k).lo, s.table[τ*s.taps():][:s.taps()], a[i], math.Abs(mag[i]), row, row})
 		}
 	}
 	return nil
 }
 
-func (w *Worker) decode(b []byte, n *conv) []float64 {
-	w.row = slices.Grow(w.row[:0], n.cells)
-	row := w.row[:n.cells]
-	micro.Scale(row, b, n.weight.Type, 1)
-	return row
-}
-
-// product adds, for rows that touch several channels of one group, what they make
-// of that group's stored rows k. There Σ|terms| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
-func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, k span) error {
-	held, err := w.f.multiplied(n)
-	if err != nil {
-		return err
-	}
-	src.held = held
-	mark := w.floats.used
-	defer func() { w.floats.used = mark }()
-	group := k.lo / (n.rows / n.groups)
-	base, norms := group*n.width, n.norms[group*n.cells:][:n.cells]
-	m := len(at) * r.taps()
+// product adds, for rows that touch the same channels of one group, what they make of that
+// group's stored rows k. There Σ|terms| ≤ ‖row‖·‖column‖ (Cauchy, Schwarz).
+func (s *convStep) product(p *puller, r, dst *block, rows []place, k channels) error {
+	mark := p.floats.used
+	defer func() { p.floats.used = mark }()
+	base := s.group(k.lo).lo
+	norms := s.norms[k.lo/s.perGroup*s.cells:][:s.cells]
 	var c []float64
-	var stride int
-	if n.keeps && sideBySide(at) {
-		c, stride = dst.grid(at[0].row, len(at), base)
+	stride := dst.width
+	if s.keeps && sideBySide(rows) {
+		c = dst.grid(rows[0].row, len(rows), base)
 	}
 	direct := c != nil
 	if !direct {
-		c, stride = w.floats.alloc(m*n.cells), n.cells
+		c, stride = p.floats.alloc(len(rows)*r.taps()*s.cells), s.cells
 		clear(c)
 	}
+	if err := s.multiply(p, c, stride, r, rows, k); err != nil {
+		return err
+	}
+	for j, at := range rows {
+		for _, τ := range r.taken {
+			b := r.norm(at, τ, k)
+			if direct {
+				_, mag, _ := dst.line(at.row, τ, base-dst.at[at.row].base, s.width)
+				raise(mag, norms, b)
+				continue
+			}
+			table := s.table[τ*s.taps():][:s.taps()]
+			dst.add(term{at.row, base, table, 1, b, c[(j*r.taps()+τ)*s.cells:][:s.cells], norms})
+		}
+	}
+	return nil
+}
+
+// multiply adds the rows of r times the stored rows k to c, whose rows lie stride apart.
+func (s *convStep) multiply(p *puller, c []float64, stride int, r *block, rows []place, k channels) error {
+	m, first := len(rows)*r.taps(), rows[0]
 	for from := k.lo; from < k.hi; {
 		// chunks begin at multiples, so that every row adds in the same order
-		rows := min(k.hi, (from/n.chunk()+1)*n.chunk()) - from
-		stored, err := src.rows(from, rows)
+		count := min(k.hi, (from/s.chunk()+1)*s.chunk()) - from
+		stored, err := p.kernels.rows(s.conv, from, count)
 		if err != nil {
 			return err
 		}
-		p := at[0]
-		a := r.val[p.src*r.taps()*r.width+p.skip+from-p.base:]
-		for x := 0; x < n.cells; x += micro.Panel {
-			width := min(micro.Panel, n.cells-x)
-			n.decodePanel(&w.panel, stored, x, width)
-			micro.Gemm64(c[x:], stride, a, r.width, w.panel[:], micro.Panel, m, width, rows)
+		a := r.sum[first.src*r.taps()*r.width+first.skip+from-first.base:]
+		for x := 0; x < s.cells; x += micro.Panel {
+			width := min(micro.Panel, s.cells-x)
+			s.decodePanel(&p.panel, stored, x, width)
+			micro.Gemm64(c[x:], stride, a, r.width, p.panel[:], micro.Panel, m, width, count)
 		}
-		from += rows
-	}
-	for j, p := range at {
-		for _, τ := range r.taken {
-			b := r.norm(p, τ, k)
-			if direct {
-				raise(dst.magnitudes(p.row, τ, base, n.width), norms, b)
-				continue
-			}
-			table := n.table[τ*n.taps():][:n.taps()]
-			dst.spread(strip{p.row, base, table, 1, b, c[(j*r.taps()+τ)*n.cells:][:n.cells], norms})
-		}
+		from += count
 	}
 	return nil
 }
@@ -137,20 +121,14 @@ func (w *Worker) product(n *conv, src *source, r *tile, dst target, at []place, 
 // decodePanel decodes the cells from x on, so many of each stored row.
 func (n *conv) decodePanel(dst *[gemmBlock * micro.Panel]float64, stored []byte, x, width int) {
 	size := n.weight.Type.Size()
-	row := n.cells * size
-	for at, to := x*size, 0; at < len(stored); at, to = at+row, to+micro.Panel {
+	for at, to := x*size, 0; at < len(stored); at, to = at+n.rowBytes(), to+micro.Panel {
 		micro.Scale(dst[to:][:width], stored[at:][:width*size], n.weight.Type, 1)
 	}
 }
 
 // sideBySide reports whether rows go to rows one after the other.
 func sideBySide(at []place) bool {
-	for j, p := range at {
-		if p.row != at[0].row+j {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(at, func(p place) bool { return p.row-at[0].row != p.src-at[0].src })
 }
 
 // raise adds b·m to mag; m has no negative numbers. Its halves are added at once.
@@ -163,8 +141,8 @@ func raise(mag, m []float64, b float64) {
 }
 
 // norm is ‖r‖₂ over some channels of a row at a tap, of magnitudes where it has them.
-func (r *tile) norm(p place, τ int, k span) float64 {
-	v, mag := r.coefs(p, τ)
+func (b *block) norm(p place, τ int, k channels) float64 {
+	v, mag := b.coefs(p, τ)
 	if mag != nil {
 		v = mag
 	}

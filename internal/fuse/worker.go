@@ -1,175 +1,62 @@
 package fuse
 
 import (
-	"errors"
 	"math/big"
+	"slices"
 
+	"repfuse/internal/exact"
 	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
 
-// Worker computes rows of the kernel, some at a time. Each goroutine has its own. It
-// opens the stored kernels when it first needs them; Close closes them.
+// Worker computes rows of the kernel, some at a time, and the bias. Each goroutine has its
+// own. It opens the stored kernels when it first needs them; Close closes them.
 type Worker struct {
-	// Small counts the elements that were not zero and became subnormal or zero when
-	// they were stored, over all calls of Kernel.
-	Small int
-
 	f       *Fused
-	sources []*source // by conv.id, nil before they are needed
-	*Scratch
+	test    exact.Test
+	space   *Workspace
+	kernels *kernels
 }
 
-// Scratch is the memory that a worker computes in, and needs nothing of afterwards.
-// Workers that take turns may share one. The zero Scratch takes no memory before it is used.
-type Scratch struct {
-	window  window // of all sources
-	floats  arena[float64]
-	places  arena[place]
-	tiles   arena[tile]
-	bools   arena[bool]
-	sheet   sheet
-	twofold careful[dd, doubles]
-	exact   careful[*big.Float, reals]
-	row     []float64                        // a stored row, decoded
-	panel   [gemmBlock * micro.Panel]float64 // the part of a stored kernel that a product works on, decoded
-	strips  []float64                        // columns of one, see careful.gather
-	values  []float64                        // elements of a sheet, and as they are stored
-	stored  []byte
-	lo, hi  []byte // a row of bounds, stored; see unlike
-}
-
-// NewWorker makes a worker with memory of its own.
-func (f *Fused) NewWorker() *Worker {
-	w := &Worker{}
-	w.Use(&Scratch{})
-	w.begin(f)
-	return w
-}
-
-// Use has the worker compute in s, which no other uses before this one is done.
-func (w *Worker) Use(s *Scratch) {
-	w.Scratch = s
-	s.twofold.w, s.exact.w = w, w
-}
-
-func (w *Worker) begin(f *Fused) {
-	w.f, w.Small = f, 0
-	w.sources = append(w.sources[:0], make([]*source, len(f.convs))...)
-}
-
-// Next has the worker go on to another expression.
-func (w *Worker) Next(f *Fused) error {
-	err := w.Close()
-	w.begin(f)
-	return err
+// NewWorker makes a worker that computes in space, which no other may use at the same time.
+func (f *Fused) NewWorker(space *Workspace) *Worker {
+	test := exact.Test{Type: f.Type, Kappa: f.root.kappa, Products: f.products}
+	return &Worker{f, test, space, newKernels(len(f.convs), &space.window)}
 }
 
 // Close closes the stored kernels.
-func (w *Worker) Close() error {
-	var all []error
-	for i, s := range w.sources {
-		if s != nil {
-			all = append(all, s.close())
-		}
-		w.sources[i] = nil
-	}
-	return errors.Join(all...)
-}
+func (w *Worker) Close() error { return w.kernels.close() }
 
-func (w *Worker) source(n *conv) *source {
-	if w.sources[n.id] == nil {
-		w.sources[n.id] = sourceOf(n)
-	}
-	s := w.sources[n.id]
-	s.window = &w.window
-	return s
-}
-
-// Kernel stores rows a to b-1 of the fused kernel in dst, as they lie on disk. The
-// bytes of a row are the same whatever block it is asked for in. A NaN or an infinity
-// in a kernel that is read is an error that names the key and the flat index, and a
-// value that the element type cannot hold is an *OverflowError.
-func (w *Worker) Kernel(dst []byte, a, b int) error {
+// Kernel stores rows a to b-1 of the fused kernel in dst, as they lie on disk, and tells
+// how many elements were not zero and became subnormal or zero. The bytes of a row are the
+// same whatever block it is asked for in. A NaN or an infinity in a kernel that is read is
+// an error that names the key and the flat index, and a value that the element type cannot
+// hold is an *OverflowError.
+func (w *Worker) Kernel(dst []byte, a, b int) (small int, err error) {
 	size := w.f.RowBytes()
 	for ; a < b; a += w.f.tileRows {
 		n := min(w.f.tileRows, b-a)
-		if err := w.some(dst[:n*size], a, n); err != nil {
-			return err
+		s, err := w.rows(dst[:n*size], w.f.Type, a, n)
+		if err == nil {
+			err = w.refine(s, func(at int, v exact.DD, _ float64) { s.set(at, v) })
 		}
+		if err == nil {
+			err = s.finish()
+		}
+		if err != nil {
+			return 0, err
+		}
+		small += s.small
 		dst = dst[n*size:]
 	}
-	return nil
-}
-
-// some is Kernel for the n rows from a on that are computed together.
-func (w *Worker) some(dst []byte, a, n int) error {
-	s, err := w.rows(dst, w.f.Type, a, n)
-	if err != nil {
-		return err
-	}
-	if err := w.settle(s, func(at int, v dd, _ float64) { s.set(at, v) }); err != nil {
-		return err
-	}
-	s.lookAll()
-	w.Small += s.small
-	return s.overflow()
-}
-
-// rounded is v as a float64 that storing rounds as it would v.
-func rounded(v dd, t tensor.Type) float64 {
-	if t == tensor.F64 {
-		return v.hi
-	}
-	return v.odd()
-}
-
-// rows is the n rows of the kernel from a on, stored in out as float64 gives them. An
-// element of a stored kernel that is no finite number is an error.
-func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*sheet, error) {
-	w.floats.begin(w.f.numbers, w.f.budget()/8)
-	w.places.begin(2*n, 0)
-	w.tiles.begin(1, 0)
-	w.bools.begin(n, 0)
-	s := w.newSheet(out, typ, a, n)
-	r := &tile{layout: w.f.units, at: w.places.alloc(n), val: w.floats.alloc(n), owned: true}
-	for o := range r.val { // the rows that pulling starts with: each touches its own channel
-		r.at[o] = place{row: o, src: o, base: a + o, width: 1}
-		r.val[o] = 1
-	}
-	if err := w.pull(w.f.pulled, r, s); err != nil {
-		return nil, err
-	}
-	s.round()
-	if s.seen.infinite || s.over != nil {
-		return s, w.f.finite() // nothing that follows could say as much
-	}
-	return s, nil
-}
-
-// place sets at to where the rows of the kernel from a on lie.
-func (f *Fused) place(at []place, a int) {
-	for o := range at {
-		s := f.span(a + o)
-		at[o] = place{row: o, src: o, base: s.lo, width: s.width()}
-	}
-}
-
-// finite reports the first element of a stored kernel that is no finite number.
-func (f *Fused) finite() error {
-	for _, c := range f.convs {
-		if err := c.finite(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return small, nil
 }
 
 // Reals gives rows a to b-1 of the kernel, in the stored order, as the numbers that
 // Kernel rounds: hi+lo is within bound of the real value. All three have one place for
 // each element.
 func (w *Worker) Reals(hi, lo, bound []float64, a, b int) error {
-	size := w.f.root.taps() * w.f.root.width
+	size := w.f.root.cells()
 	for ; a < b; a += w.f.tileRows {
 		n := min(w.f.tileRows, b-a)
 		if err := w.reals(hi[:n*size], lo[:n*size], bound[:n*size], a, n); err != nil {
@@ -193,28 +80,109 @@ func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
 		tensor.Decode(hi, out, tensor.F64)
 	}
 	clear(lo)
-	s.bounds(bound, hi)
-	s.lookAll()
-	if err := s.overflow(); err != nil {
+	s.bounds(bound, hi, w.test.Bound64())
+	if err := s.finish(); err != nil {
 		return err
 	}
-	return w.settle(s, func(at int, v dd, unit float64) {
-		hi[at], lo[at], bound[at] = v.hi, v.lo, s.bound(unit)*s.magnitude(at)
+	return w.refine(s, func(at int, v exact.DD, unit float64) {
+		hi[at], lo[at], bound[at] = v.Hi, v.Lo, w.test.Bound(unit)*s.magnitude(at)
 	})
 }
 
-// bounds sets bound to those of the errors of all elements, which are v.
-func (s *sheet) bounds(bound, v []float64) {
-	e := s.bound(unit64)
-	bound = bound[:len(v)]
-	micro.Magnify(bound, v, e)
-	for o := range s.at {
-		for _, t := range s.strands(o) {
-			at := t.first
-			for _, m := range t.mag {
-				bound[at] = e * m
-				at += t.step
+// Bias stores the bias of all output channels in dst, and tells how many of them were not
+// zero and became subnormal or zero. It is zero where the form has none. Kernels that a
+// constant meets are read; a value that the element type cannot hold is an *OverflowError.
+func (w *Worker) Bias(dst []byte) (small int, err error) { return w.f.storeBias(dst, w.kernels) }
+
+// Constant is the bias as double-double numbers, one for each output channel.
+// Of n terms it errs by less than n·2⁻¹⁰⁰ of the sum of their magnitudes.
+func (f *Fused) Constant() ([]exact.DD, error) {
+	k := newKernels(len(f.convs), new(window))
+	defer k.close()
+	return f.bias(k)
+}
+
+// rows is the n rows of the kernel from a on, stored in out as float64 gives them. An
+// element of a stored kernel that is no finite number is an error.
+func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*output, error) {
+	f := w.f
+	floats := &w.space.floats
+	floats.begin(max(f.numbers, f.budget()/8))
+	s := &output{block: newBlock(f.root, floats, n), Workspace: w.space, typ: typ, bytes: out,
+		first: a, transposed: f.Form.Transposed, copied: make([]bool, n)}
+	r := newBlock(f.units, floats, n)
+	for o := range n { // the rows that pulling starts with: each touches its own channel
+		own := f.channels(a + o)
+		s.at[o] = place{row: o, src: o, base: own.lo, width: own.width()}
+		r.at[o] = place{row: o, src: o, base: a + o, width: 1}
+		r.sum[o] = 1
+	}
+	if err := f.step.pull(&puller{w.space, w.kernels, s}, r, s.block); err != nil {
+		return nil, err
+	}
+	s.round()
+	if s.seen.infinite || s.over != nil {
+		return s, f.finite(w.kernels) // nothing that follows could say as much
+	}
+	return s, nil
+}
+
+// refine computes the elements of s that float64 does not decide in double-double numbers,
+// and those that cancel too far for these at 256 bits. Each goes to set with the error of an
+// operation. Of a float64 result that is every element.
+func (w *Worker) refine(s *output, set func(at int, v exact.DD, unit float64)) error {
+	list := s.doubtful(w.test)
+	for len(list) > 0 {
+		n, o := 1, list[0]/s.cells()
+		for n < len(list) && list[n]/s.cells() == o {
+			n++
+		}
+		slices.Sort(list[:n])
+		var hard []int
+		double := &refiner[exact.DD, exact.Doubles]{numbers: &w.space.twofold, kernels: w.kernels}
+		unit := double.field.Unit()
+		err := elements(double, w.f, s, list[:n], func(at int, v exact.DD) {
+			if w.test.Enough(v, s.magnitude(at), unit) {
+				set(at, v, unit)
+			} else {
+				hard = append(hard, at)
+			}
+		})
+		if err == nil && len(hard) > 0 {
+			real := &refiner[*big.Float, exact.Reals]{numbers: &w.space.reals, kernels: w.kernels}
+			err = elements(real, w.f, s, hard, func(at int, v exact.DD) { set(at, v, real.field.Unit()) })
+		}
+		if err != nil {
+			return err
+		}
+		list = list[n:]
+	}
+	return nil
+}
+
+// elements computes the listed elements of s, which lie in one row: a few of many by
+// themselves, else all that lie between.
+func elements[T any, F exact.Field[T]](e *refiner[T, F], f *Fused, s *output, list []int, set func(at int, v exact.DD)) error {
+	if few := 1 + s.cells()/128; len(list) > 1 && len(list) <= few {
+		for k := range list {
+			if err := elements(e, f, s, list[k:][:1], set); err != nil {
+				return err
 			}
 		}
+		return nil
 	}
+	o, taps := list[0]/s.cells(), s.taps()
+	first, last := list[0]%s.cells()/taps, list[len(list)-1]%s.cells()/taps
+	asked := make([]bool, taps)
+	for _, at := range list {
+		asked[at%taps] = true
+	}
+	r, err := e.kernelRow(f, s.first+o, channels{first, last + 1}.shifted(s.at[o].base), asked)
+	if err != nil {
+		return err
+	}
+	for _, at := range list {
+		set(at, e.field.DD(r.at(at % taps)[at%s.cells()/taps-first]))
+	}
+	return nil
 }

@@ -88,7 +88,7 @@ func branchPower(b branch, whole op.Form) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := f.NewWorker()
+	w := f.NewWorker(new(fuse.Workspace))
 	defer w.Close()
 	step := f.RowsPerBlock(256 << 10)
 	buf, taps := make([]byte, step*f.RowBytes()), f.Form.Taps()
@@ -96,7 +96,7 @@ func branchPower(b branch, whole op.Form) ([]float64, error) {
 	var values []float64
 	for a := 0; a < f.Rows(); a += step {
 		n := min(step, f.Rows()-a)
-		if err := w.Kernel(buf[:n*f.RowBytes()], a, a+n); err != nil {
+		if _, err := w.Kernel(buf[:n*f.RowBytes()], a, a+n); err != nil {
 			return nil, err
 		}
 		values = slices.Grow(values[:0], n*f.RowBytes()/8)[:n*f.RowBytes()/8]

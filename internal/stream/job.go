@@ -1,8 +1,10 @@
 package stream
 
 import (
+	"fmt"
+	"hash/crc32"
+	"math"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"repfuse/internal/fuse"
@@ -10,112 +12,145 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// job is an item to be written. One goroutine takes it up and does its pieces, since
-// the kernel lets only one write to a file at a time; when nothing is left to take up,
-// the others join in with what has most pieces left.
+// job is what one goroutine works with: its buffers.
 type job struct {
-	item           int
-	next, n, piece int    // bytes of a kept tensor, rows of a kernel, or one for a bias
-	block          *block // nil where the tensor is kept
+	*run
+	in, out []byte
+	floats  []float64
+	space   fuse.Workspace
+
+	sum sum // of the part so far
 }
 
-// block is what items are made of, from when the first of them is taken up to when the last
-// is done.
-type block struct {
-	*fuse.Fused
-	of      *plan.Output
-	once    sync.Once
-	err     error
-	holders atomic.Int32 // items to be done
-}
-
-// ready reads the vectors, if nobody has. Kernels will be held on shelf.
-func (b *block) ready(t tensor.Type, shelf fuse.Shelf) error {
-	b.once.Do(func() {
-		if b.Fused, b.err = fuse.New(b.of.Expr, t); b.err == nil {
-			b.Shelf = shelf
-		}
-	})
-	return b.err
-}
-
-func (b *block) release() {
-	if b != nil && b.holders.Add(-1) == 0 {
-		b.Free()
-		b.Fused = nil
+func (j *job) do(t task) error {
+	if err := j.ctx.Err(); err != nil {
+		return err
 	}
-}
-
-// pieces is how many have not been begun.
-func (j *job) pieces() int { return (j.n - j.next + j.piece - 1) / j.piece }
-
-// task is a piece of an item.
-type task struct {
-	item     int
-	from, to int
-	block    *block
-}
-
-// jobs is those that were taken up and have pieces left.
-type jobs struct {
-	mu   sync.Mutex
-	open []*job
-}
-
-func (s *jobs) add(j *job) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open = append(s.open, j)
-}
-
-// begin takes a piece of j; ok reports whether there was one. Of an empty item there
-// is one, and it is empty.
-func (s *jobs) begin(j *job) (t task, ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at := slices.Index(s.open, j)
-	if at < 0 {
-		return task{}, false
+	if it := &j.items[t.item]; it.Kept != nil {
+		return j.copy(it, t)
 	}
-	t = task{j.item, j.next, min(j.next+j.piece, j.n), j.block}
-	if j.next = t.to; j.next == j.n {
-		s.open = slices.Delete(s.open, at, at+1)
-	}
-	return t, true
+	return j.fuse(t)
 }
 
-// anyJob is for longest.
-func anyJob(*job) bool { return true }
+// buffer is b with n bytes, kept for the next time: at once as large as a piece.
+func (j *job) buffer(b *[]byte, n int) []byte {
+	if cap(*b) < n {
+		*b = make([]byte, max(n, j.o.Piece))
+	}
+	return (*b)[:n]
+}
 
-// multiplies reports whether a job's pieces are products of kernels.
-func multiplies(j *job) bool { return j.block != nil && j.block.Products() }
-
-// crowded is a job to join rather than to begin another: where as many multiply kernels as
-// may hold some, one more would read them again and again.
-func (s *jobs) crowded(most int) *job {
-	s.mu.Lock()
-	n := 0
-	for _, j := range s.open {
-		if multiplies(j) {
-			n++
+// put writes the next bytes of a part, the item's from byte off on.
+func (j *job) put(item int, b []byte, off int64) error {
+	if len(b) > 0 {
+		if err := j.w.WriteAt(item, b, off); err != nil {
+			return fmt.Errorf("%s: %w", j.items[item].Key, err)
 		}
 	}
-	s.mu.Unlock()
-	if n < most {
-		return nil
+	j.sum = sum{crc32.Update(j.sum.crc, crc32.IEEETable, b), j.sum.bytes + int64(len(b))}
+	total := j.written.Add(int64(len(b)))
+	if j.o.Progress != nil {
+		j.o.Progress(total)
 	}
-	return s.longest(multiplies)
+	return j.ctx.Err()
 }
 
-// longest is the one of some jobs that has most pieces left, nil where there is none.
-func (s *jobs) longest(among func(*job) bool) *job {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var most *job
-	for _, j := range s.open {
-		if among(j) && (most == nil || j.pieces() > most.pieces()) {
-			most = j
+// finish ends a part.
+func (j *job) finish(item, part int) error {
+	s := j.sum
+	j.sum = sum{}
+	return j.done(item, part, s)
+}
+
+// copy moves elements of a kept tensor, changing their type where that is asked for.
+func (j *job) copy(it *plan.Item, t task) error {
+	d, err := it.Kept.Open()
+	if err != nil {
+		return fmt.Errorf("%s: %w", it.Kept.Key, err)
+	}
+	defer d.Close()
+	from, to := it.Kept.Type.Size(), it.Type.Size()
+	step := max(1, j.o.Piece/max(from, to))
+	for at := t.from; at < t.to; at += step {
+		n := min(step, t.to-at)
+		b := j.buffer(&j.in, n*from)
+		if err := tensor.ReadFull(d, b, int64(at)*int64(from)); err != nil {
+			return fmt.Errorf("%s: %w", it.Kept.Key, err)
+		}
+		if it.Type != it.Kept.Type {
+			if b, err = j.convert(b, it.Kept.Type, it.Type, at); err != nil {
+				return fmt.Errorf("%s%w", it.Kept.Key, err)
+			}
+		}
+		if err := j.put(t.item, b, int64(at)*int64(to)); err != nil {
+			return err
 		}
 	}
-	return most
+	return j.finish(t.item, t.part)
+}
+
+// convert rounds elements to another type. A finite element that becomes infinite
+// is an error.
+func (j *job) convert(b []byte, from, to tensor.Type, first int) ([]byte, error) {
+	n := len(b) / from.Size()
+	j.floats = slices.Grow(j.floats[:0], n)
+	v := j.floats[:n]
+	tensor.Decode(v, b, from)
+	out := j.buffer(&j.out, n*to.Size())
+	tensor.Encode(out, v, to)
+	if to.Size() >= from.Size() {
+		return out, nil
+	}
+	limit := tensor.Max(to) + float64(tensor.Ulp(tensor.Max(to), to)/2)
+	for k, x := range v {
+		if math.Abs(x) >= limit && !math.IsInf(x, 0) {
+			return nil, fmt.Errorf("[%d] is %g, want at most %g as %s holds", first+k, x, tensor.Max(to), to)
+		}
+	}
+	return out, nil
+}
+
+// fuse makes rows of a kernel, a bias, or both.
+func (j *job) fuse(t task) (err error) {
+	it := &j.items[t.item]
+	f, err := fuse.New(it.Expr, it.Type)
+	if err != nil {
+		return fmt.Errorf("%s: %w", it.Key, err)
+	}
+	w := f.NewWorker(&j.space)
+	defer w.Close() // what was only read
+	if it.IsBias {
+		return j.bias(w, t.item)
+	}
+	rows, size := f.RowsPerBlock(j.o.Piece), f.RowBytes()
+	for at := t.from; at < t.to; at += rows {
+		end := min(at+rows, t.to)
+		b := j.buffer(&j.out, (end-at)*size)
+		small, err := w.Kernel(b, at, end)
+		if err != nil {
+			return fmt.Errorf("%s: %w", it.Key, err)
+		}
+		atomic.AddInt64(&j.result.Small[t.item], int64(small))
+		if err := j.put(t.item, b, int64(at)*int64(size)); err != nil {
+			return err
+		}
+	}
+	if err := j.finish(t.item, t.part); err != nil || !t.withBias {
+		return err
+	}
+	return j.bias(w, t.item+1)
+}
+
+func (j *job) bias(w *fuse.Worker, item int) error {
+	it := &j.items[item]
+	b := j.buffer(&j.out, int(it.Bytes()))
+	small, err := w.Bias(b)
+	if err != nil {
+		return fmt.Errorf("%s: %w", it.Key, err)
+	}
+	j.result.Small[item] = int64(small)
+	if err := j.put(item, b, 0); err != nil {
+		return err
+	}
+	return j.finish(item, 0)
 }

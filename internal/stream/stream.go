@@ -1,6 +1,6 @@
-// Package stream carries out a plan: tensors that are kept are copied, blocks are
-// fused, in pieces through small buffers that are used again, so that memory does not
-// grow with the model and every byte is read once and written once.
+// Package stream carries out a plan: tensors that are kept are copied, blocks are fused, in
+// pieces through small buffers that are used again, so that what it takes does not grow with
+// the tensors.
 package stream
 
 import (
@@ -9,10 +9,9 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"sync"
 	"sync/atomic"
 
-	"repfuse/internal/fuse"
+	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -41,9 +40,8 @@ type Result struct {
 
 const defaultPiece = 256 << 10
 
-// Run writes the items of a plan to w, one after the other as the goroutines come to
-// them. The bytes do not depend on Jobs. It stops at the first error and when the
-// context ends.
+// Run writes the items of a plan to w. The bytes do not depend on Jobs. It stops at the
+// first error and when the context ends.
 func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*Result, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = max(2, runtime.GOMAXPROCS(0))
@@ -53,27 +51,25 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)), order: order(items),
-		shelf:  fuse.NewShelf(max(1, runtime.GOMAXPROCS(0)/2)),
+	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)),
 		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
-	r.share()
-	if n := runtime.GOMAXPROCS(0); o.Jobs > n {
-		r.scratch = make(chan *fuse.Scratch, n)
-		for range n {
-			r.scratch <- &fuse.Scratch{}
+	tasks := split(items, o.Jobs)
+	for _, t := range tasks {
+		r.parts[t.item].expect()
+		if t.withBias {
+			r.parts[t.item+1].expect()
 		}
 	}
-	var workers sync.WaitGroup
-	for range o.Jobs {
-		workers.Go(func() {
-			h := &hand{run: r}
-			defer h.close()
-			if err := h.work(); err != nil {
+	parallel.Each(ctx, o.Jobs, len(tasks), func() func(k int) error {
+		j := &job{run: r}
+		return func(k int) error {
+			err := j.do(tasks[k])
+			if err != nil {
 				stop(err)
 			}
-		})
-	}
-	workers.Wait()
+			return err
+		}
+	})
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
@@ -81,109 +77,100 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	return r.result, nil
 }
 
+// task is some of an item, which one goroutine writes from its first byte to its last: rows
+// of a kernel, elements of a tensor that is kept, or a bias. Where it is the first part of a
+// kernel the bias that follows goes with it, as both are made of the same vectors.
+type task struct {
+	item, part, from, to int
+	withBias             bool
+}
+
+// split makes the tasks: one for each item, in their own order, so that few files are open
+// at a time, except for large items. These come first, in several parts, so that no
+// goroutine is left alone with one in the end.
+func split(items []plan.Item, jobs int) []task {
+	total, order := int64(0), []int{}
+	for k := range items {
+		total += items[k].Bytes()
+		if !follows(items, k) {
+			order = append(order, k)
+		}
+	}
+	large := func(k int) int64 {
+		if n := items[k].Bytes(); n > total/16 {
+			return n
+		}
+		return 0
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(large(b), large(a)) })
+	var tasks []task
+	for _, k := range order {
+		units, n := unitsOf(&items[k]), 1
+		if large(k) > 0 {
+			n = max(1, min(units, int(items[k].Bytes()*int64(4*jobs)/total)))
+		}
+		for part := range n {
+			tasks = append(tasks, task{k, part, units * part / n, units * (part + 1) / n, part == 0 && follows(items, k+1)})
+		}
+	}
+	return tasks
+}
+
+// follows reports whether item k is the bias that goes with the kernel before it.
+func follows(items []plan.Item, k int) bool {
+	return k > 0 && k < len(items) && items[k].IsBias && !items[k-1].IsBias && items[k].Output == items[k-1].Output
+}
+
+// unitsOf is what the tasks of an item divide: the rows of a kernel, the elements of a
+// tensor that is kept; a bias is not divided.
+func unitsOf(it *plan.Item) int {
+	switch {
+	case it.Kept != nil:
+		return it.Kept.Len()
+	case it.IsBias:
+		return 1
+	}
+	return it.Shape[0]
+}
+
 type run struct {
 	items   []plan.Item
 	w       tensor.Writer
 	o       Options
 	ctx     context.Context
-	order   []int              // the items as they are begun
-	begun   atomic.Int64       // how many of them are
-	scratch chan *fuse.Scratch // for products of matrices; nil where each has its own
-	shelf   fuse.Shelf         // of the kernels that products need again and again
-	jobs    jobs
-	parts   []parts
+	parts   []parts // of each item
 	written atomic.Int64
 	result  *Result
 }
 
-// share notes the block that each item is made of.
-func (r *run) share() {
-	var b *block
-	for k := range r.items {
-		it := &r.items[k]
-		if it.Output == nil {
-			continue
-		}
-		if b == nil || b.of != it.Output {
-			b = &block{of: it.Output}
-		}
-		b.holders.Add(1)
-		r.parts[k].block = b
-	}
+// parts collects the checksums of an item's tasks.
+type parts struct {
+	left atomic.Int32
+	sums []sum
 }
 
-// begin takes the next item up; nil where there is none.
-func (r *run) begin() (*job, error) {
-	next := int(r.begun.Add(1)) - 1
-	if next >= len(r.order) {
-		return nil, nil
-	}
-	j := &job{item: r.order[next], n: 1, piece: 1}
-	it, p := &r.items[j.item], &r.parts[j.item]
-	if it.Kept != nil {
-		j.n, j.piece = int(it.Kept.Bytes()), r.keptPiece(it)
-	} else {
-		if err := p.block.ready(it.Type, r.shelf); err != nil {
-			return nil, fmt.Errorf("%s: %w", it.Key, err)
-		}
-		if j.block = p.block; !it.IsBias {
-			j.n, j.piece = it.Shape[0], j.block.RowsPerBlock(r.o.Piece)
-		}
-	}
-	p.left.Store(int64(max(1, j.pieces())))
-	r.jobs.add(j)
-	return j, nil
+// sum is the checksum of some bytes.
+type sum struct {
+	crc   uint32
+	bytes int64
 }
 
-// order is the order that items are begun in: their own, so that few blocks and few files
-// are open at a time, but for what is so large that it would be left over for all to
-// write to at once, where the kernel lets only one.
-func order(items []plan.Item) []int {
-	list, large := make([]int, len(items)), make([]int64, len(items))
-	total := int64(0)
-	for k := range items {
-		total += items[k].Bytes()
-	}
-	for k := range items {
-		if n := items[k].Bytes(); n > total/16 {
-			large[k] = n
-		}
-		if k > 0 && items[k].Output != nil && items[k].Output == items[k-1].Output {
-			large[k] = large[k-1] // so that the block is soon done
-		}
-		list[k] = k
-	}
-	slices.SortStableFunc(list, func(a, b int) int { return cmp.Compare(large[b], large[a]) })
-	return list
+func (p *parts) expect() {
+	p.sums = append(p.sums, sum{})
+	p.left.Add(1)
 }
 
-// keptPiece is how many source bytes of a kept tensor make a piece: whole elements.
-func (r *run) keptPiece(it *plan.Item) int {
-	size := max(it.Kept.Type.Size(), it.Type.Size())
-	return r.o.Piece / size * it.Kept.Type.Size()
-}
-
-// small counts elements that lost bits below the smallest normal number.
-func (r *run) small(item, n int) { atomic.AddInt64(&r.result.Small[item], int64(n)) }
-
-// put writes a finished piece and, where it was the item's last, says so.
-func (r *run) put(item int, b []byte, off int64) error {
-	if len(b) > 0 {
-		if err := r.w.WriteAt(item, b, off); err != nil {
-			return fmt.Errorf("%s: %w", r.items[item].Key, err)
-		}
-	}
-	total := r.written.Add(int64(len(b)))
-	if r.o.Progress != nil {
-		r.o.Progress(total)
-	}
+// done notes the checksum of a part's bytes. The last one of an item finishes it.
+func (r *run) done(item, part int, s sum) error {
 	p := &r.parts[item]
-	p.add(b, off)
+	p.sums[part] = s
 	if p.left.Add(-1) > 0 {
 		return nil
 	}
-	p.block.release()
-	crc := p.crc()
+	crc := uint32(0)
+	for _, s := range p.sums {
+		crc = tensor.CombineCRC(crc, s.crc, s.bytes)
+	}
 	r.result.CRC[item] = crc
 	if err := r.w.Done(item, crc); err != nil {
 		return fmt.Errorf("%s: %w", r.items[item].Key, err)

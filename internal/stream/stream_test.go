@@ -13,6 +13,7 @@ import (
 
 	"repfuse/internal/family"
 	"repfuse/internal/golden"
+	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
@@ -146,26 +147,55 @@ func TestKept(t *testing.T) {
 	}
 }
 
-// What is a large part of all is begun first, the largest before the others; all else
-// stays in order.
-func TestOrder(t *testing.T) {
+// TestSplit: what is a large part of all comes first, the largest before the others and in
+// parts; all else stays in order, a bias with its kernel.
+func TestSplit(t *testing.T) {
 	var list []plan.Item
-	for _, n := range []int{1, 100, 2, 3, 400, 4, 900} {
-		list = append(list, plan.Item{Spec: tensor.Spec{Type: tensor.F32, Shape: []int{n}}})
+	item := func(n int, o *plan.Output, isBias bool) {
+		it := kept(tensor.F32, nil, n)
+		if o != nil {
+			it.Kept = nil
+		}
+		it.Output, it.IsBias = o, isBias
+		list = append(list, it)
 	}
-	if got, want := order(list), []int{6, 4, 1, 0, 2, 3, 5}; !slices.Equal(got, want) {
+	a, b := &plan.Output{}, &plan.Output{}
+	item(1, nil, false)
+	item(100, nil, false)
+	item(400, a, false)
+	item(4, a, true)
+	item(2, b, false)
+	item(3, b, true)
+	item(900, nil, false)
+	item(5, a, true)
+	want := []task{
+		{6, 0, 0, 180, false}, {6, 1, 180, 360, false}, {6, 2, 360, 540, false}, {6, 3, 540, 720, false}, {6, 4, 720, 900, false},
+		{2, 0, 0, 200, true}, {2, 1, 200, 400, false},
+		{1, 0, 0, 100, false}, {0, 0, 0, 1, false}, {4, 0, 0, 2, true}, {7, 0, 0, 1, false},
+	}
+	if got := split(list, 2); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
-	list[4].Output = &plan.Output{}
-	list[5].Output = list[4].Output
-	if got, want := order(list), []int{6, 4, 5, 1, 0, 2, 3}; !slices.Equal(got, want) {
-		t.Errorf("%v with a block of two, want %v", got, want)
+}
+
+// TestSmall: elements that become subnormal are counted for the kernel and for the bias.
+func TestSmall(t *testing.T) {
+	param := func(shape []int, v ...float64) op.Param {
+		return op.Param{Key: "p", Tensor: tensor.Of(tensor.F32, shape, v)}
 	}
-	for k := range list {
-		list[k].Shape, list[k].Output = []int{5}, nil
+	bias := param([]int{2}, 0x1p-20, 1)
+	e := op.Conv{Weight: param([]int{2, 2}, 1, 0x1p-15, 0x1p-40, 0), Bias: &bias}
+	form, err := op.Check(e)
+	if err != nil {
+		t.Fatal(err)
 	}
-	list = slices.Repeat(list, 3) // none is a sixteenth
-	if got := order(list); !slices.IsSorted(got) {
-		t.Errorf("%v of items alike, want their own order", got)
+	o := &plan.Output{Expr: e, Form: form}
+	list := []plan.Item{
+		{Spec: tensor.Spec{Key: "w", Type: tensor.F16, Shape: []int{2, 2}}, Output: o},
+		{Spec: tensor.Spec{Key: "b", Type: tensor.F16, Shape: []int{2}}, Output: o, IsBias: true},
+	}
+	r, err := Run(context.Background(), list, newMemory(list), Options{})
+	if err != nil || !slices.Equal(r.Small, []int64{2, 1}) {
+		t.Errorf("%v, %v: want 2 small elements of the kernel and 1 of the bias", r, err)
 	}
 }
