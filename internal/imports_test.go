@@ -31,7 +31,7 @@ var mayImport = map[string]string{
 	"safetensors": "tensor disk",
 	"pth":         "tensor disk facts pth/pickle",
 	"pth/pickle":  "",
-	"onnx":        "tensor disk",
+	"onnx":        "tensor disk op graph",
 	"checkpoint":  "tensor facts npy safetensors pth onnx",
 	"exact":       "tensor micro",
 	"fuse":        "op tensor micro exact",

@@ -19,6 +19,9 @@ type Value struct {
 	Shape []int
 	// Output says that the graph gives the value out, so that it has to stay.
 	Output bool
+	// Measured says that something asks for its extents alone, so that a value of that name
+	// and those extents has to stay: there is one before a region's first Move.
+	Measured bool
 }
 
 // Kind is what a node does, as far as the rule cares.
@@ -68,6 +71,9 @@ type Node struct {
 	// Border says that an Identity pads not with zeros and with what the layer before it,
 	// and what acts on channels behind that, give for zeros: the layer's bias.
 	Border bool
+	// Computed says that the constants of Op are computed by steps of their own, which go
+	// where the node is in a region.
+	Computed bool
 	// Axis is where a node that is not Opaque has the channels; of a Move what it reads has
 	// them there, and what it makes at To.
 	Axis, To int

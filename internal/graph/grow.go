@@ -89,6 +89,9 @@ func (f *finder) absorb(g *growth, edges []edge, k int, positions float64) []edg
 	if id, ok := n.Op.(op.Identity); n.Kind != Move && (!ok || id.Padding != nil || id.Stride != nil) {
 		g.steps++
 	}
+	if n.Computed {
+		g.steps++
+	}
 	if n.Kind == Linear {
 		for a := range f.of[n.Outputs[0]].axes {
 			positions *= float64(f.of[n.Outputs[0]].axes[a].stride)
@@ -111,7 +114,13 @@ func (f *finder) absorb(g *growth, edges []edge, k int, positions float64) []edg
 func (f *finder) open(e edge) bool {
 	m := f.maker[e.value]
 	return m >= 0 && f.of[e.value].dominator >= 0 && !f.covered[m] &&
-		f.reads[e.value] == e.times && !f.Values[e.value].Output
+		f.reads[e.value] == e.times && !f.Values[e.value].Output && !f.measured(e.value)
+}
+
+// measured reports whether a value has to stay in a region that goes on behind it, for its
+// extents.
+func (f *finder) measured(v int) bool {
+	return f.Values[v].Measured && (f.Nodes[f.reader[v]].Kind != Move || f.Nodes[f.maker[v]].Kind == Move)
 }
 
 // stuck is why a region that reads edges cannot have one anchor.
@@ -120,6 +129,8 @@ func (f *finder) stuck(e edge, edges []edge) *failure {
 	case f.of[e.value].dominator < 0 || f.covered[f.maker[e.value]]:
 	case f.Values[e.value].Output:
 		return final(UsedInside, fmt.Sprintf("%s is an output of the network", f.value(e.value)))
+	case f.measured(e.value):
+		return final(UsedInside, fmt.Sprintf("the extents of %s are asked for", f.value(e.value)))
 	default:
 		return final(UsedInside, fmt.Sprintf("%s is read by %s too", f.value(e.value), f.node(other)))
 	}

@@ -51,6 +51,7 @@ func (g *Graph) declare(s *scope) error {
 			return fmt.Errorf("two inputs are called %q", v.Name)
 		}
 		s.names[v.Name] = v
+		g.given = append(g.given, v)
 	}
 	for _, t := range g.Initializers {
 		v := s.names[t.Key]
@@ -60,6 +61,7 @@ func (g *Graph) declare(s *scope) error {
 		case v == nil:
 			v = &Value{Name: t.Key, graph: g}
 			s.names[t.Key] = v
+			g.given = append(g.given, v)
 		case v.Tensor != nil:
 			return fmt.Errorf("two initializers are called %q", t.Key)
 		}

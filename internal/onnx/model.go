@@ -25,7 +25,8 @@ type Model struct {
 	// Functions are the operators that the file defines by itself.
 	Functions map[Operator]*Function
 
-	tensors []*Tensor
+	tensors []*Tensor       // listed
+	listed  map[string]bool // their keys
 	opsets  []opset         // the opset_imports
 	bound   map[string]bool // initializers that training_info takes for variables
 	file    *file
@@ -59,8 +60,9 @@ type Graph struct {
 	Outputs      []*Value
 
 	in      *holder
-	about   []about // value_info and quantization_annotation
-	inputs  []span  // the fields of Inputs
+	about   []about  // value_info and quantization_annotation
+	given   []*Value // inputs and initializers
+	inputs  []span   // the fields of Inputs
 	sparse  []string
 	infos   map[string]*info // types of inputs, outputs and value_info, until they are bound
 	outputs []string

@@ -48,11 +48,12 @@ func (m *Model) read() error {
 // different bodies may have one name.
 func (m *Model) list() {
 	seen, listed := map[string]int{}, map[*Tensor]bool{}
+	m.listed = map[string]bool{}
 	add := func(t *Tensor, key string) {
 		if seen[key]++; seen[key] > 1 {
 			key = fmt.Sprintf("%s#%d", key, seen[key])
 		}
-		t.Key, listed[t] = key, true
+		t.Key, listed[t], m.listed[key] = key, true, true
 		m.tensors = append(m.tensors, t)
 	}
 	m.Graph.walk(func(g *Graph) {

@@ -10,11 +10,11 @@ import (
 
 // Layer is what takes the place of some nodes.
 type Layer struct {
-	// Gone is the nodes that it replaces, of one graph, in its order. The new ones stand
-	// where the last of them stood.
+	// Gone is the nodes that it replaces, of one graph. What they make and Nodes do not
+	// is read by nothing else.
 	Gone []*Node
-	// In is the value that the layer reads.
-	In    *Value
+	// Reads is the values of the model that Nodes read.
+	Reads []*Value
 	Nodes []NewNode
 	// Tensors are the initializers that it brings.
 	Tensors []tensor.Spec
@@ -22,10 +22,14 @@ type Layer struct {
 
 // NewNode is a node of ONNX's own domain, to be written.
 type NewNode struct {
+	// At is the node, one of those that go, in whose place it stands.
+	At       *Node
 	Name, Op string
 	In       []string
 	Out      string
 	Attrs    []NewAttr
+	// Like is a node whose attributes it has as they are, nil if none.
+	Like *Node
 }
 
 // NewAttr is an attribute of numbers.
@@ -61,7 +65,10 @@ func (m *Model) Rewrite(layers []Layer, location string) (*Rewrite, error) {
 	for _, l := range layers {
 		r.Fresh = append(r.Fresh, l.Tensors...)
 	}
-	s := m.sweep(layers)
+	s, err := m.sweep(layers)
+	if err != nil {
+		return nil, err
+	}
 	var edits []edit
 	m.Graph.walk(func(g *Graph) {
 		if g.in != nil {
@@ -131,7 +138,7 @@ type sweep struct {
 	uses    map[*Value]int  // what is left of them, where some went
 }
 
-func (m *Model) sweep(layers []Layer) *sweep {
+func (m *Model) sweep(layers []Layer) (*sweep, error) {
 	s := &sweep{map[*Node]bool{}, map[*Tensor]bool{}, map[*Value]bool{}, map[*Value]int{}}
 	made := map[string]bool{}
 	var gone []*Node
@@ -140,7 +147,9 @@ func (m *Model) sweep(layers []Layer) *sweep {
 		for _, n := range l.Nodes {
 			made[n.Out] = true
 		}
-		s.uses[l.In] = cmp.Or(s.uses[l.In], len(l.In.Users)) + 1 // the layer's own
+		for _, v := range l.Reads {
+			s.uses[v] = cmp.Or(s.uses[v], len(v.Users)) + 1
+		}
 	}
 	for len(gone) > 0 {
 		n := gone[0]
@@ -163,7 +172,14 @@ func (m *Model) sweep(layers []Layer) *sweep {
 			}
 		}
 	}
-	return s
+	for v := range s.values {
+		for _, n := range v.Users {
+			if !s.nodes[n] {
+				return nil, fmt.Errorf("%s reads %q, which would be gone", n, v.Name)
+			}
+		}
+	}
+	return s, nil
 }
 
 // drop takes one use of a value away. What made it goes where nothing reads its outputs.
@@ -227,11 +243,10 @@ func (s *sweep) edits(g *Graph) (edits []edit) {
 
 // bring writes the nodes and the tensors of a layer.
 func (r *Rewrite) bring(l Layer, location string) []edit {
-	last := l.Gone[len(l.Gone)-1]
-	g := last.graph
-	nodes := edit{span: span{last.to, last.to}, in: g.in}
+	g := l.Gone[0].graph
+	var edits []edit
 	for _, n := range l.Nodes {
-		nodes.with = append(nodes.with, piece{text: n.text()})
+		edits = append(edits, edit{span: span{n.At.to, n.At.to}, in: g.in, with: n.pieces()})
 	}
 	end := g.Nodes[len(g.Nodes)-1].to
 	if k := len(g.Initializers); k > 0 {
@@ -248,7 +263,7 @@ func (r *Rewrite) bring(l Layer, location string) []edit {
 			inputs.with = append(inputs.with, piece{text: inputText(t)})
 		}
 	}
-	return []edit{nodes, tensors, inputs}
+	return append(edits, tensors, inputs)
 }
 
 // tensor is an initializer: what stands before its elements, and their place.
@@ -288,8 +303,8 @@ func inputText(t tensor.Spec) []byte {
 	return appendText(nil, 11, appendText(appendText(nil, 1, t.Key), 2, appendText(nil, 1, typ)))
 }
 
-// text is the node as a field of its graph.
-func (n NewNode) text() []byte {
+// pieces is the node as a field of its graph.
+func (n NewNode) pieces() []piece {
 	var b []byte
 	for _, in := range n.In {
 		b = appendText(b, 1, in)
@@ -308,20 +323,30 @@ func (n NewNode) text() []byte {
 		}
 		b = appendText(b, 5, appendInt(t, 20, int64(kind)))
 	}
-	return appendText(nil, 1, b)
+	size := int64(len(b))
+	var like []piece
+	if n.Like != nil {
+		for _, a := range n.Like.Attrs {
+			like = append(like, piece{span: a.span})
+			size += a.to - a.from
+		}
+	}
+	head := appendLen(appendTag(nil, 1, wireLen), size)
+	return append([]piece{{text: append(head, b...)}}, like...)
 }
 
-// names finds names that nothing in the model has.
-type names map[string]bool
+// Names is what things in a model are called.
+type Names map[string]bool
 
-func (m *Model) names() names {
-	all := names{}
+// Names collects those of values, nodes and initializers.
+func (m *Model) Names() Names {
+	all := Names{}
 	m.Graph.walk(func(g *Graph) {
-		for _, v := range g.Inputs {
+		for _, v := range g.given {
 			all[v.Name] = true
 		}
-		for _, t := range g.Initializers {
-			all[t.Key] = true
+		for _, name := range g.sparse {
+			all[name] = true
 		}
 		for _, n := range g.Nodes {
 			all[n.Name] = true
@@ -334,7 +359,7 @@ func (m *Model) names() names {
 }
 
 // fresh is a new name that begins like the one given.
-func (n names) fresh(like string) string {
+func (n Names) fresh(like string) string {
 	name := like
 	for k := 2; n[name] || name == ""; k++ {
 		name = fmt.Sprintf("%s_%d", cmp.Or(like, "fused"), k)

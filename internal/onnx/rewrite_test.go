@@ -9,6 +9,7 @@ import (
 
 	"repfuse/internal/onnx"
 	"repfuse/internal/onnx/onnxtest"
+	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
 
@@ -51,6 +52,14 @@ func write(t testing.TB, r *onnx.Rewrite, location string, fresh map[string]tens
 		t.Fatal(err)
 	}
 	return path
+}
+
+func specsOf(items []plan.Item) []tensor.Spec {
+	specs := make([]tensor.Spec, len(items))
+	for k := range items {
+		specs[k] = items[k].Spec
+	}
+	return specs
 }
 
 // external are the files of external data of the corpus.
