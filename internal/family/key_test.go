@@ -91,6 +91,28 @@ func params(e op.Expr) []string {
 	return keys
 }
 
+// settings is everything but the tensors of an expression's operators, in its order.
+func settings(e op.Expr) []string {
+	var all []string
+	op.Walk(e, func(e op.Expr) {
+		switch e := e.(type) {
+		case op.Seq, op.Sum, op.Concat:
+		case op.Conv:
+			e.Weight, e.Bias = op.Param{}, nil
+			all = append(all, fmt.Sprintf("%#v", e))
+		case op.BatchNorm:
+			all = append(all, fmt.Sprintf("%g", e.Eps))
+		case op.Scale:
+			all = append(all, fmt.Sprintf("scale %g", e.Factor))
+		case op.Shift:
+			all = append(all, fmt.Sprintf("shift %g", e.Term))
+		default:
+			all = append(all, fmt.Sprintf("%#v", e))
+		}
+	})
+	return all
+}
+
 // Whatever keys the tensors of an expression have, and below whichever module: what is
 // written of it is read as the same expression over the same tensors.
 func TestAnyKey(t *testing.T) {
@@ -104,11 +126,14 @@ func TestAnyKey(t *testing.T) {
 		if seed%8 == 0 {
 			random = optest.Transposed
 		}
-		e, keys := rekeyed(random(seed, optest.Options{Rank: 1 + int(seed%3), Depth: 1 + int(seed%4)}), func() string { return family.Whole(module, randomKey(r)) })
+		e, keys := rekeyed(random(seed, optest.Options{Rank: 1 + int(seed%3), Depth: 1 + int(seed%4), Modes: true}), func() string { return family.Whole(module, randomKey(r)) })
 		text := family.Format(e, module)
 		again := readBack(t, text, keys, module)
 		if got, want := params(again), params(e); !slices.Equal(got, want) {
 			t.Fatalf("seed %d: %s\nreads %q, want %q", seed, text, got, want)
+		}
+		if got, want := settings(again), settings(e); !slices.Equal(got, want) {
+			t.Fatalf("seed %d: %s\nis %q, want %q", seed, text, got, want)
 		}
 		flat := family.Format(again, module) // without the brackets that change nothing
 		if got := family.Format(readBack(t, flat, keys, module), module); got != flat {

@@ -231,9 +231,11 @@ func (p *parser) function(name string) Node {
 	case "x":
 		return p.x()
 	case "window":
-		w := &windowNode{axes: []int{p.integer()}}
-		for p.accept(",") {
-			w.axes = append(w.axes, p.integer())
+		w := &windowNode{axes: []int{}}
+		for p.err == nil && p.tok != ")" {
+			if w.axes = append(w.axes, p.integer()); p.tok != ")" {
+				p.expect(",")
+			}
 		}
 		return w
 	case "conv", "convt":
