@@ -8,10 +8,16 @@ import (
 	"repfuse/internal/op"
 )
 
-// builder turns an expression into nodes, from the input on.
+// builder turns an expression without strides into nodes.
 type builder struct {
 	rank  int
 	convs []*conv
+}
+
+// built is a node and the channels that come out of it.
+type built struct {
+	node
+	out int
 }
 
 // expression builds e in the order in which an image goes through it, and in the one in
@@ -20,106 +26,91 @@ func (b *builder) expression(e op.Expr, form op.Form) (forward, pulled node, err
 	if form.Transposed {
 		return b.transposed(e, form)
 	}
-	n, _, err := b.node(e, form.In)
-	return n, n, err
+	n, err := op.Fold(b, e, form.In, b.rank)
+	return n.node, n.node, err
 }
 
-// node builds e, which op.Check has passed, on in channels, and tells how many come
-// out.
-func (b *builder) node(e op.Expr, in int) (n node, out int, err error) {
-	switch e := e.(type) {
-	case op.Conv:
-		form, err := op.CheckFrom(e, in, b.rank)
-		if err != nil {
-			return nil, 0, err
-		}
-		n, err := b.conv(e, form)
-		return n, form.Out, err
-	case op.BatchNorm:
-		n, err := batchNorm(e, in, b.rank)
-		return n, in, err
-	case op.Scale:
-		n, err := scale(e, in, b.rank)
-		return n, in, err
-	case op.Shift:
-		n, err := shift(e, in, b.rank)
-		return n, in, err
-	case op.Select:
-		return &diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, e.To - e.From, nil
-	case op.AvgPool, op.Identity:
-		form, err := op.CheckFrom(e, in, b.rank)
-		d := &diag{box: boxOf(form)}
-		d.area = d.taps()
-		return d, in, err
-	case op.Seq:
-		return b.chain(e, in)
-	case op.Sum:
-		return b.sum(e, in)
-	case op.Concat:
-		return b.concat(e, in)
-	default: // Window, which op.Check has found to change nothing
-		return &diag{box: point(b.rank), area: 1}, in, nil
-	}
-}
-
-func (b *builder) conv(e op.Conv, form op.Form) (*conv, error) {
+func (b *builder) Conv(e op.Conv, form op.Form) (built, error) {
 	if !e.Weight.Type.IsFloat() {
-		return nil, fmt.Errorf("%s: element type %s, want a floating one", e.Weight.Key, e.Weight.Type)
+		return built{}, fmt.Errorf("%s: element type %s, want a floating one", e.Weight.Key, e.Weight.Type)
 	}
 	bias, err := vector(e.Bias, form.Out)
 	if err != nil {
-		return nil, err
+		return built{}, err
 	}
 	c := &conv{box: boxOf(form), id: len(b.convs), weight: e.Weight, bias: bias,
 		rows: e.Weight.Shape[0], perGroup: e.Weight.Shape[0] / form.Groups, width: e.Weight.Shape[1]}
 	c.cells = c.width * c.taps()
 	b.convs = append(b.convs, c)
-	return c, nil
+	return built{c, form.Out}, nil
 }
 
-// chain puts averages and shifted identities first. They do the same to every channel, so it is all one where
-// they stand, and what stands before them need not know of their taps.
-func (b *builder) chain(e op.Seq, in int) (n node, out int, err error) {
+func (b *builder) BatchNorm(e op.BatchNorm, form op.Form) (built, error) {
+	n, err := batchNorm(e, form.In, b.rank)
+	return built{n, form.Out}, err
+}
+
+func (b *builder) Scale(e op.Scale, form op.Form) (built, error) {
+	n, err := scale(e, form.In, b.rank)
+	return built{n, form.Out}, err
+}
+
+func (b *builder) Shift(e op.Shift, form op.Form) (built, error) {
+	n, err := shift(e, form.In, b.rank)
+	return built{n, form.Out}, err
+}
+
+func (b *builder) Select(e op.Select, form op.Form) (built, error) {
+	return built{&diag{box: point(b.rank), offset: e.From, to: e.To, area: 1}, form.Out}, nil
+}
+
+func (b *builder) AvgPool(_ op.AvgPool, form op.Form) (built, error) { return mean(form), nil }
+
+func (b *builder) Identity(_ op.Identity, form op.Form) (built, error) { return mean(form), nil }
+
+// Window is one of those that Check has found to change nothing.
+func (b *builder) Window(_ op.Window, form op.Form) (built, error) { return mean(form), nil }
+
+// mean shares one among the taps of a form.
+func mean(form op.Form) built {
+	d := &diag{box: boxOf(form)}
+	d.area = d.taps()
+	return built{d, form.Out}
+}
+
+// Seq puts averages and shifted identities first. They do the same to every channel, so it
+// is all one where they stand, and what stands before them need not know of their taps.
+func (b *builder) Seq(list []built) (built, error) {
 	var pools, parts []node
-	for _, p := range e {
-		if n, in, err = b.node(p, in); err != nil {
-			return nil, 0, err
-		}
-		if d, ok := n.(*diag); ok && !d.inPlace() {
+	for _, n := range list {
+		if d, ok := n.node.(*diag); ok && !d.inPlace() {
 			pools = append(pools, d)
 		} else {
-			parts = append(parts, n)
+			parts = append(parts, n.node)
 		}
 	}
-	return &seq{parts: append(pools, parts...)}, in, nil
+	return built{&seq{parts: append(pools, parts...)}, list[len(list)-1].out}, nil
 }
 
-// sum puts the kernel with the most taps first: what comes first need not be
+// Sum puts the kernel with the most taps first: what comes first need not be
 // added to anything.
-func (b *builder) sum(e op.Sum, in int) (n node, out int, err error) {
-	s := &sum{parts: make([]node, len(e))}
-	for k, p := range e {
-		if s.parts[k], out, err = b.node(p, in); err != nil {
-			return nil, 0, err
-		}
+func (b *builder) Sum(list []built) (built, error) {
+	s := &sum{}
+	for _, n := range list {
+		s.parts = append(s.parts, n.node)
 	}
 	one := point(b.rank)
 	slices.SortStableFunc(s.parts, func(p, q node) int { return q.reach(one).taps() - p.reach(one).taps() })
-	return s, out, nil
+	return built{s, list[0].out}, nil
 }
 
-func (b *builder) concat(e op.Concat, in int) (n node, out int, err error) {
-	c := &concat{first: []int{0}}
-	for _, p := range e {
-		n, more, err := b.node(p, in)
-		if err != nil {
-			return nil, 0, err
-		}
-		out += more
-		c.parts = append(c.parts, n)
-		c.first = append(c.first, out)
+func (b *builder) Concat(list []built) (built, error) {
+	c, out := &concat{first: []int{0}}, 0
+	for _, n := range list {
+		out += n.out
+		c.parts, c.first = append(c.parts, n.node), append(c.first, out)
 	}
-	return c, out, nil
+	return built{c, out}, nil
 }
 
 // transposed builds a transposed convolution among operators on channels: the
@@ -134,11 +125,11 @@ func (b *builder) transposed(e op.Expr, form op.Form) (forward, pulled node, err
 				return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
 			}
 			// its groups and taps are the whole's: all else in it acts on single channels
-			c, err := b.conv(p, form)
+			c, err := b.Conv(p, form)
 			if err != nil {
 				return nil, nil, err
 			}
-			parts, in, met = append(parts, c), form.Out, true
+			parts, in, met = append(parts, c.node), form.Out, true
 			continue
 		case op.BatchNorm, op.Shift:
 			if !met {
@@ -148,11 +139,11 @@ func (b *builder) transposed(e op.Expr, form op.Form) (forward, pulled node, err
 		default:
 			return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
 		}
-		n, _, err := b.node(p, in)
+		n, err := op.Fold(b, p, in, b.rank)
 		if err != nil {
 			return nil, nil, err
 		}
-		parts = append(parts, n)
+		parts = append(parts, n.node)
 	}
 	if !met {
 		return nil, nil, errors.New("no transposed convolution in a transposed form")

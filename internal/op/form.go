@@ -108,6 +108,9 @@ func (f Form) reachesAny() bool {
 	return false
 }
 
+// looks reports whether the operator does more than act on channels.
+func (f Form) looks() bool { return f.Transposed || f.reachesAny() || !f.sampled.isOne() }
+
 // Check finds the form of an expression, or says what in it does not fit: a shape
 // that does not meet its neighbour's, kernels that cannot be laid over each other,
 // a Window that changes the result.
@@ -316,7 +319,7 @@ func (s Seq) form(c checker, in int) (Form, error) {
 		if err != nil {
 			return Form{}, err
 		}
-		if (f.Transposed || all.Transposed) && (f.reachesAny() && all.reachesAny() || !f.sampled.isOne() || !all.sampled.isOne()) {
+		if (f.Transposed && all.looks()) || (all.Transposed && f.looks()) {
 			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another kernel", s)
 		}
 		if f.PaddingMode+all.PaddingMode != "" && f.reachesAny() && all.reachesAny() {
