@@ -30,15 +30,19 @@ func (p *page) of(f *family.Family) []measuredCase {
 
 func (p *page) worst(f *family.Family) string {
 	largest, any := 0.0, false
-	for _, c := range p.of(f) {
+	cases := p.of(f)
+	for _, c := range cases {
 		if d, ok := c.apart(f); ok {
 			largest, any = max(largest, d), true
 		}
 	}
-	if !any {
-		return ""
+	switch {
+	case any:
+		return figure(largest)
+	case len(cases) > 0:
+		return "output only"
 	}
-	return figure(largest)
+	return ""
 }
 
 func (p *page) family(f *family.Family) {
@@ -237,7 +241,7 @@ func figure(d float64) string {
 
 func count(n int) string {
 	if n == 0 {
-		return ""
+		return "**none**"
 	}
 	return fmt.Sprint(n)
 }

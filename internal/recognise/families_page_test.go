@@ -218,6 +218,8 @@ What repfuse recognises, written of the declarations themselves ([notation](nota
 ` + "`testdata/golden`" + `: for each family what it computes, its keys before and after, what is assumed where no key says it, and
 how far the fused weights are from those of the project's own code, in units of the tensor's largest magnitude. The
 reference fuses in float32, so some 1e-7 of that is its own rounding; repfuse's is half a unit in the last place.
+Where the difference is "output only", there are no fused weights to compare with, and the output of the training form is.
+Where there is no case, keys and shapes are tested and values are not.
 
 Behind the families: [what is asked](#what-is-asked), [what is refused](#what-is-refused), [mistakes of the
 references](#mistakes-of-the-references).
