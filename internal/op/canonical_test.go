@@ -1,0 +1,37 @@
+package op
+
+import (
+	"testing"
+
+	"repfuse/internal/tensor"
+)
+
+// TestCanonical: two ways of writing one expression are one text, and others are not.
+func TestCanonical(t *testing.T) {
+	p := func(key string, shape ...int) Param {
+		return Param{Key: key, Tensor: tensor.Tensor{Type: tensor.F32, Shape: shape}}
+	}
+	c3, c1 := Conv{Weight: p("a", 8, 8, 3, 3)}, Conv{Weight: p("b", 8, 8, 1, 1)}
+	mean := p("m", 8)
+	norm := func(eps float64) BatchNorm { return BatchNorm{Mean: &mean, Var: &mean, Eps: eps} }
+	pad := func(c Conv, n int) Conv { c.Padding, c.Stride = []int{n, n}, []int{2, 2}; return c }
+	for _, row := range []struct {
+		a, b Expr
+		same bool
+	}{
+		{Sum{c3, c1}, Sum{pad(c1, 0), pad(c3, 1)}, true},
+		{Sum{c3, c1, Identity{}}, Sum{c3, c1}, false},
+		{Sum{c3, c1}, Seq{c3, c1}, false},
+		{Seq{c3, norm(1e-5)}, Seq{Identity{}, pad(c3, 0), norm(1e-3)}, true},
+		{Sum{c3, c1}, Sum{pad(c3, 0), Seq{Identity{Padding: []int{-1, -1}}, pad(c1, 0)}}, true},
+		{Sum{c3, c1}, Sum{pad(c3, 0), pad(c1, 0)}, false},
+		{Seq{c3, norm(1)}, Seq{norm(1), c3}, false},
+		{c3, Conv{Weight: c3.Weight, Dilation: []int{2}}, false},
+		{c1, Conv{Weight: c1.Weight, Dilation: []int{2}}, true},
+		{Sum{Seq{c3, norm(1)}, Seq{c1, norm(1)}}, Seq{Sum{c3, c1}, norm(1)}, false},
+	} {
+		if a, b := Canonical(row.a), Canonical(row.b); (a == b) != row.same {
+			t.Errorf("%s and %s: the same is %t, want %t (%s, %s)", row.a, row.b, a == b, row.same, a, b)
+		}
+	}
+}
