@@ -126,7 +126,7 @@ func missing(path string) error {
 // is a checkpoint is the likely one that was meant.
 func empty(c *Checkpoint) error {
 	err := fmt.Errorf("%s: no tensor in it", c.Path)
-	if c.Format == formats[0].name {
+	if c.Format == npyName {
 		err = fmt.Errorf("%s: no .npy and no .safetensors file in it", c.Path)
 	}
 	entries, _ := os.ReadDir(c.Path)
@@ -177,3 +177,8 @@ func wrap(path string, err error) error {
 	}
 	return fmt.Errorf("%s: %w", path, err)
 }
+
+// Ordered reports whether the tensors come in the order in which the model registered its
+// modules: a .pth holds an ordered dict, and .npz files of one are as it was. How tensors lie in a
+// .safetensors file follows from their types, and a directory has no order.
+func (c *Checkpoint) Ordered() bool { return c.Format != npyName && c.Format != safetensorsName }

@@ -23,7 +23,7 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Tensors: set.Tensors, close: set.Close}
+	c := &Checkpoint{Tensors: set.Tensors, Format: npyName, close: set.Close}
 	others, what := set.Others, "not .npy"
 	if len(set.Tensors) == 0 {
 		f, err := safetensors.OpenDir(dir)
@@ -39,17 +39,13 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 			what = "no tensors of the checkpoint"
 		}
 	}
-	others = slices.DeleteFunc(others, func(name string) bool { return name == facts.File || name == Record })
+	others = slices.DeleteFunc(others, func(name string) bool { return name == facts.File || name == facts.Graph || name == Record })
 	c.Notes = passedOver(others, what)
 	if c.Facts, err = openFacts(dir); err != nil {
 		c.Close()
 		return nil, err
 	}
 	return c, nil
-}
-
-func notArrays(names []string) []string {
-	return slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) == npy.Ext })
 }
 
 func createDir(dir, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {

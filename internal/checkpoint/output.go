@@ -98,7 +98,7 @@ func writer(path, name, otherwise string) (format, error) {
 			return format{}, fmt.Errorf("%s: repfuse does not write %s, want %s", path, suffix, writable())
 		}
 	}
-	name = cmp.Or(name, otherwise, formats[0].name)
+	name = cmp.Or(name, otherwise, npyName)
 	for _, f := range formats {
 		if f.name == name && f.dir() {
 			return f, nil

@@ -12,6 +12,9 @@ import (
 // File is the name of the facts in a directory of .npy files.
 const File = "modules.json"
 
+// Graph is the name of the traced graph beside it; package trace reads it.
+const Graph = "graph.json"
+
 // Version is the version of the file that this program reads and writes.
 const Version = 1
 
