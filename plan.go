@@ -6,16 +6,21 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/facts"
 	"repfuse/internal/family"
+	"repfuse/internal/graph"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/recognise"
 	"repfuse/internal/record"
+	"repfuse/internal/regions"
 	"repfuse/internal/tensor"
+	"repfuse/internal/trace"
 )
 
 // Recognition says what a checkpoint's keys do not. Each list has entries of the form
@@ -33,6 +38,13 @@ type Recognition struct {
 	Family []string
 	// Families are paths of files with declarations beside the built-in ones.
 	Families []string
+	// FoldNorms also folds each batch norm that stands behind a layer, of any network; that
+	// nothing without keys stands between the two is the caller's word.
+	FoldNorms bool
+	// Graph is the path of a graph.json of repfuse exporter, traced from a model of the
+	// same architecture; "" takes the one that lies beside the tensors, if one does. With a
+	// graph nothing is assumed.
+	Graph string
 	// Plan is the path of a file that names the blocks by hand, see Planned.YAML.
 	Plan string
 	// Prefix is taken off each key; "module." is without being asked.
@@ -41,7 +53,7 @@ type Recognition struct {
 
 // given reports whether anything is said that decides what is recognised.
 func (r *Recognition) given() bool {
-	return len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families) > 0 || r.Plan != "" || r.Prefix != ""
+	return len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families) > 0 || r.Plan != "" || r.Prefix != "" || r.Graph != "" || r.FoldNorms
 }
 
 // PlanOptions say what to plan.
@@ -243,7 +255,8 @@ func (r *Recognition) read(ctx context.Context, path string) (*source, error) {
 
 // recognise finds the blocks of a checkpoint by its keys.
 func (r *Recognition) recognise(c *checkpoint.Checkpoint, already []string) (*plan.Plan, error) {
-	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Prefix: r.Prefix, Sets: r.answers(), Deployed: already}
+	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Prefix: r.Prefix, Sets: r.answers(), Deployed: already,
+		FoldNorms: r.FoldNorms, Ordered: c.Ordered()}
 	var err error
 	if o.Families, err = family.WithFiles(r.Families); err != nil {
 		return nil, err
@@ -257,7 +270,34 @@ func (r *Recognition) recognise(c *checkpoint.Checkpoint, already []string) (*pl
 			return nil, err
 		}
 	}
+	if o.Shown, err = r.graph(c, o.File); err != nil {
+		return nil, err
+	}
 	return recognise.Plan(c.Tensors, o)
+}
+
+// graph is what the network's graph shows of a checkpoint: the one that is given or that lies beside
+// the tensors. Where there is none, or a plan file names the blocks, it is nil.
+func (r *Recognition) graph(c *checkpoint.Checkpoint, file *planfile.File) (func([]tensor.Named) (*plan.Found, error), error) {
+	path, option := r.Graph, "--graph"
+	if path == "" && file == nil {
+		path, option = filepath.Join(c.Path, facts.Graph), "beside the tensors:"
+		if _, err := os.Lstat(path); err != nil {
+			return nil, nil
+		}
+	}
+	if path == "" {
+		return nil, nil
+	}
+	text, err := readFile(option, path)
+	return func(tensors []tensor.Named) (*plan.Found, error) {
+		n, err := trace.Read(text, tensors)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		n.Source = path
+		return regions.Blocks(*n, tensors, graph.Options{})
+	}, err
 }
 
 // answers is all settings in one form: Eps and Identity are short for Set.

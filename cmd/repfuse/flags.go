@@ -27,6 +27,8 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.StringArrayVar(&r.Set, "set", nil, "`[GLOB=]NAME=VALUE`: answer another question that no key answers")
 	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves them as they are")
 	addFamilies(c, &r.Families)
+	f.BoolVar(&r.FoldNorms, "fold-bn", false, "fold every batch norm that stands behind a layer, of any network: nothing stands between, by your word")
+	f.StringVar(&r.Graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter): nothing is assumed")
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
 	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. is by itself)")
 	addReading(c, &r.Reading)

@@ -29,14 +29,20 @@ type candidate struct {
 	dropped map[string]string
 	problem error
 	misses  int
+	// against marks a problem that is the graph's: it shows another expression.
+	against bool
 	// refused is keys beside which the block is not one convolution, with why.
 	refused []string
 }
 
 // match tries a family at a module and holds it to accounting for every key.
 func (m *matcher) match(f *family.Family, path string) candidate {
-	c := candidate{dropped: map[string]string{}, Match: f.Match(family.Site{Keys: m.keys, Module: path, Facts: m.facts,
-		Said: func(name string) (string, bool) { return answer(m.sets, path, name) }})}
+	return m.matchWith(f, path, func(name string) (string, bool) { return answer(m.sets, path, name) })
+}
+
+// matchWith is match with what is said of questions.
+func (m *matcher) matchWith(f *family.Family, path string, said func(name string) (string, bool)) candidate {
+	c := candidate{dropped: map[string]string{}, Match: f.Match(family.Site{Keys: m.keys, Module: path, Facts: m.facts, Said: said})}
 	keep := family.CompileGlobs(f.Keep)
 	placeholder, _ := answer(m.sets, path, "placeholder")
 	var left []string

@@ -10,6 +10,7 @@ package recognise
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"repfuse/internal/facts"
@@ -37,6 +38,9 @@ type Options struct {
 	// channels; see package pairs. Ordered says that the tensors come in the order in
 	// which the modules were registered.
 	FoldNorms, Ordered bool
+	// Shown finds the blocks that the network's graph shows, which names have to agree
+	// with; nil where there is no graph.
+	Shown func([]tensor.Named) (*plan.Found, error)
 	// File is a plan file that names the blocks by hand; nil recognises them.
 	File *planfile.File
 }
@@ -80,6 +84,15 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		choices: choices,
 		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
 	}
+	if o.Shown != nil {
+		shown, err := o.Shown(tensors)
+		if err != nil {
+			return nil, err
+		}
+		r.graph = newEvidence(shown)
+		r.note(shown.Notes...)
+		maps.Copy(r.found.Kept, shown.Kept)
+	}
 	if o.File != nil {
 		err = r.follow(o.File)
 	} else {
@@ -87,7 +100,7 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 	}
 	if err == nil && o.FoldNorms {
 		err = r.foldNorms(tensors, o.Ordered)
-	} else if err == nil && o.File == nil {
+	} else if err == nil && o.File == nil && o.Shown == nil {
 		r.offerFold(tensors, o.Ordered)
 	}
 	if err == nil {
@@ -97,9 +110,6 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		return nil, err
 	}
 	r.findDeployed(tensors)
-	if o.File == nil {
-		r.note(r.leftovers()...)
-	}
 	return r.found, nil
 }
 
@@ -108,6 +118,7 @@ type recogniser struct {
 	matcher
 	offer   *offer
 	choices []*choice
+	graph   *evidence // nil without a graph
 	taken   []candidate // in the order of found.Blocks
 	near    []error     // of modules that are a block but for some keys
 	found   *plan.Found
@@ -116,6 +127,10 @@ type recogniser struct {
 func (r *recogniser) recognise() error {
 	if err := r.visit(r.keys.root); err != nil {
 		return err
+	}
+	if r.graph != nil {
+		r.takeShown()
+		return errors.Join(r.near...)
 	}
 	if err := errors.Join(r.near...); err != nil {
 		return err
@@ -176,7 +191,7 @@ func (r *recogniser) try(n *node) error {
 	}
 	families := r.offer.at(r.keys, n)
 	if chosen != nil && chosen.family.Anchored(r.keys, n.path) {
-		c := r.match(chosen.family, n.path)
+		c := r.proven(r.match(chosen.family, n.path))
 		if c.problem == nil {
 			chosen.used = true
 			r.take(c)
@@ -200,7 +215,7 @@ func (r *recogniser) tryAll(families []*family.Family, path string) error {
 			continue
 		}
 		tried[f.String()] = true
-		if c := r.match(f, path); c.problem == nil || c.forbidden() {
+		if c := r.proven(r.match(f, path)); c.problem == nil || c.forbidden() {
 			fits = append(fits, c)
 		} else {
 			misses = append(misses, c)
@@ -217,6 +232,12 @@ func (r *recogniser) tryAll(families []*family.Family, path string) error {
 		}
 		r.take(c)
 	case len(misses) > 0:
+		if r.graph != nil { // which shows what a near miss is
+			misses = slices.DeleteFunc(misses, func(c candidate) bool { return !c.against })
+			if len(misses) == 0 {
+				return nil
+			}
+		}
 		near := nearest(misses)
 		if setting := (*family.SettingError)(nil); errors.As(near, &setting) {
 			return near // once, and not of every block
