@@ -18,12 +18,16 @@ func newExporter() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "exporter",
 		Short: "Print the Python file that exports a model with its facts, or loads the result",
-		Long: `Exporter prints a short Python file. Its export(model, directory) saves every
+		Long: `Exporter prints a short Python file. Its export(model, directory, x) saves every
 entry of the model's state_dict() as .npy, together with what the keys do not say:
-ε, groups, strides, and the branches without parameters. With these facts repfuse
-assumes nothing.`,
+ε, groups, strides, the branches without parameters (modules.json) and, of one
+forward pass for the input x or its shape, what stands between the modules
+(graph.json). With the graph repfuse needs no family and assumes nothing.
+
+Its load(model, directory), with --load, loads the result: into the deploy form,
+or into the very model that was exported, whose layers are replaced.`,
 		Example: `  repfuse exporter > export.py
-  python3 -c 'import export, mymodel; export.export(mymodel.build(), "weights")'
+  python3 -c 'import export, mymodel; export.export(mymodel.build(), "weights", (1, 3, 224, 224))'
   repfuse exporter --load > load.py`,
 		Args: arguments(0, 0, "none"),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -35,6 +39,6 @@ assumes nothing.`,
 			return err
 		},
 	}
-	c.Flags().BoolVar(&load, "load", false, "print the file that loads a fused directory into the deploy model")
+	c.Flags().BoolVar(&load, "load", false, "print the file that loads a fused directory into a model")
 	return c
 }

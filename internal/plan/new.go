@@ -39,9 +39,7 @@ func New(tensors []tensor.Named, prefix string, found Found) (*Plan, error) {
 	user, stale := map[string]int{}, map[string]bool{}
 	for k, b := range found.Blocks {
 		for _, key := range b.Used {
-			if _, taken := user[key]; !taken {
-				user[key] = k
-			}
+			user[key] = k
 		}
 		for _, key := range b.Stale {
 			stale[key] = true

@@ -38,6 +38,8 @@ type Record struct {
 	DType string         `json:"dtype,omitempty"`
 	Plan  *planfile.File `json:"plan"`
 	Notes []string       `json:"notes,omitempty"`
+	// Layers is what was fused, for whoever puts it into a living model.
+	Layers []Layer `json:"layers,omitempty"`
 	// Already is the modules that were fused before, where the source was a result.
 	Already []string `json:"already,omitempty"`
 	// CRC32 is the checksum of each tensor written, by its key.

@@ -3,16 +3,109 @@
 
     import load
     load.load(deploy_model, "out")       # every key must be there and none too many
+    load.load(model, "out")              # the model that was exported: its layers are replaced
 """
+import json
 import os
+import warnings
 
 import numpy as np
 import torch
+from torch import nn
 
 
 def load(model, directory, strict=True):
-    """load_state_dict of the KEY.npy files of a directory; returns what that returns."""
-    return model.load_state_dict(read(directory), strict=strict)
+    """Loads a directory of KEY.npy files. A model in the deploy form takes them by
+    load_state_dict, whose result is returned. A model in the training form, with the
+    weights that were fused, gets the fused layers in the place of its own: no deploy class
+    is needed. A block that no module can stand in for stays as it is, with a warning."""
+    state, own = read(directory), model.state_dict()
+    layers = [layer for layer in fused(directory) if not fits(own, state, layer)]
+    if not layers:
+        return model.load_state_dict(state, strict=strict)
+    for layer in layers:
+        weight, bias = state.pop(layer["weight"]), state.pop(layer.get("bias"), None)
+        why = place(model, layer, weight, bias)
+        if why:
+            warnings.warn("%s stays in the training form: %s" % (layer["weight"], why))
+    found = model.load_state_dict(state, strict=False)
+    if found.unexpected_keys:
+        raise KeyError("the model has no %s" % ", ".join(found.unexpected_keys))
+    return found
+
+
+def fused(directory):
+    """The fused layers, as repfuse's record has them."""
+    path = os.path.join(directory, "repfuse.json")
+    if not os.path.exists(path):
+        return []
+    with open(path) as f:
+        return json.load(f).get("layers", [])
+
+
+def fits(own, state, layer):
+    """Whether the model has a fused layer's tensors, and none of the branches it was made of."""
+    keys = [key for key in (layer["weight"], layer.get("bias")) if key]
+    parts = {name for branch in layer.get("branches") or [] for name in branch} - {layer["weight"].rpartition(".")[0]}
+    return all(key in own and own[key].shape == state[key].shape for key in keys) and not any(key.rpartition(".")[0] in parts for key in own)
+
+
+def place(model, layer, weight, bias):
+    """Puts a fused layer where the first module of its main branch is. The modules behind it
+    become identities, other branches give zero. Returns why it cannot be done, or None."""
+    branches = layer.get("branches")
+    if not branches or not branches[0]:
+        return "it is no sum of modules in a row"
+    if [] in branches:
+        return "it adds its input, for which no module stands"
+    names = [name for branch in branches for name in branch]
+    modules = dict(model.named_modules())
+    if len(set(names)) < len(names) or any(name not in modules for name in names):
+        return "the model does not have its modules, each once"
+    convs = [modules[name] for name in branches[0] if isinstance(modules[name], (nn.Linear, nn.modules.conv._ConvNd))]
+    if not convs:
+        return "its main branch has no layer that is known"
+    replace(model, branches[0][0], build(layer, convs, weight, bias))
+    for name in branches[0][1:]:
+        replace(model, name, nn.Identity())
+    for branch in branches[1:]:
+        for name in branch[:-1]:
+            replace(model, name, nn.Identity())
+        replace(model, branch[-1], Zero())
+    return None
+
+
+class Zero(nn.Module):
+    """The branch that is in another's kernel: what it gives is zero."""
+
+    def forward(self, x):
+        return x.new_zeros(())
+
+
+def build(layer, convs, weight, bias):
+    """The layer with its tensors; one alone has the geometry of the layer that it was."""
+    old = convs[0]
+    if isinstance(old, nn.Linear):
+        new = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, device="meta")
+    else:
+        alone = len(convs) == 1 and old.weight.shape[2:] == weight.shape[2:]
+        more = {"output_padding": old.output_padding} if layer.get("transposed") else {}
+        into, out = weight.shape[1] * layer["groups"], weight.shape[0]
+        if layer.get("transposed"):
+            into, out = weight.shape[0], weight.shape[1] * layer["groups"]
+        new = type(old)(
+            into, out, tuple(weight.shape[2:]), groups=layer["groups"], bias=bias is not None, device="meta", padding_mode=old.padding_mode,
+            stride=tuple(layer.get("stride") or old.stride), padding=old.padding if alone else tuple(layer["padding"]),
+            dilation=old.dilation if alone else tuple(layer["dilation"]), **more)
+    new.weight = nn.Parameter(weight.to(old.weight.device), requires_grad=False)
+    if bias is not None:
+        new.bias = nn.Parameter(bias.to(old.weight.device), requires_grad=False)
+    return new.train(old.training)
+
+
+def replace(model, name, module):
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, module)
 
 
 def read(directory):

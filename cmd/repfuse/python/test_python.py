@@ -1,4 +1,6 @@
 """python3 -m unittest discover -s cmd/repfuse/python -p 'test_*.py'"""
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -37,6 +39,101 @@ class Extra(nn.Module):
 
     def set_extra_state(self, state):
         pass
+
+
+class Net(nn.Module):
+    """In place, in views, shared, with constants: what a trace must not lose."""
+
+    def __init__(self, reads=False):
+        super().__init__()
+        self.conv, self.bn, self.point = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4, eps=1e-3), nn.Conv2d(3, 4, 1)
+        self.again, self.reads = self.point, reads
+        self.gain = nn.Parameter(torch.ones(4, 1, 1))
+        self.register_buffer("weighting", torch.full((1, 4, 1, 1), 0.5), persistent=False)
+
+    def forward(self, x, more):
+        if self.reads and float(x.sum()) > 1e9:
+            return x
+        y = self.bn(self.conv(x)) + self.again(x)
+        y[:, :2].relu_()
+        self.seen = y * self.weighting
+        return {"y": self.seen * self.gain, "more": [more["x"] - x]}
+
+
+class TestGraph(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.at = folder.name
+
+    def graph(self, model, *inputs):
+        path = os.path.join(self.at, "graph.json")
+        how = exporter.graph(model, path, *inputs)
+        with open(path) as f:
+            found = json.load(f)
+        self.assertEqual(found["version"], 1)
+        self.assertEqual(found["device"], how)
+        return found
+
+    def check(self, found):
+        made = {}
+        for k, op in enumerate(found["ops"]):
+            made.update((n, k) for n in op["out"])
+        ops = found["ops"]
+        kinds = [op["op"].split(".")[1] if "." in op["op"] else op["op"] for op in ops]
+        conv, bn = kinds.index("convolution"), next(k for k, name in enumerate(kinds) if "batch_norm" in name)
+        self.assertEqual(ops[conv]["in"][0], "%%%d" % found["inputs"][0])
+        self.assertEqual(ops[conv]["in"][1], "%%%d" % found["keys"]["conv.weight"])
+        self.assertEqual((ops[conv]["at"], ops[bn]["at"]), ("conv", "bn"))
+        self.assertEqual(ops[bn]["in"][0], "%%%d" % ops[conv]["out"][0])
+        self.assertIn(1e-3, ops[bn]["in"])
+        self.assertEqual(found["keys"]["again.weight"], found["keys"]["point.weight"])
+        # relu_ wrote into a view of the sum: what is multiplied is not the sum, but what came of it.
+        total = ops[next(k for k, name in enumerate(kinds) if name == "add")]["out"][0]
+        mul = ops[kinds.index("mul")]
+        changed = ops[made[int(mul["in"][0][1:])]]
+        self.assertEqual((changed["op"], changed["in"][0]), ("changed", "%%%d" % total))
+        self.assertEqual(found["constants"][mul["in"][1][1:]], [0.5] * 4)
+        # what the forward left in the module is an output too
+        self.assertIn(mul["out"][0], found["outputs"])
+        self.assertEqual(len(found["outputs"]), 3)
+        self.assertEqual(found["classes"]["bn"], "BatchNorm2d")
+
+    def test_meta(self):
+        for dtype in (torch.float32, torch.float16):
+            with self.subTest(dtype=dtype):
+                model = Net().to(dtype).train()
+                x = torch.ones(1, 3, 8, 8, dtype=dtype)
+                before = {key: value.clone() for key, value in model.state_dict().items()}
+                found = exporter.trace(model, [x, {"x": x}])
+                self.assertEqual(found["device"], "meta")
+                self.check(json.loads(json.dumps(found)))
+                self.assertTrue(model.training)
+                self.assertFalse(hasattr(model, "seen"))
+                for key, value in model.state_dict().items():
+                    self.assertTrue(torch.equal(value, before[key]), key)
+
+    def test_code_that_reads_values(self):
+        found = self.graph(Net(reads=True), (1, 3, 8, 8), {"x": torch.ones(1)})
+        self.assertEqual(found["device"], "real")
+        self.assertIn("meta", found["why"])
+        self.check(found)
+
+    def test_a_pass_that_fails(self):
+        with self.assertRaisesRegex(RuntimeError, "aten.convolution"):
+            exporter.graph(nn.Conv2d(3, 4, 3), os.path.join(self.at, "g.json"), (1, 2, 8, 8))
+        at = os.path.join(self.at, "weights")
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertIsNone(exporter.export(nn.Conv2d(3, 4, 3), at, (1, 2, 8, 8)))
+        self.assertRegex(said.getvalue(), "no graph.json")
+        self.assertEqual(sorted(os.listdir(at)), ["bias.npy", "modules.json", "weight.npy"])
+
+    def test_export_writes_it(self):
+        at = os.path.join(self.at, "weights")
+        self.assertEqual(exporter.export(nn.Linear(3, 4), at, (2, 3)), "meta")
+        with open(os.path.join(at, "graph.json")) as f:
+            found = json.load(f)
+        self.assertEqual(found["values"][found["outputs"][0]], ["float32", 2, 4])
 
 
 class TestExport(unittest.TestCase):
