@@ -118,7 +118,7 @@ type recogniser struct {
 	matcher
 	offer   *offer
 	choices []*choice
-	graph   *evidence // nil without a graph
+	graph   *evidence   // nil without a graph
 	taken   []candidate // in the order of found.Blocks
 	near    []error     // of modules that are a block but for some keys
 	found   *plan.Found
