@@ -8,7 +8,9 @@ import (
 
 // A tensor is whole when each of its bytes was given once, and takes no more then.
 func TestTally(t *testing.T) {
-	tally, err := NewTally([]Spec{{Key: "a", Type: F32, Shape: []int{2}}, {Key: "none", Type: F32, Shape: []int{0}}})
+	tally, err := NewTally([]Spec{
+		{Key: "a", Type: F32, Shape: []int{2}}, {Key: "none", Type: F32, Shape: []int{0}}, {Key: "more", Type: I8, Shape: []int{3}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +29,10 @@ func TestTally(t *testing.T) {
 		{func() error { return tally.Done(0) }, "a: file already closed"},
 		{func() error { return tally.Whole() }, "none: not written to its end"},
 		{func() error { return tally.Done(1) }, ""},
-		{func() error { return tally.Whole() }, ""},
+		{func() error { return tally.Take(2, 2, 0) }, ""},
+		{func() error { return tally.Take(2, 2, 1) }, ""},
+		{func() error { return tally.Done(2) }, "more: 4 bytes were written, want 3"},
+		{func() error { return tally.Whole() }, "more: not written to its end"},
 	} {
 		err := test.do()
 		if test.err == "" && err != nil || test.err != "" && (err == nil || err.Error() != test.err) {
