@@ -179,6 +179,23 @@ func TestFind(t *testing.T) {
 		}, "n2 of different strides: strides 2 and 1\n"},
 		{"extents that differ", func(n *net) { n.sum(n.conv(unpadded(square(8, 3)), 0), n.conv(square(8, 1), 0)) },
 			"n2 of different extents: one branch is longer by 2\n"},
+		{"extents that differ and are known to be equal", func(n *net) {
+			pool := op.AvgPool{Kernel: []int{2, 2}, Stride: []int{2, 2}, Padding: []int{0, 0}}
+			s := n.sum(n.conv(layerOf{in: 4, out: 4, k: 3, stride: 2}, 0), n.op(pool, 0))
+			for v := range n.Values[1:s] {
+				n.Values[v+1].Shape = []int{-1, 4, 8, 8}
+			}
+		}, "x to v3 by [0 1 2]: [3 3] of [4 4], groups 1, stride [2 2], padding [1 1] [1 1], dilation [1 1], 144 products of 160\n"},
+		{"extents that differ along one axis", func(n *net) {
+			s := n.sum(n.conv(unpadded(square(8, 3)), 0), n.conv(square(8, 1), 0))
+			for v := range n.Values[1:s] {
+				n.Values[v+1].Shape = []int{1, 8, v + 1, 8}
+			}
+		}, "n2 of different extents: one branch is longer by 2\n"},
+		{"a kernel as wide as its stride before padding", func(n *net) {
+			patches := layerOf{in: 1, out: 8, k: 2, stride: 2, before: -1, after: 1}
+			n.conv(layerOf{in: 8, out: 1, k: 3}, n.conv(patches, 0))
+		}, "x to v2 by [0 1]: [6 6] of [1 1], groups 1, stride [2 2], padding [2 2] [3 3], dilation [1 1], 36 products of 104\n"},
 		{"a lone layer, a plain identity", func(n *net) { n.op(op.Identity{}, n.conv(square(8, 3), 0)) }, ""},
 		{"two points at full size before a step", func(n *net) {
 			n.conv(layerOf{in: 8, out: 8, k: 1, stride: 2}, n.conv(square(8, 1), 0))
@@ -194,6 +211,157 @@ func TestFind(t *testing.T) {
 		test.net(n)
 		if got := describe(t, n, graph.Options{}); got != test.want {
 			t.Errorf("%s:\n%swant\n%s", test.name, got, test.want)
+		}
+	}
+}
+
+// matrix is a matrix product along the last of three axes.
+func (n *net) matrix(in, out, v int) int {
+	return n.add(graph.Node{Kind: graph.Linear, Type: "MatMul", Op: op.Conv{Weight: *param(in, out), Transposed: true, Groups: 1}, Axis: graph.LastAxis}, v)
+}
+
+func (n *net) move(from, to, v int) int {
+	return n.add(graph.Node{Kind: graph.Move, Type: "Transpose", Axis: from, To: to}, v)
+}
+
+// Layers along the last axis, and those whose channels are moved before their norm.
+func TestMoves(t *testing.T) {
+	last := func(n *net, e op.Expr, v int) int {
+		return n.add(graph.Node{Kind: graph.Linear, Type: "Linear", Op: e, Axis: graph.LastAxis}, v)
+	}
+	for _, test := range []struct {
+		name string
+		net  func(n *net)
+		want string
+	}{
+		{"a norm behind a transpose", func(n *net) {
+			v := n.relu(n.norm(8, n.move(graph.LastAxis, graph.Channels, n.matrix(32, 8, 0))))
+			n.move(graph.Channels, graph.LastAxis, v)
+		}, "layer of nodes [0 1 2] along axis -1, moves [1]\n"},
+		{"and a layer scale", func(n *net) {
+			n.op(op.Scale{By: param(8)}, n.norm(8, n.move(graph.LastAxis, graph.Channels, n.matrix(32, 8, 0))))
+		}, "layer of nodes [0 1 2 3] along axis -1, moves [1]\n"},
+		{"an addition and a scale", func(n *net) {
+			last(n, op.Scale{By: param(8)}, last(n, op.Shift{By: param(8)}, n.matrix(32, 8, 0)))
+		}, "layer of nodes [0 1 2] along axis -1, moves []\n"},
+		{"an addition alone is what would be written", func(n *net) { last(n, op.Shift{By: param(8)}, n.matrix(32, 8, 0)) }, ""},
+		{"a norm along another axis", func(n *net) { n.norm(8, n.matrix(32, 8, 0)) },
+			"n1 with parts that do not fit: channels along different axes\n"},
+		{"a kernel behind a transpose", func(n *net) {
+			n.conv(square(8, 3), n.move(graph.LastAxis, graph.Channels, n.matrix(32, 8, 0)))
+		}, ""},
+		{"a product behind a transpose", func(n *net) {
+			linear := op.Conv{Weight: *param(8, 32), Groups: 1}
+			last(n, op.Scale{By: param(8)}, last(n, linear, n.move(graph.Channels, graph.LastAxis, 0)))
+		}, "layer of nodes [1 2] along axis -1, moves []\n"},
+		{"a sum of moved branches", func(n *net) {
+			n.sum(n.move(graph.LastAxis, graph.Channels, 0), n.move(graph.LastAxis, graph.Channels, last(n, op.Scale{By: param(8)}, 0)))
+		}, "n3 with parts that do not fit: channels along different axes\n"},
+		{"a constant before a product", func(n *net) { last(n, op.Scale{By: param(8)}, n.matrix(32, 8, last(n, op.Shift{By: param(32)}, 0))) },
+			"layer of nodes [1 2] along axis -1, moves []\n"},
+	} {
+		n := newNet()
+		test.net(n)
+		regions, left, err := graph.Find(&n.Graph, graph.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, r := range regions {
+			got += fmt.Sprintf("layer of nodes %v along axis %d, moves %v\n", r.Nodes, r.Axis, r.Moves)
+		}
+		for _, l := range left {
+			got += fmt.Sprintf("n%d %s: %s\n", l.Node, l.Reason, l.Detail)
+		}
+		if got != test.want {
+			t.Errorf("%s:\n%swant\n%s", test.name, got, test.want)
+		}
+	}
+}
+
+// A transposed convolution takes what acts on channels behind it, and scales before it.
+func TestTransposed(t *testing.T) {
+	two := []int{2, 2}
+	up := op.Conv{Weight: *param(6, 8, 4, 4), Transposed: true, Groups: 1, Stride: two, Padding: []int{1, 1}}
+	for _, test := range []struct {
+		name  string
+		parts []op.Expr
+		want  int // nodes in the region
+	}{
+		{"a norm behind", []op.Expr{up, normOf(8)}, 2},
+		{"a scale before", []op.Expr{op.Scale{By: param(6)}, up, normOf(8)}, 3},
+		{"a norm before", []op.Expr{normOf(6), up, normOf(8)}, 2},
+		{"a point behind", []op.Expr{up, op.Conv{Weight: *param(8, 8, 1, 1), Groups: 1}}, 0},
+		{"padding before", []op.Expr{op.Identity{Padding: two}, up}, 0},
+	} {
+		n := newNet()
+		v := 0
+		for _, p := range test.parts {
+			v = n.op(p, v)
+		}
+		regions, _, err := graph.Find(&n.Graph, graph.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes := 0
+		for _, r := range regions {
+			nodes += len(r.Nodes)
+			if n.Nodes[r.Like].Op.(op.Conv).Transposed == false || !r.Form.Transposed {
+				t.Errorf("%s: the layer is like node %d", test.name, r.Like)
+			}
+		}
+		if nodes != test.want {
+			t.Errorf("%s: %d nodes in regions, want %d", test.name, nodes, test.want)
+		}
+	}
+}
+
+// Any cost is any: what two kernels cost together is in the region.
+func TestAnyCost(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		net  func(n *net)
+		want string
+	}{
+		{"a dilated kernel beside one", func(n *net) {
+			n.sum(n.conv(square(8, 3), 0), n.conv(layerOf{in: 8, out: 8, k: 3, dilation: 2}, 0))
+		}, "x to v3 by [0 1 2]: [5 5] of [8 8], groups 1, stride [1 1], padding [2 2] [2 2], dilation [1 1], 1600 products of 1152\n"},
+		{"taps between others", func(n *net) {
+			n.sum(n.conv(layerOf{in: 8, out: 8, k: 2, dilation: 2, before: 1, after: 1}, 0), n.conv(square(8, 1), 0))
+		}, "x to v3 by [0 1 2]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 320\n"},
+		{"depthwise kernels stacked", func(n *net) {
+			dw := layerOf{in: 8, out: 8, k: 3, groups: 8}
+			n.add(graph.Node{Kind: graph.Concat, Type: "Concat", Axis: graph.Channels}, n.conv(dw, 0), n.conv(dw, 0))
+		}, "x to v3 by [0 1 2]: [3 3] of [8 16], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 1152 products of 144\n"},
+	} {
+		n := newNet()
+		test.net(n)
+		if got := describe(t, n, graph.Options{AnyCost: true}); got != test.want {
+			t.Errorf("%s:\n%swant\n%s", test.name, got, test.want)
+		}
+	}
+}
+
+// What no graph can be is an error, whoever wrote it.
+func TestRefuses(t *testing.T) {
+	relu := graph.Node{Type: "Relu", Inputs: []int{0}, Outputs: []int{1}}
+	sum := func(in, out []int) graph.Node { return graph.Node{Kind: graph.Add, Inputs: in, Outputs: out} }
+	for _, test := range []struct {
+		name  string
+		nodes []graph.Node
+	}{
+		{"a value that is made twice", []graph.Node{relu, relu}},
+		{"a value that is read before it is made", []graph.Node{sum([]int{0, 1}, []int{2}), relu}},
+		{"a value that reads itself", []graph.Node{sum([]int{1, 0}, []int{1})}},
+		{"no such value", []graph.Node{sum([]int{0, 3}, []int{1})}},
+		{"no such value made", []graph.Node{sum([]int{0, 0}, []int{3})}},
+		{"a sum of nothing", []graph.Node{sum(nil, []int{1})}},
+		{"a sum that makes nothing", []graph.Node{sum([]int{0}, nil)}},
+		{"an operator of two values", []graph.Node{{Kind: graph.Linear, Op: op.Identity{}, Inputs: []int{0, 0}, Outputs: []int{1}}}},
+	} {
+		g := &graph.Graph{Values: make([]graph.Value, 3), Nodes: test.nodes}
+		if _, _, err := graph.Find(g, graph.Options{}); err == nil {
+			t.Errorf("%s: no error", test.name)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"repfuse/internal/graph"
@@ -278,6 +279,9 @@ func lawOf(m *maker) (runs, regions, large int, err error) {
 		runs++
 	}
 	for _, r := range found {
+		if slices.Min(slices.Concat(r.Begin, r.End)) < 0 {
+			return runs, 0, 0, fmt.Errorf("%v has negative padding, which no runtime takes", r)
+		}
 		if len(r.Nodes) > 2 {
 			large++
 		}
