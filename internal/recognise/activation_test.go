@@ -38,3 +38,29 @@ func TestActivationWithinBranch(t *testing.T) {
 		}
 	}
 }
+
+// torch.nn's non-linear activations without parameters, as its documentation lists them
+// (and torch.nn.modules.activation.__all__ of PyTorch 1.13), and its pools of maxima.
+const torchNonlinear = `Threshold ReLU RReLU Hardtanh ReLU6 Sigmoid Hardsigmoid Tanh SiLU Mish Hardswish ELU CELU SELU GLU GELU
+	Hardshrink LeakyReLU LogSigmoid Softplus Softshrink Softsign Tanhshrink Softmin Softmax Softmax2d LogSoftmax
+	MaxPool1d MaxPool2d MaxPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d`
+
+// Each of them within a branch is refused; what does nothing when a network is run is not.
+func TestActivationClasses(t *testing.T) {
+	const keys = `b.rbr_dense.conv.weight[8,8,3,3] b.rbr_dense.bn:8 b.rbr_1x1.conv.weight[8,8,1,1] b.rbr_1x1.bn:8`
+	plan := func(class string) error {
+		_, err := recognise.Plan(named(t, keys), recognise.Options{Families: builtin(t), Facts: &facts.Model{Version: facts.Version,
+			Modules: map[string]facts.Module{"b.rbr_dense": {Class: "Some", Keyless: map[string]string{"act": class}}}}})
+		return err
+	}
+	for _, class := range strings.Fields(torchNonlinear) {
+		if err := plan(class); err == nil || !strings.Contains(err.Error(), "is a "+class+" within a branch") {
+			t.Errorf("%s: error %v, want it refused", class, err)
+		}
+	}
+	for _, class := range []string{"Identity", "Dropout", "Dropout2d", "AlphaDropout", "DropPath"} {
+		if err := plan(class); err != nil {
+			t.Errorf("%s: %v", class, err)
+		}
+	}
+}

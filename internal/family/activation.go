@@ -9,12 +9,22 @@ import (
 	"repfuse/internal/op"
 )
 
-// nonlinear is the module classes after which a branch is no convolution.
-var nonlinear = map[string]bool{
-	"ReLU": true, "ReLU6": true, "LeakyReLU": true, "RReLU": true, "ELU": true, "CELU": true, "SELU": true,
-	"GELU": true, "SiLU": true, "Swish": true, "Mish": true, "Hardswish": true, "HSwish": true, "HardSwish": true,
-	"Sigmoid": true, "Hardsigmoid": true, "HSigmoid": true, "Tanh": true, "Hardtanh": true, "Softplus": true,
-	"MaxPool2d": true,
+// nonlinear is the module classes without parameters after which a branch is no
+// convolution: torch.nn's non-linear activations and its pools of maxima, and what timm
+// and others call theirs.
+var nonlinear = classes(`
+	ReLU ReLU6 LeakyReLU RReLU ELU CELU SELU GELU GLU SiLU Mish Hardswish Sigmoid Hardsigmoid LogSigmoid
+	Tanh Hardtanh Tanhshrink Softplus Softsign Softshrink Hardshrink Threshold
+	Softmin Softmax Softmax2d LogSoftmax
+	MaxPool1d MaxPool2d MaxPool3d AdaptiveMaxPool1d AdaptiveMaxPool2d AdaptiveMaxPool3d
+	Swish HSwish HardSwish HSigmoid HardSigmoid GELUTanh QuickGELU PReLU`)
+
+func classes(names string) map[string]bool {
+	all := map[string]bool{}
+	for _, name := range strings.Fields(names) {
+		all[name] = true
+	}
+	return all
 }
 
 // linear holds an expression to the module tree: where a kernel and its batch norm are
