@@ -42,7 +42,7 @@ func (t *Net) layer(r graph.Region, all Names) Fused {
 	if k := len(r.Moves); k > 0 { // the last of which makes the sink instead
 		move := t.Of[r.Moves[k-1]][0]
 		f.Gone = append(f.Gone, move)
-		f.Nodes = []NewNode{{At: move, Name: move.Name, Op: move.Op.Name, In: move.in, Out: out.Name, Like: move}}
+		f.Nodes = []NewNode{{At: move, Name: move.Name, Op: move.Op.Name, In: move.in, Outs: []string{out.Name}, Like: move}}
 		for _, v := range move.In {
 			if v != nil {
 				f.Reads = append(f.Reads, v)
@@ -62,7 +62,7 @@ func (t *Net) nodes(f *Fused, out *Value, place *Node, all Names) []NewNode {
 	sink := out.Name
 	f.Weight = all.fresh(sink + ".weight")
 	f.Tensors = []tensor.Spec{{Key: f.Weight, Type: typ, Shape: r.Form.WeightShape()}}
-	n := NewNode{At: place, Name: name, In: []string{f.Reads[0].Name, f.Weight}, Out: sink}
+	n := NewNode{At: place, Name: name, In: []string{f.Reads[0].Name, f.Weight}, Outs: []string{sink}}
 	if r.Form.Bias {
 		f.Bias = all.fresh(sink + ".bias")
 		f.Tensors = append(f.Tensors, tensor.Spec{Key: f.Bias, Type: typ, Shape: []int{r.Form.Out}})
@@ -82,8 +82,8 @@ func (t *Net) nodes(f *Fused, out *Value, place *Node, all Names) []NewNode {
 	case r.Axis == graph.LastAxis || f.Bias == "" && r.Form.Transposed:
 		n.Op = "MatMul"
 		if f.Bias != "" { // which adds nothing by itself
-			n.In, n.Out = n.In[:2], all.fresh(sink+".product")
-			return []NewNode{n, {At: place, Op: "Add", Name: all.fresh(name + ".bias"), In: []string{n.Out, f.Bias}, Out: sink}}
+			n.In, n.Outs = n.In[:2], []string{all.fresh(sink + ".product")}
+			return []NewNode{n, {At: place, Op: "Add", Name: all.fresh(name + ".bias"), In: []string{n.Outs[0], f.Bias}, Outs: []string{sink}}}
 		}
 	default:
 		n.Op = "Gemm"

@@ -28,6 +28,7 @@ type Model struct {
 	tensors []*Tensor       // listed
 	listed  map[string]bool // their keys
 	opsets  []opset         // the opset_imports
+	inlined bool
 	bound   map[string]bool // initializers that training_info takes for variables
 	file    *file
 }
@@ -94,6 +95,9 @@ type Node struct {
 	span
 	in, out []string // names
 	graph   *Graph   // nil in a function
+	// call is the node of the file that it was inlined from, which has its span; nil where it
+	// is in the file itself.
+	call *Node
 }
 
 // Attr is an attribute of a node. Which field counts is what Kind says.
@@ -111,6 +115,7 @@ type Attr struct {
 	Ref string
 
 	span
+	renamed bool // Name is not the one in the file
 }
 
 // Kind is the kind of an attribute (AttributeProto.AttributeType).

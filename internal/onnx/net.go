@@ -32,6 +32,7 @@ type Net struct {
 // Nets translates the model's graph and then its bodies. With freeze, initializers that are
 // inputs too count as constants.
 func (m *Model) Nets(freeze bool) []*Net {
+	m.inline()
 	f := newFacts(m, freeze)
 	var all []*Net
 	m.Graph.walk(func(g *Graph) {

@@ -20,14 +20,13 @@ type Layer struct {
 	Tensors []tensor.Spec
 }
 
-// NewNode is a node of ONNX's own domain, to be written.
+// NewNode is a node to be written.
 type NewNode struct {
 	// At is the node, one of those that go, in whose place it stands.
-	At       *Node
-	Name, Op string
-	In       []string
-	Out      string
-	Attrs    []NewAttr
+	At                         *Node
+	Name, Domain, Op, Overload string
+	In, Outs                   []string
+	Attrs                      []NewAttr
 	// Like is a node whose attributes it has as they are, nil if none.
 	Like *Node
 }
@@ -70,11 +69,22 @@ func (m *Model) Rewrite(layers []Layer, location string) (*Rewrite, error) {
 		return nil, err
 	}
 	var edits []edit
+	fresh := map[*Node][]NewNode{}
+	for _, l := range layers {
+		for _, n := range l.Nodes {
+			fresh[n.At] = append(fresh[n.At], n)
+		}
+	}
 	m.Graph.walk(func(g *Graph) {
-		if g.in != nil {
-			edits = append(edits, s.edits(g)...)
+		edits = append(edits, s.edits(g)...)
+		var e []edit
+		if e, err = m.nodes(g, s.nodes, fresh, err); err == nil {
+			edits = append(edits, e...)
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
 	var inside, outside []*Tensor
 	for _, t := range m.tensors {
 		switch {
@@ -145,7 +155,9 @@ func (m *Model) sweep(layers []Layer) (*sweep, error) {
 	for _, l := range layers {
 		gone = append(gone, l.Gone...)
 		for _, n := range l.Nodes {
-			made[n.Out] = true
+			for _, out := range n.Outs {
+				made[out] = true
+			}
 		}
 		for _, v := range l.Reads {
 			s.uses[v] = cmp.Or(s.uses[v], len(v.Users)) + 1
@@ -209,14 +221,41 @@ func (s *sweep) drop(v *Value) (gone []*Node) {
 	return []*Node{n}
 }
 
-// edits takes away from a graph what goes.
+// nodes takes away from a graph the nodes that go and puts new ones where they stood. Of a
+// call that loses a node the others are written in its place.
+func (m *Model) nodes(g *Graph, gone map[*Node]bool, fresh map[*Node][]NewNode, err error) (edits []edit, _ error) {
+	for k := 0; k < len(g.Nodes) && err == nil; {
+		first := g.Nodes[k]
+		run := 1
+		for first.call != nil && k+run < len(g.Nodes) && g.Nodes[k+run].call == first.call {
+			run++
+		}
+		group := g.Nodes[k : k+run]
+		k += run
+		if !slices.ContainsFunc(group, func(n *Node) bool { return gone[n] }) {
+			continue
+		}
+		e := edit{span: first.span, in: g.in}
+		for _, n := range group {
+			if !gone[n] {
+				fresh[n] = []NewNode{{Name: n.Name, Domain: n.Op.Domain, Op: n.Op.Name, Overload: n.Op.Overload, In: n.in, Outs: n.out, Like: n}}
+			}
+			for _, f := range fresh[n] {
+				var p []piece
+				if p, err = m.pieces(f); err != nil {
+					return nil, err
+				}
+				e.with = append(e.with, p...)
+			}
+		}
+		edits = append(edits, e)
+	}
+	return edits, err
+}
+
+// edits takes away from a graph what goes, except for nodes.
 func (s *sweep) edits(g *Graph) (edits []edit) {
 	without := func(at span) { edits = append(edits, edit{span: at, in: g.in}) }
-	for _, n := range g.Nodes {
-		if s.nodes[n] {
-			without(n.span)
-		}
-	}
 	for _, t := range g.Initializers {
 		if s.tensors[t] {
 			without(t.span)
@@ -241,13 +280,9 @@ func (s *sweep) edits(g *Graph) (edits []edit) {
 	return edits
 }
 
-// bring writes the nodes and the tensors of a layer.
+// bring writes the tensors of a layer.
 func (r *Rewrite) bring(l Layer, location string) []edit {
 	g := l.Gone[0].graph
-	var edits []edit
-	for _, n := range l.Nodes {
-		edits = append(edits, edit{span: span{n.At.to, n.At.to}, in: g.in, with: n.pieces()})
-	}
 	end := g.Nodes[len(g.Nodes)-1].to
 	if k := len(g.Initializers); k > 0 {
 		end = g.Initializers[k-1].to
@@ -263,7 +298,7 @@ func (r *Rewrite) bring(l Layer, location string) []edit {
 			inputs.with = append(inputs.with, piece{text: inputText(t)})
 		}
 	}
-	return append(edits, tensors, inputs)
+	return []edit{tensors, inputs}
 }
 
 // tensor is an initializer: what stands before its elements, and their place.
@@ -304,12 +339,14 @@ func inputText(t tensor.Spec) []byte {
 }
 
 // pieces is the node as a field of its graph.
-func (n NewNode) pieces() []piece {
+func (m *Model) pieces(n NewNode) ([]piece, error) {
 	var b []byte
 	for _, in := range n.In {
 		b = appendText(b, 1, in)
 	}
-	b = appendText(b, 2, n.Out)
+	for _, out := range n.Outs {
+		b = appendText(b, 2, out)
+	}
 	b = appendText(b, 3, n.Name)
 	b = appendText(b, 4, n.Op)
 	for _, a := range n.Attrs {
@@ -323,16 +360,52 @@ func (n NewNode) pieces() []piece {
 		}
 		b = appendText(b, 5, appendInt(t, 20, int64(kind)))
 	}
-	size := int64(len(b))
 	var like []piece
 	if n.Like != nil {
 		for _, a := range n.Like.Attrs {
-			like = append(like, piece{span: a.span})
-			size += a.to - a.from
+			p, err := m.attrPieces(a)
+			if err != nil {
+				return nil, err
+			}
+			like = append(like, p...)
 		}
 	}
-	head := appendLen(appendTag(nil, 1, wireLen), size)
-	return append([]piece{{text: append(head, b...)}}, like...)
+	var end []byte
+	if n.Domain != "" {
+		end = appendText(end, 7, n.Domain)
+	}
+	if n.Overload != "" {
+		end = appendText(end, 8, n.Overload)
+	}
+	all := append(append([]piece{{text: b}}, like...), piece{text: end})
+	return wrapped(1, all), nil
+}
+
+// wrapped is pieces as the content of a field.
+func wrapped(number int, with []piece) []piece {
+	var size int64
+	for _, p := range with {
+		size += p.len()
+	}
+	return append([]piece{{text: appendLen(appendTag(nil, number, wireLen), size)}}, with...)
+}
+
+// attrPieces is an attribute as it is in the file, except for its name.
+func (m *Model) attrPieces(a *Attr) ([]piece, error) {
+	if !a.renamed {
+		return []piece{{span: a.span}}, nil
+	}
+	with := []piece{{text: appendText(nil, 1, a.Name)}}
+	whole := message{m.file.src, a.from, a.to, &holder{}}
+	err := whole.each(func(f field) error {
+		return whole.fields(f, func(_ message, f field) error {
+			if f.number != 1 {
+				with = append(with, piece{span: span{f.start, f.end}})
+			}
+			return nil
+		})
+	})
+	return wrapped(5, with), err
 }
 
 // Names is what things in a model are called.
