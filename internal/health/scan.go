@@ -2,7 +2,6 @@ package health
 
 import (
 	"math"
-	"slices"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
@@ -58,7 +57,7 @@ func Scan(t tensor.Tensor) (Values, error) {
 	if least < 0 {
 		r.Min, r.Max = 0, 0
 	}
-	r.First, r.MinAt = place(first, t.Shape), place(least, t.Shape)
+	r.First, r.MinAt = tensor.Place(first, t.Shape), tensor.Place(least, t.Shape)
 	return r, err
 }
 
@@ -115,16 +114,4 @@ func each(t tensor.Tensor, do func(at int, v []float64)) error {
 		do(at, v)
 	}
 	return nil
-}
-
-// place is the index of an element, one number an axis; nil where there is none.
-func place(at int, shape []int) []int {
-	if at < 0 {
-		return nil
-	}
-	index := make([]int, len(shape))
-	for a, n := range slices.Backward(shape) {
-		index[a], at = at%n, at/n
-	}
-	return index
 }
