@@ -18,7 +18,7 @@ func absolute(e op.Expr, f op.Form) (op.Expr, error) {
 type magnitudes struct{}
 
 func (magnitudes) Conv(e op.Conv, _ op.Form) (op.Expr, error) {
-	if e.Weight.Computed {
+	if e.Weight.Computed != nil {
 		e.Weight = largestOfRow(e.Weight)
 	} else {
 		e.Weight = signed(e.Weight, plus)

@@ -70,9 +70,8 @@ func (b *builder) dilationSaid(c *op.Conv) error {
 	return nil
 }
 
-// convFacts takes groups and dilation from the module tree and holds the kernel to
-// what it says.
-func (b *builder) convFacts(c *op.Conv, path string) error {
+// convSaid takes the user's groups and dilation.
+func (b *builder) convSaid(c *op.Conv) error {
 	if said, ok := b.site.Said("groups"); ok {
 		g, err := strconv.Atoi(said)
 		if err != nil || g < 1 {
@@ -80,9 +79,12 @@ func (b *builder) convFacts(c *op.Conv, path string) error {
 		}
 		c.Groups = g
 	}
-	if err := b.dilationSaid(c); err != nil {
-		return err
-	}
+	return b.dilationSaid(c)
+}
+
+// convFacts takes groups, dilation, stride and padding mode from the module tree and
+// holds the kernel to what it says.
+func (b *builder) convFacts(c *op.Conv, path string) error {
 	m, ok := b.module(path)
 	if !ok || len(m.Kernel) == 0 {
 		return nil

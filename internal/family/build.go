@@ -1,6 +1,7 @@
 package family
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strconv"
@@ -22,9 +23,9 @@ func (b *builder) build(n Node) part {
 	case *bnNode:
 		return b.bn(n)
 	case *scaleNode:
-		return b.vector(n.by, func(p *op.Param) op.Expr { return op.Scale{By: p, Factor: n.factor} })
+		return b.vector(n.by, n.factor, func(p *op.Param, v float64) op.Expr { return op.Scale{By: p, Factor: v} })
 	case *shiftNode:
-		return b.vector(n.by, func(p *op.Param) op.Expr { return op.Shift{By: p, Term: n.term} })
+		return b.vector(n.by, n.term, func(p *op.Param, v float64) op.Expr { return op.Shift{By: p, Term: v} })
 	case *poolNode:
 		return b.pool(n)
 	case *splitNode:
@@ -128,15 +129,54 @@ func (b *builder) maybe(p *part, key string) (*op.Param, bool) {
 }
 
 func (b *builder) source(p *part, s source) *op.Param {
-	if s.call == nil {
-		return b.tensor(p, s.key)
+	if s.call != nil {
+		return b.generate(p, s.call)
 	}
-	return b.generate(p, s.call)
+	return b.tensor(p, s.key)
+}
+
+// forms are weights that are computed before use, by what stands in the place of weight.
+var forms = []call{
+	{name: "normed", args: []string{"weight_v", "weight_g"}},
+	{name: "normed", args: []string{"parametrizations.weight.original1", "parametrizations.weight.original0"}},
+	{name: "spectral", args: []string{"weight_orig", "weight_u", "weight_v"}},
+	{name: "spectral", args: []string{"parametrizations.weight.original", "parametrizations.weight.0._u", "parametrizations.weight.0._v"}},
+	{name: "normed", args: []string{"theta", "r"}},
+}
+
+// form is the call that computes a convolution's weight that is not there, from keys that
+// are.
+func (b *builder) form(n *convNode) *call {
+	key := b.fill(n.weight.key)
+	module, ok := strings.CutSuffix(key, "weight")
+	if _, there := b.lookup(key); there || !ok || module != "" && !strings.HasSuffix(module, ".") {
+		return nil
+	}
+	for _, f := range forms {
+		c := &call{name: f.name}
+		for _, name := range f.args {
+			if _, there := b.lookup(module + name); there {
+				c.args = append(c.args, module+name)
+			}
+		}
+		if len(c.args) == len(f.args) {
+			if n.transposed && c.name == "spectral" {
+				c.args = append(c.args, "1")
+			}
+			return c
+		}
+	}
+	return nil
 }
 
 func (b *builder) conv(n *convNode) part {
 	var p part
-	w := b.source(&p, n.weight)
+	var w *op.Param
+	if f := b.form(n); f != nil {
+		w = b.generate(&p, f)
+	} else {
+		w = b.source(&p, n.weight)
+	}
 	bias, ok := b.maybe(&p, n.bias)
 	switch {
 	case ok && n.deny:
@@ -152,8 +192,13 @@ func (b *builder) conv(n *convNode) part {
 	if err := b.dilate(&c, n.dilation); err != nil {
 		p.err = err
 	}
-	if err := b.convFacts(&c, b.whole(b.fill(n.module))); err != nil {
+	if err := b.convSaid(&c); err != nil {
 		p.err = err
+	}
+	if n.weight.call == nil { // a generator's kernel is no module's
+		if err := b.convFacts(&c, b.whole(b.fill(n.module))); err != nil {
+			p.err = err
+		}
 	}
 	p.expr = c
 	return p
@@ -193,8 +238,27 @@ func (b *builder) bn(n *bnNode) part {
 	if n.repeat != "" {
 		b.repeat(&p, &e, n.repeat)
 	}
-	if len(p.missing) == 0 && p.err == nil {
-		p.expr = e
+	if len(p.missing) > 0 || p.err != nil {
+		return p
+	}
+	p.expr = e
+	if n.unshifted {
+		return b.unshifted(p, n, e)
+	}
+	return p
+}
+
+// unshifted is the scale of a batch norm without its shift.
+func (b *builder) unshifted(p part, n *bnNode, e op.BatchNorm) part {
+	c := &call{name: "gain", args: []string{number(e.Eps)}}
+	for _, v := range []*op.Param{e.Var, e.Gamma} {
+		if v != nil {
+			key, _ := Relative(b.site.Module, v.Key)
+			c.args = append(c.args, literal(key))
+		}
+	}
+	if by := b.generate(&p, c); by != nil {
+		p.expr = op.Scale{By: by}
 	}
 	return p
 }
@@ -232,15 +296,20 @@ func (b *builder) repeat(p *part, e *op.BatchNorm, key string) {
 	}
 }
 
-// vector is an operator of a stored or literal number a channel.
-func (b *builder) vector(s source, make func(*op.Param) op.Expr) part {
+// vector is an operator of one number a channel, stored or computed, or of one for all,
+// which the declaration or an answer gives.
+func (b *builder) vector(s source, literal float64, make func(*op.Param, float64) op.Expr) part {
 	var p part
 	if s.call == nil && s.key == "" {
-		p.expr = make(nil)
+		p.expr = make(nil, literal)
+		return p
+	}
+	if v, err := strconv.ParseFloat(b.fill(s.key), 64); err == nil && strings.HasPrefix(s.key, "<") {
+		p.expr = make(nil, v)
 		return p
 	}
 	if t := b.source(&p, s); t != nil {
-		p.expr = make(t)
+		p.expr = make(t, 0)
 	}
 	return p
 }
@@ -280,7 +349,7 @@ func (b *builder) split(n *splitNode) part {
 
 func (b *builder) channels(n *channelsNode) part {
 	var p part
-	s := op.Select{From: n.from, To: n.to, Of: n.of}
+	s := op.Select{Of: n.of}
 	if n.like != "" {
 		t, ok := b.lookup(b.fill(n.like))
 		if !ok || len(t.Shape) < 2 {
@@ -289,9 +358,7 @@ func (b *builder) channels(n *channelsNode) part {
 		}
 		s.Of = t.Shape[1]
 	}
-	if n.end {
-		s.To = s.Of
-	}
+	s.From, s.To, p.err = channelRange(b.fill(n.from), b.fill(n.to), s.Of)
 	p.expr = s
 	return p
 }
@@ -393,17 +460,43 @@ func (b *builder) generate(p *part, c *call) *op.Param {
 		return nil
 	}
 	text := c.name + "(" + strings.Join(words, ", ") + ")"
-	shape, values, err := g.prepare(args)
+	t, err := g.tensor(args)
 	if err != nil {
 		p.err = fmt.Errorf("%s: %w", text, err)
 		return nil
 	}
-	return &op.Param{Key: text, Tensor: lazy(shape, values)}
+	return &op.Param{Key: text, Tensor: t}
+}
+
+// tensor is what a generator makes of its arguments.
+func (g *generator) tensor(args []argument) (tensor.Tensor, error) {
+	if g.scaled != nil {
+		s, err := g.scaled(args)
+		if err != nil {
+			return tensor.Tensor{}, err
+		}
+		return s.tensor(), nil
+	}
+	shape, values, err := g.prepare(args)
+	if err != nil {
+		return tensor.Tensor{}, err
+	}
+	of := tensor.Invalid
+	for _, a := range args {
+		if a.tensor != nil {
+			of = tensor.Wider(of, a.tensor.Type)
+		}
+	}
+	how := &tensor.Computation{Type: cmp.Or(of, tensor.F32)}
+	if g.roundings != nil {
+		how.Steps, how.Sums = g.roundings(args)
+	}
+	return lazy(shape, how, values), nil
 }
 
 // lazy is a float64 tensor computed when it is opened.
-func lazy(shape []int, values func() ([]float64, error)) tensor.Tensor {
-	t := tensor.Tensor{Type: tensor.F64, Shape: shape, Computed: true}
+func lazy(shape []int, how *tensor.Computation, values func() ([]float64, error)) tensor.Tensor {
+	t := tensor.Tensor{Type: tensor.F64, Shape: shape, Computed: how}
 	t.Open = func() (tensor.Data, error) {
 		v, err := values()
 		if err != nil {

@@ -139,7 +139,7 @@ func (f formatter) sibling(module, name string, v *op.Param) bool {
 
 // repeated takes apart what bn(MODULE, repeat KEY) makes of a mean: repeat(MEAN, KEY).
 func repeated(mean *op.Param) (key, by string, ok bool) {
-	if !mean.Computed {
+	if mean.Computed == nil {
 		return "", "", false
 	}
 	p := &parser{text: mean.Key}
@@ -157,7 +157,7 @@ func (f formatter) module(p op.Param, name string) (module string, ok bool) {
 	rest, below := Relative(f.below, p.Key)
 	prefix, ok := strings.CutSuffix(rest, name)
 	module = Stem(prefix)
-	ok = ok && below && !p.Computed && Child(module, name) == rest
+	ok = ok && below && p.Computed == nil && Child(module, name) == rest
 	return module, ok && (name != "weight" || prefix == "" || strings.HasSuffix(prefix, "."))
 }
 
@@ -183,7 +183,7 @@ func (f formatter) word(p op.Param, taken func(word string) bool) string {
 // key is a stored tensor's key as the block's module sees it, and the call of a computed
 // one, which is relative already.
 func (f formatter) key(p op.Param) string {
-	if p.Computed {
+	if p.Computed != nil {
 		return p.Key
 	}
 	rest, _ := Relative(f.below, p.Key)

@@ -14,6 +14,11 @@ type generator struct {
 	params []kind
 	// prepare tells the shape from the arguments' shapes and returns the formula.
 	prepare func([]argument) (shape []int, values func() ([]float64, error), err error)
+	// roundings, where there is one, counts those of tensor.Computation.
+	roundings func([]argument) (steps, sums int)
+	// scaled is in place of prepare where the elements are those of a stored kernel, each
+	// times a factor.
+	scaled func([]argument) (*scaled, error)
 }
 
 type kind int
@@ -44,17 +49,30 @@ func (g *generator) least() int {
 
 // generators is every generator by its name in the notation.
 var generators = map[string]*generator{
-	"blank":  {[]kind{required, word}, blank},
-	"truthy": {[]kind{required}, truthy},
-	"eye":    {[]kind{required, word}, eye},
-	"gate":   {[]kind{required}, gate},
-	"repeat": {[]kind{required, required}, repeat},
-	"turned": {[]kind{required, word}, turned},
-	"row":    {[]kind{required, word}, row},
-	"orepa": {[]kind{word, required, required, required, required, required, required, required, required,
-		required, required, required, required}, orepa},
-	"orepa_repvgg": {[]kind{word, required}, orepaRepVGG},
-	"unrolled":     {[]kind{required, required, word}, unrolled},
+	"blank":  {params: []kind{required, word}, prepare: blank},
+	"truthy": {params: []kind{required}, prepare: truthy},
+	"eye":    {params: []kind{required, word}, prepare: eye},
+	"gate":   {params: []kind{required}, prepare: gate},
+	"repeat": {params: []kind{required, required}, prepare: repeat},
+	"turned": {params: []kind{required, word}, prepare: turned},
+	"row":    {params: []kind{required, word}, prepare: row},
+	"orepa": {params: []kind{word, required, required, required, required, required, required, required, required,
+		required, required, required, required}, prepare: orepa},
+	"orepa_repvgg": {params: []kind{word, required}, prepare: orepaRepVGG},
+	"unrolled":     {params: []kind{required, required, word}, prepare: unrolled},
+	"inputs":       {params: []kind{required, word, word}, prepare: inputs},
+	"taps":         {params: []kind{required, word}, prepare: taps, roundings: func(a []argument) (int, int) { return len(a), 0 }},
+	"gain":         {params: []kind{word, required, optional}, prepare: gain, roundings: inSteps(5)},
+	"numbers":      {params: []kind{word}, prepare: numbersOf},
+	"exp":          {params: []kind{required}, prepare: exponential, roundings: inSteps(1)},
+	"product":      {params: []kind{required}, prepare: product, roundings: func(a []argument) (int, int) { return 1, a[1].tensor.Shape[0] - 1 }},
+	"normed":       {params: []kind{required, optional}, scaled: normed},
+	"spectral":     {params: []kind{required, required, required, word}, scaled: spectral},
+}
+
+// inSteps is that many roundings, whatever the arguments.
+func inSteps(n int) func([]argument) (steps, sums int) {
+	return func([]argument) (int, int) { return n, 0 }
 }
 
 // blank(VECTOR, K): a depthwise kernel of extents K without any tap set, one row an
@@ -93,9 +111,8 @@ func truthy(a []argument) ([]int, func() ([]float64, error), error) {
 	}, nil
 }
 
-// eye(WEIGHT), eye(WEIGHT, MORE), eye(WEIGHT, in): the identity over the output
-// channels of a kernel and as many more, or over its input channels, dense and 1×1 in
-// as many axes: δ(o, i).
+// eye(WEIGHT), eye(WEIGHT, MORE): the identity over the output channels of a kernel
+// and as many more, dense and 1×1 in as many axes: δ(o, i).
 func eye(a []argument) ([]int, func() ([]float64, error), error) {
 	if len(a) == 0 || len(a) > 2 {
 		return nil, nil, fmt.Errorf("has %d arguments, want a kernel and perhaps a number", len(a))
@@ -104,26 +121,29 @@ func eye(a []argument) ([]int, func() ([]float64, error), error) {
 		return nil, nil, fmt.Errorf("%s has shape %v, want a kernel", a[0].tensor.Key, a[0].tensor.Shape)
 	}
 	n := a[0].tensor.Shape[0]
-	switch {
-	case len(a) == 1:
-	case a[1].word == "in":
-		n = a[0].tensor.Shape[1]
-	default:
+	if len(a) == 2 {
 		more, err := strconv.Atoi(a[1].word)
 		if err != nil || more < 0 {
-			return nil, nil, fmt.Errorf("%q, want a number or in", a[1].word)
+			return nil, nil, fmt.Errorf("%q, want a number", a[1].word)
 		}
 		n += more
 	}
-	shape := []int{n, n}
-	for range a[0].tensor.Shape[2:] {
-		shape = append(shape, 1)
+	shape, values := unit(n, n, 0, len(a[0].tensor.Shape))
+	return shape, values, nil
+}
+
+// unit is an O×I kernel, 1×1 in all its axes, that is 1 where o = i + from.
+func unit(out, in, from, axes int) ([]int, func() ([]float64, error)) {
+	shape := make([]int, axes)
+	for k := range shape {
+		shape[k] = 1
 	}
+	shape[0], shape[1] = out, in
 	return shape, func() ([]float64, error) {
-		v := make([]float64, n*n)
-		for o := range n {
-			v[o*n+o] = 1
+		v := make([]float64, out*in)
+		for i := range in {
+			v[(from+i)*in+i] = 1
 		}
 		return v, nil
-	}, nil
+	}
 }

@@ -79,8 +79,8 @@ func (a Answer) Yes() bool { return isYes(a.Value) }
 // Fits reports whether every key that the expressions want is there.
 func (m *Match) Fits() bool { return len(m.Missing) == 0 && len(m.Used) > 0 }
 
-// Match tries a family at a site. Questions that nobody answers are tried with yes;
-// where the shapes refuse that, the answer is no.
+// Match tries a family at a site. Questions that nobody answers are tried with yes, or
+// with 1 where a number is wanted; where the shapes refuse yes, the answer is no.
 func (f *Family) Match(s Site) *Match {
 	b := &builder{site: s, family: f, answers: map[string]Answer{}, keyed: map[string]bool{}}
 	m := b.match()
@@ -258,7 +258,7 @@ func (b *builder) substitute(key string) string {
 	}
 	for _, name := range varsOf(key) {
 		if q, ok := b.family.Question(name); ok {
-			key = strings.ReplaceAll(key, "<"+name+">", b.answer(q, "").Value)
+			key = strings.ReplaceAll(key, "<"+name+">", b.answer(q, "1").Value)
 		}
 	}
 	return key

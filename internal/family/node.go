@@ -25,10 +25,11 @@ type (
 	// many as the kernel under KEY has inputs a group.
 	// norm(MEAN, VAR), norm(MEAN, VAR, WEIGHT, BIAS): a batch norm under keys of their own.
 	bnNode struct {
-		module string
-		keys   []string // of norm
-		eps    *float64 // nil where nobody said
-		repeat string
+		module    string
+		keys      []string // of norm
+		eps       *float64 // nil where nobody said
+		repeat    string
+		unshifted bool // of bn: its scale alone
 	}
 	// xNode is x, the identity, or x(OPTIONS).
 	xNode struct{ padding, stride []int }
@@ -60,9 +61,9 @@ type (
 	// channelsNode is channels(FROM, TO, OF): part of the input, in numbers; TO may be
 	// end, and OF the key of a kernel over as many input channels.
 	channelsNode struct {
-		from, to, of int
-		end          bool
-		like         string
+		from, to string
+		of       int
+		like     string
 	}
 	// askNode is ask(NAME: EXPR): there or not, as the question NAME is answered; or
 	// ask(NAME: EXPR, EXPR): the one for yes, the other for no.

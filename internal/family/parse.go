@@ -290,11 +290,9 @@ func (p *parser) over(list string) (vars []string, expr Node) {
 }
 
 func (p *parser) channels() Node {
-	c := &channelsNode{from: p.integer()}
+	c := &channelsNode{from: p.channel()}
 	p.expect(",")
-	if c.end = p.accept("end"); !c.end {
-		c.to = p.integer()
-	}
+	c.to = p.channel()
 	p.expect(",")
 	if p.tok != "" && p.tok[0] >= '0' && p.tok[0] <= '9' {
 		c.of = p.integer()
@@ -412,8 +410,10 @@ func (p *parser) bn() Node {
 			b.eps = p.epsilon()
 		case "repeat":
 			b.repeat = p.word()
+		case "unshifted":
+			b.unshifted = true
 		default:
-			p.fail("%s is no option, want eps or repeat", w)
+			p.fail("%s is no option, want eps, repeat or unshifted", w)
 		}
 	}
 	return b
@@ -431,7 +431,11 @@ func (p *parser) source() source {
 		p.fail("%s is no generator", name)
 	}
 	for p.err == nil && p.tok != ")" {
-		c.args = append(c.args, p.word())
+		arg := p.word()
+		for p.accept("+") {
+			arg += "+" + p.word()
+		}
+		c.args = append(c.args, arg)
 		if p.tok != ")" {
 			p.expect(",")
 		}
@@ -529,6 +533,14 @@ func (p *parser) split() Node {
 		p.fail("part %d of %d", s.part, len(s.keys))
 	}
 	return s
+}
+
+// channel is a number, end, or what stands for one.
+func (p *parser) channel() string {
+	if _, err := strconv.Atoi(p.tok); err != nil && p.tok != "end" && !strings.HasPrefix(p.tok, "<") {
+		p.fail("want a number or end")
+	}
+	return p.word()
 }
 
 func (p *parser) integer() int {

@@ -173,7 +173,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"kernel(a, b, c)", 1, 15, `")": c is no option, want biased, unbiased, transposed, stride, padding, mode, dilation or groups`},
 		{"kernel(magic(a))", 1, 14, `"a": magic is no generator`},
 		{"kernel(gate(a b))", 1, 15, `"b": want ,`},
-		{"bn(a, epsilon 1)", 1, 15, `"1": epsilon is no option, want eps or repeat`},
+		{"bn(a, epsilon 1)", 1, 15, `"1": epsilon is no option, want eps, repeat or unshifted`},
 		{"bn(a, eps small)", 1, 11, `"small": want a number`},
 		{"bn(a, eps -1)", 1, 11, `"-1": want a number`},
 		{"avgpool(3x)", 1, 9, `"3x": want extents such as 3x3`},

@@ -63,8 +63,20 @@ const (
 
 type counter struct{}
 
-func (counter) Conv(_ Conv, f Form) (counted, error)   { return counted{Form: f}, nil }
-func (counter) Scale(_ Scale, f Form) (counted, error) { return counted{Form: f}, nil }
+// computing is the roundings of a tensor that is no stored one.
+func computing(p *Param) Roundings {
+	if p == nil || p.Computed == nil {
+		return Roundings{}
+	}
+	return Roundings{p.Computed.Steps, p.Computed.Sums}
+}
+
+func (counter) Conv(c Conv, f Form) (counted, error) {
+	return counted{Form: f, kernel: computing(&c.Weight)}, nil
+}
+func (counter) Scale(s Scale, f Form) (counted, error) {
+	return counted{Form: f, kernel: computing(s.By)}, nil
+}
 func (counter) Shift(_ Shift, f Form) (counted, error) { return counted{Form: f, unit: true}, nil }
 func (counter) Identity(_ Identity, f Form) (counted, error) {
 	return counted{Form: f, unit: true}, nil

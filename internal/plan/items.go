@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -59,38 +60,22 @@ func (p *Plan) madeBy(block int, to tensor.Type) []Item {
 }
 
 // elementType is the widest type of the stored kernels of e, or, where there is
-// none, of its vectors: what came in goes out.
+// none, of its batch norms, or of what its kernels are computed of: what came in goes out.
 func elementType(e op.Expr) tensor.Type {
-	kernels, vectors := tensor.Invalid, tensor.Invalid
+	kernels, vectors, computed := tensor.Invalid, tensor.Invalid, tensor.Invalid
 	op.Walk(e, func(e op.Expr) {
 		switch e := e.(type) {
 		case op.Conv:
-			if !e.Weight.Computed {
-				kernels = wider(kernels, e.Weight.Type)
+			if c := e.Weight.Computed; c != nil {
+				computed = tensor.Wider(computed, c.Type)
+			} else {
+				kernels = tensor.Wider(kernels, e.Weight.Type)
 			}
 		case op.BatchNorm:
-			vectors = wider(vectors, e.Mean.Type)
+			vectors = tensor.Wider(vectors, e.Mean.Type)
 		}
 	})
-	if kernels != tensor.Invalid {
-		return kernels
-	}
-	if vectors != tensor.Invalid {
-		return vectors
-	}
-	return tensor.F32
-}
-
-func wider(a, b tensor.Type) tensor.Type {
-	switch {
-	case a == tensor.Invalid || a == b:
-		return b
-	case a == tensor.F16 && b == tensor.BF16, a == tensor.BF16 && b == tensor.F16:
-		return tensor.F32
-	case a.Size() >= b.Size():
-		return a
-	}
-	return b
+	return cmp.Or(kernels, vectors, computed, tensor.F32)
 }
 
 // isStatistic reports whether a key is a batch norm's running statistic, which

@@ -156,6 +156,10 @@ var backbones = map[string]expectation{
 	"yolomif-acdbb":              {family: "acdbb"},
 	"yolomif-dbb":                {family: "dbb"},
 	"yolomif-deepacdbb":          {family: "acdbb"},
+	"diracnet-conv":              {family: "diracnet"},
+	"hifigan-generator":          {family: "weight-norm"},
+	"lora-linear":                {family: "lora", asks: "what the low-rank product is multiplied by", told: []string{"scaling=2"}},
+	"repavit-mlp":                {family: "repavit", asks: "how many of the hidden channels", told: []string{"active=4"}},
 }
 
 const (

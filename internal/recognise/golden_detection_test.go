@@ -102,4 +102,5 @@ var detection = map[string]expectation{
 	"syenet-convreppoint":  {family: "syenet"},
 	"wespeaker-repspk-s1":  {family: "wespeaker-repspk"},
 	"wespeaker-repvgg-se":  {family: "repvgg"},
+	"deanet-deconv":        {family: "deanet"},
 }

@@ -20,6 +20,7 @@ var without = map[string]string{
 	"layer_scale":       "use_layer_scale=False",
 	"layer_scale.gamma": "use_layer_scale=False",
 	"gamma":             "layer_scale_init_value=None",
+	"bias":              "a layer without bias",
 	"conv.bias":         "a convolution without bias",
 	"l.bias":            "BN_Linear(bias=False)",
 	"linear.bias":       "NormLinear(bias=False)",

@@ -32,6 +32,8 @@ type expectation struct {
 	// request are choices that no fact can make: what the reference fused, it fused
 	// because somebody asked for it.
 	request []string
+	// told is settings that no fact of the case makes.
+	told []string
 	// refused is part of the error where the case is refused, and why says the reason.
 	refused, why string
 	// wrong is keys of the reference's deploy form that are not right.
@@ -75,13 +77,13 @@ func familyOf(b plan.Block) *family.Family {
 
 func options(t testing.TB, e expectation) recognise.Options {
 	t.Helper()
-	return recognise.Options{Families: builtin(t), Choices: slices.Concat(e.request, e.choices), Sets: e.sets}
+	return recognise.Options{Families: builtin(t), Choices: slices.Concat(e.request, e.choices), Sets: slices.Concat(e.told, e.sets)}
 }
 
 // byFacts is what a case is planned with where modules.json is at hand.
 func byFacts(t testing.TB, e expectation, m *facts.Model) recognise.Options {
 	t.Helper()
-	return recognise.Options{Families: builtin(t), Facts: m, Choices: e.request}
+	return recognise.Options{Families: builtin(t), Facts: m, Choices: e.request, Sets: e.told}
 }
 
 // Every reference case is recognised as what it is, fuses to the reference's own

@@ -21,8 +21,17 @@ type Tensor struct {
 	Type  Type
 	Shape []int
 	Open  func() (Data, error)
-	// Computed marks a tensor that is no stored one: Open computes its elements.
-	Computed bool
+	// Computed is set where the tensor is no stored one and Open computes its elements.
+	Computed *Computation
+}
+
+// Computation is how a tensor that is no stored one comes about.
+type Computation struct {
+	// Type is the widest element type of the stored tensors that it is computed of.
+	Type Type
+	// Steps and Sums are how often an ordinary program in that type rounds an element: in
+	// operations on whole tensors, and in additions within sums of products.
+	Steps, Sums int
 }
 
 // Named is a tensor under its key in a checkpoint.

@@ -79,3 +79,17 @@ func ParseType(name string) (Type, error) {
 	}
 	return Invalid, fmt.Errorf("element type %q, want float16, bfloat16, float32 or float64", name)
 }
+
+// Wider is the type of two that holds the elements of both; float32 of float16 and
+// bfloat16. Invalid is narrower than any.
+func Wider(a, b Type) Type {
+	switch {
+	case a == Invalid || a == b:
+		return b
+	case a == F16 && b == BF16, a == BF16 && b == F16:
+		return F32
+	case a.Size() >= b.Size():
+		return a
+	}
+	return b
+}

@@ -1,0 +1,323 @@
+package family
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"math/big"
+	"sync"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// scaled is a form of weights: a stored kernel times a factor for each index along one
+// axis. A factor is the sum of two float64, within 2⁻⁹⁰ of the real one, and an element
+// is the real one rounded to float64 once, up to 2⁻³⁰ of an ulp. The kernel is read in
+// pieces, once for the factors and once for the elements, and never held whole.
+type scaled struct {
+	of   *op.Param
+	axis int // noAxis: one factor for all
+	make func() ([]factor, error)
+	once sync.Once
+	by   []factor
+	err  error
+}
+
+const noAxis = -1
+
+type factor struct{ hi, lo float64 }
+
+// normed(V), normed(V, G): the weight norm, g·v/‖v‖. The norm is over all axes except the
+// one along which g lies, over all of them where g is one number, and over all except the
+// first where there is no g.
+func normed(a []argument) (*scaled, error) {
+	v := a[0].tensor
+	if len(v.Shape) < 1 || len(a) > 2 {
+		return nil, errors.New("want a kernel and perhaps its norms")
+	}
+	s := &scaled{of: v}
+	var g *op.Param
+	if len(a) == 2 {
+		var err error
+		if g = a[1].tensor; g == nil {
+			return nil, errors.New("want the norms under a key")
+		}
+		if s.axis, err = along(g, v); err != nil {
+			return nil, err
+		}
+	}
+	s.make = func() ([]factor, error) {
+		sums := make([]sum, s.factors())
+		if err := s.each(func(k int, x float64) { sums[s.index(k)].add(x, x) }); err != nil {
+			return nil, err
+		}
+		norms := make([]float64, len(sums))
+		for k := range norms {
+			norms[k] = 1
+		}
+		if g != nil {
+			if err := g.ReadFloats(norms); err != nil {
+				return nil, err
+			}
+		}
+		list := make([]factor, len(sums))
+		for k, total := range sums {
+			if total.hi == 0 {
+				return nil, fmt.Errorf("%s: what lies at %d has norm 0, and so no direction", v.Key, k)
+			}
+			list[k] = quotient(norms[k], total, true)
+		}
+		return list, nil
+	}
+	return s, nil
+}
+
+// along is the axis of v along which g has one element an index.
+func along(g, v *op.Param) (int, error) {
+	if g.Len() == 1 {
+		return noAxis, nil
+	}
+	axis := 0
+	if len(g.Shape) == len(v.Shape) {
+		for axis < len(g.Shape)-1 && g.Shape[axis] == 1 {
+			axis++
+		}
+	}
+	if g.Len() != v.Shape[axis] || g.Len() != g.Shape[axis] {
+		return 0, fmt.Errorf("%s has shape %v, want one number, or one an index along an axis of %s %v", g.Key, g.Shape, v.Key, v.Shape)
+	}
+	return axis, nil
+}
+
+// spectral(W, U, V), spectral(W, U, V, AXIS): the spectral norm, w/σ with σ = uᵀ·W·v, where
+// the rows of W lie along an axis: the second of a transposed convolution's weight, else
+// the first. Without AXIS it is the first of the two that the lengths of u and v fit.
+func spectral(a []argument) (*scaled, error) {
+	if len(a) < 3 || len(a) > 4 {
+		return nil, errors.New("want a kernel and two vectors")
+	}
+	w, u, v := a[0].tensor, a[1].tensor, a[2].tensor
+	fits := func(axis int) bool {
+		return axis < len(w.Shape) && u.Len() == w.Shape[axis] && u.Len()*v.Len() == w.Len()
+	}
+	axis := 0
+	if !fits(0) || len(a) == 4 && a[3].word == "1" {
+		axis = 1
+	}
+	if !fits(axis) {
+		return nil, fmt.Errorf("%s %v and %s %v, want as many as the rows and the columns of %s %v", u.Key, u.Shape, v.Key, v.Shape, w.Key, w.Shape)
+	}
+	inner := tensor.Elems(w.Shape[axis+1:])
+	s := &scaled{of: w, axis: noAxis}
+	s.make = func() ([]factor, error) {
+		left, right, err := bothFloats(u, v)
+		if err != nil {
+			return nil, err
+		}
+		var total sum
+		err = s.each(func(k int, x float64) {
+			row, rest := k/inner%len(left), k/inner/len(left)*inner+k%inner
+			p := float64(left[row] * right[rest])
+			total.add(p, x)
+			total.add(math.FMA(left[row], right[rest], -p), x)
+		})
+		if err == nil && total.value() == 0 {
+			err = fmt.Errorf("%s: σ is 0", w.Key)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return []factor{quotient(1, total, false)}, nil
+	}
+	return s, nil
+}
+
+// quotient is a/t, or a/√t.
+func quotient(a float64, t sum, root bool) factor {
+	if v := a * t.hi; math.IsNaN(v) || math.IsInf(v, 0) {
+		return factor{hi: math.NaN()}
+	}
+	const precision = 160
+	part := func(v float64) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(v) }
+	d := part(t.hi)
+	d.Add(d, part(t.lo))
+	if root {
+		d.Sqrt(d)
+	}
+	q := part(a)
+	q.Quo(q, d)
+	hi, _ := q.Float64()
+	if math.IsInf(hi, 0) {
+		return factor{hi: hi}
+	}
+	lo, _ := q.Sub(q, part(hi)).Float64()
+	return factor{hi, lo}
+}
+
+// sum adds products up as if in twice the precision (Ogita, Rump and Oishi, "Accurate Sum
+// and Dot Product", 2005, algorithm 5.3).
+type sum struct{ hi, lo float64 }
+
+func (s *sum) add(a, b float64) {
+	p := float64(a * b)
+	t := float64(s.hi + p)
+	z := float64(t - s.hi)
+	s.lo += float64(float64(s.hi-float64(t-z))+float64(p-z)) + math.FMA(a, b, -p)
+	s.hi = t
+}
+
+func (s *sum) value() float64 { return s.hi + s.lo }
+
+func (s *scaled) factors() int {
+	if s.axis == noAxis {
+		return 1
+	}
+	return s.of.Shape[s.axis]
+}
+
+// index is which factor element k has.
+func (s *scaled) index(k int) int {
+	if s.axis == noAxis {
+		return 0
+	}
+	return k / tensor.Elems(s.of.Shape[s.axis+1:]) % s.of.Shape[s.axis]
+}
+
+// each reads the stored kernel from end to end.
+func (s *scaled) each(do func(k int, v float64)) error {
+	d, err := s.of.Open()
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	p := newPiece(s.of.Type)
+	for at, n := 0, s.of.Len(); at < n; {
+		v, err := p.read(d, at, n-at)
+		if err != nil {
+			return err
+		}
+		for k, x := range v {
+			do(at+k, x)
+		}
+		at += len(v)
+	}
+	return nil
+}
+
+// tensor is the kernel of real weights, computed where it is read.
+func (s *scaled) tensor() tensor.Tensor {
+	// The products, their sum, its root or none, the quotient, the product with it.
+	how := &tensor.Computation{Type: s.of.Type, Steps: 4, Sums: s.of.Len()/max(s.factors(), 1) - 1}
+	t := tensor.Tensor{Type: tensor.F64, Shape: s.of.Shape, Computed: how}
+	t.Open = func() (tensor.Data, error) {
+		if s.once.Do(func() { s.by, s.err = s.make() }); s.err != nil {
+			return nil, s.err
+		}
+		d, err := s.of.Open()
+		return &scaledData{s, d}, err
+	}
+	return t
+}
+
+// scaledData is the elements of a scaled kernel as bytes of float64.
+type scaledData struct {
+	*scaled
+	tensor.Data
+}
+
+func (d *scaledData) ReadAt(p []byte, off int64) (int, error) {
+	const size = 8
+	if off%size != 0 || len(p)%size != 0 {
+		return 0, errors.New("family: a computed kernel is read by whole elements")
+	}
+	at, n := int(off/size), len(p)/size
+	have := min(n, max(d.of.Len()-at, 0))
+	in := newPiece(d.of.Type)
+	for done := 0; done < have; {
+		v, err := in.read(d.Data, at+done, have-done)
+		if err != nil {
+			return done * size, err
+		}
+		d.scale(v, at+done)
+		tensor.Encode(p[done*size:], v, tensor.F64)
+		done += len(v)
+	}
+	if have < n {
+		return have * size, io.EOF
+	}
+	return len(p), nil
+}
+
+// scale multiplies elements from the one at place at on.
+func (d *scaledData) scale(v []float64, at int) {
+	inner := d.of.Len()
+	if d.axis != noAxis {
+		inner = tensor.Elems(d.of.Shape[d.axis+1:])
+	}
+	for len(v) > 0 {
+		f, run := d.by[d.index(at)], min(inner-at%inner, len(v))
+		for k, x := range v[:run] {
+			p := float64(x * f.hi)
+			v[k] = p + (math.FMA(x, f.hi, -p) + float64(x*f.lo))
+		}
+		v, at = v[run:], at+run
+	}
+}
+
+// piece is room for some elements of a stored tensor.
+type piece struct {
+	typ   tensor.Type
+	bytes []byte
+	v     []float64
+}
+
+func newPiece(t tensor.Type) piece {
+	const elements = 4096
+	return piece{t, make([]byte, elements*t.Size()), make([]float64, elements)}
+}
+
+// read is elements from at on, n of them or fewer.
+func (p piece) read(d io.ReaderAt, at, n int) ([]float64, error) {
+	n = min(n, len(p.v))
+	b := p.bytes[:n*p.typ.Size()]
+	if err := tensor.ReadFull(d, b, int64(at)*int64(p.typ.Size())); err != nil {
+		return nil, err
+	}
+	tensor.Decode(p.v[:n], b, p.typ)
+	return p.v[:n], nil
+}
+
+// gain(EPS, VARIANCE), gain(EPS, VARIANCE, GAMMA): what a batch norm multiplies by,
+// γ/√(σ²+ε), each rounded once.
+func gain(a []argument) ([]int, func() ([]float64, error), error) {
+	var eps float64
+	if _, err := fmt.Sscan(a[0].word, &eps); err != nil || len(a) < 2 || len(a) > 3 {
+		return nil, nil, errors.New("want ε, variances and perhaps factors")
+	}
+	variance := a[1].tensor
+	if len(a) == 3 && a[2].tensor != nil && a[2].tensor.Len() != variance.Len() {
+		return nil, nil, fmt.Errorf("%s has shape %v, want %v", a[2].tensor.Key, a[2].tensor.Shape, variance.Shape)
+	}
+	return []int{variance.Len()}, func() ([]float64, error) {
+		v, err := variance.Floats()
+		if err != nil {
+			return nil, err
+		}
+		gamma := make([]float64, len(v))
+		for k := range gamma {
+			gamma[k] = 1
+		}
+		if len(a) == 3 && a[2].tensor != nil {
+			err = a[2].tensor.ReadFloats(gamma)
+		}
+		for k := range v {
+			var s sum
+			s.add(v[k], 1)
+			s.add(eps, 1)
+			v[k] = quotient(gamma[k], s, true).hi
+		}
+		return v, err
+	}, nil
+}

@@ -1,0 +1,208 @@
+package family
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+)
+
+// random is an argument of values spread over 40 powers of two, of a type.
+func random(r *rand.Rand, key string, typ tensor.Type, shape ...int) argument {
+	v := make([]float64, tensor.Elems(shape))
+	for k := range v {
+		v[k] = math.Ldexp(r.NormFloat64(), r.IntN(10)-5)
+	}
+	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(typ, shape, v)}}
+}
+
+func floats(t *testing.T, of tensor.Tensor) []float64 {
+	t.Helper()
+	v, err := of.Floats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// exactly is a float64 in 300 bits.
+func exactly(v float64) *big.Float { return new(big.Float).SetPrec(300).SetFloat64(v) }
+
+func times300(a, b *big.Float) *big.Float { return new(big.Float).SetPrec(300).Mul(a, b) }
+
+// rounded wants got to be the nearest float64 of the real value, or, where that is
+// within 2⁻²⁰ of half an ulp, the second nearest.
+func rounded(t *testing.T, what string, got float64, real *big.Float) {
+	t.Helper()
+	off := exactly(got)
+	off.Sub(off, real)
+	ulp := math.Nextafter(math.Abs(got), math.Inf(1)) - math.Abs(got)
+	if d, _ := off.Float64(); math.Abs(d) > ulp*(0.5+math.Ldexp(1, -20)) {
+		t.Errorf("%s is %g ulp from the real value", what, math.Abs(d)/ulp)
+	}
+}
+
+// g·v/‖v‖ along each axis that g may lie along, and with one g for all, held to 300-bit
+// arithmetic element by element: float64 as well as float32 come out rounded once.
+func TestNormed(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	shape := []int{3, 5, 7}
+	for _, c := range []struct {
+		g    []int
+		axis int
+	}{{[]int{3, 1, 1}, 0}, {[]int{1, 5, 1}, 1}, {[]int{1, 1, 7}, 2}, {[]int{3}, 0}, {[]int{1, 1, 1}, noAxis}, {[]int{}, noAxis}, {nil, 0}} {
+		for _, typ := range []tensor.Type{tensor.F32, tensor.F64} {
+			args := []argument{random(r, "v", typ, shape...)}
+			g := []float64{1, 1, 1}
+			if c.g != nil {
+				args = append(args, random(r, "g", typ, c.g...))
+				g = floats(t, args[1].tensor.Tensor)
+			}
+			s, err := normed(args)
+			if err != nil {
+				t.Fatalf("%v: %v", c.g, err)
+			}
+			index := func(k int) int {
+				if c.axis == noAxis {
+					return 0
+				}
+				return tensor.Place(k, shape)[c.axis]
+			}
+			v, got := floats(t, args[0].tensor.Tensor), floats(t, s.tensor())
+			squares := make([]*big.Float, 7)
+			for k, x := range v {
+				if squares[index(k)] == nil {
+					squares[index(k)] = exactly(0)
+				}
+				squares[index(k)].Add(squares[index(k)], times300(exactly(x), exactly(x)))
+			}
+			for k, x := range v {
+				want := times300(exactly(g[index(k)]), exactly(x))
+				want.Quo(want, new(big.Float).SetPrec(300).Sqrt(squares[index(k)]))
+				rounded(t, "normed", got[k], want)
+			}
+		}
+	}
+}
+
+// w/(uᵀ·W·v) with the rows along the first and along the second axis; where the lengths
+// fit both, it is the first that is taken.
+func TestSpectral(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for _, c := range []struct {
+		shape []int
+		axis  int
+		extra []argument
+	}{{[]int{4, 3, 2}, 0, nil}, {[]int{4, 3, 2}, 1, nil}, {[]int{3, 3, 2}, 0, nil}, {[]int{3, 3, 2}, 1, []argument{{word: "1"}}}} {
+		rows := c.shape[c.axis]
+		columns := tensor.Elems(c.shape) / rows
+		w, u, v := random(r, "w", tensor.F32, c.shape...), random(r, "u", tensor.F32, rows), random(r, "v", tensor.F32, columns)
+		s, err := spectral(append([]argument{w, u, v}, c.extra...))
+		if err != nil {
+			t.Fatalf("%v: %v", c.shape, err)
+		}
+		values, left, right := floats(t, w.tensor.Tensor), floats(t, u.tensor.Tensor), floats(t, v.tensor.Tensor)
+		sigma := exactly(0)
+		for k, x := range values {
+			at := tensor.Place(k, c.shape)
+			column := at[1-c.axis]*c.shape[2] + at[2]
+			sigma.Add(sigma, times300(times300(exactly(left[at[c.axis]]), exactly(x)), exactly(right[column])))
+		}
+		for k, got := range floats(t, s.tensor()) {
+			rounded(t, "spectral", got, new(big.Float).SetPrec(300).Quo(exactly(values[k]), sigma))
+		}
+	}
+}
+
+// A kernel of more elements than are read at a time is the same in pieces of any size.
+func TestScaledInPieces(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	s, err := normed([]argument{random(r, "v", tensor.F32, 3, 5000), random(r, "g", tensor.F32, 3, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := s.tensor()
+	want := floats(t, whole)
+	d, err := whole.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	for at := 0; at < len(want); at += 999 {
+		n := min(999, len(want)-at)
+		b, got := make([]byte, 8*n), make([]float64, n)
+		if err := tensor.ReadFull(d, b, int64(8*at)); err != nil {
+			t.Fatal(err)
+		}
+		tensor.Decode(got, b, tensor.F64)
+		for k := range got {
+			if got[k] != want[at+k] {
+				t.Fatalf("element %d is %g by itself and %g in the whole", at+k, got[k], want[at+k])
+			}
+		}
+	}
+	if n, err := d.ReadAt(make([]byte, 16), int64(8*len(want)-8)); n != 8 || err == nil {
+		t.Errorf("reading past the end gives %d bytes and %v", n, err)
+	}
+}
+
+// γ/√(σ²+ε) is rounded once: ε 2⁻⁶⁰ is lost in a sum that is rounded first.
+func TestGain(t *testing.T) {
+	_, values, err := gain([]argument{{word: "8.673617379884035e-19"}, given("var", true, 3), given("gamma", true, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := values()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range got {
+		d := exactly(float64(k + 1))
+		d.Add(d, exactly(math.Ldexp(1, -60)))
+		rounded(t, "gain", v, new(big.Float).SetPrec(300).Quo(exactly(float64(k+1)), d.Sqrt(d)))
+	}
+}
+
+// What does not fit is one line that names the key.
+func TestScaledMistakes(t *testing.T) {
+	v := given("v", true, 4, 3)
+	for want, args := range map[string][]argument{
+		"g has shape [3], want one number":   {v, given("g", true, 3)},
+		"g has shape [2 1], want one number": {v, given("g", true, 2, 1)},
+		"g has shape [4 3], want one number": {v, given("g", true, 4, 3)},
+		"want the norms under a key":         {v, {word: "g"}},
+		"zeros: what lies at 0 has norm 0":   {given("zeros", false, 2, 2), given("g", true, 2, 1)},
+		"what lies at 1 has norm 0":          {zeroRow("v"), given("g", true, 2, 1)},
+	} {
+		s, err := normed(args)
+		if err == nil {
+			_, err = s.tensor().Floats()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+	w := given("w", true, 4, 3)
+	for want, args := range map[string][]argument{
+		"u [2] and v [3], want as many as the rows": {w, given("u", true, 2), given("v", true, 3)},
+		"u [4] and v [4], want as many":             {w, given("u", true, 4), given("v", true, 4)},
+		"w: σ is 0":                                 {w, given("u", false, 4), given("v", true, 3)},
+	} {
+		s, err := spectral(args)
+		if err == nil {
+			_, err = s.tensor().Floats()
+		}
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+// zeroRow is a kernel of two rows, the second of which is zero.
+func zeroRow(key string) argument {
+	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(tensor.F64, []int{2, 2}, []float64{1, 2, 0, 0})}}
+}
