@@ -36,9 +36,10 @@ func Find(g *Graph, o Options) ([]Region, []Left, error) {
 type finder struct {
 	*Graph
 	Options
-	// maker is the node that makes a value, -1 if the graph is given it; reads is how
-	// often nodes read it, reader one of those.
-	maker, reads, reader []int
+	// maker is the node that makes a value, -1 if the graph is given it; readers are the
+	// nodes that read it, once for each time.
+	maker   []int
+	readers [][]int
 	// of describes each value that a node makes that is not opaque.
 	of []described
 	// costs is the products that each node computes.
@@ -54,12 +55,14 @@ type finder struct {
 	why []*failure
 }
 
-// described is a value over the nearest value that all paths to it pass, its dominator:
-// -1 and depth 0 where there is none.
+// described is a value over the nearest value that all paths to it pass, its dominator.
+// Where there is none, or the value is no layer of it, dominator is -1 and depth 0.
 type described struct {
 	form
 	dominator, depth int
-	fail             *failure
+	// root is the dominators' last.
+	root int
+	fail *failure
 	// layered says that a convolution, or a sum of some, gives the value, but for what
 	// acts on channels after it.
 	layered bool
@@ -68,19 +71,20 @@ type described struct {
 // read notes who makes and who reads each value.
 func (f *finder) read() error {
 	n := len(f.Values)
-	f.maker, f.reads, f.reader = slices.Repeat([]int{-1}, n), make([]int, n), make([]int, n)
+	f.maker, f.readers = slices.Repeat([]int{-1}, n), make([][]int, n)
 	f.of, f.covered = make([]described, n), make([]bool, len(f.Nodes))
 	f.costs, f.why = make([]float64, len(f.Nodes)), make([]*failure, len(f.Nodes))
 	for v := range f.of {
-		f.of[v].dominator = -1
+		f.of[v].dominator, f.of[v].root = -1, v
 	}
 	for k := range f.Nodes {
 		node := &f.Nodes[k]
-		if node.Kind != Opaque && (len(node.Outputs) != 1 || len(node.Inputs) == 0 || (node.Kind == Linear || node.Kind == Move) && len(node.Inputs) != 1) {
+		one := node.Kind == Linear || node.Kind == Move
+		if node.Kind != Opaque && (len(node.Outputs) != 1 || len(node.Inputs) == 0 || one && len(node.Inputs) != 1) {
 			return fmt.Errorf("node %s has %d inputs and %d outputs", f.node(k), len(node.Inputs), len(node.Outputs))
 		}
 		for _, v := range node.Outputs {
-			if v < 0 || v >= n || f.maker[v] >= 0 || f.reads[v] > 0 {
+			if v < 0 || v >= n || f.maker[v] >= 0 || len(f.readers[v]) > 0 {
 				return fmt.Errorf("node %s makes a value that is made or read before it", f.node(k))
 			}
 			f.maker[v] = k
@@ -89,8 +93,7 @@ func (f *finder) read() error {
 			if v < 0 || v >= n || f.maker[v] == k {
 				return fmt.Errorf("node %s reads a value that it makes, or none", f.node(k))
 			}
-			f.reads[v]++
-			f.reader[v] = k
+			f.readers[v] = append(f.readers[v], k)
 		}
 	}
 	return nil
@@ -103,6 +106,10 @@ func (f *finder) describe(k int) {
 		return
 	}
 	d := &f.of[n.Outputs[0]]
+	if len(n.Inputs) > maxNodes {
+		d.fail = unfit("more than %d branches", maxNodes)
+		return
+	}
 	d.dominator = f.meeting(n.Inputs)
 	switch {
 	case d.dominator < 0:
@@ -110,8 +117,8 @@ func (f *finder) describe(k int) {
 	case n.Kind == Linear:
 		f.costs[k] = f.products(n)
 		d.form, d.fail = ofNode(n, k)
-		if n.Border {
-			d.border = f.zeros(d.dominator)
+		if n.Border && d.fail == nil {
+			d.border, d.fail = f.zeros(d.dominator)
 		}
 	case n.Kind == Move:
 		d.form = identity()
@@ -124,19 +131,23 @@ func (f *finder) describe(k int) {
 		d.dominator, d.layered = -1, false
 		return
 	}
-	d.depth = f.of[d.dominator].depth + 1
+	d.depth, d.root = f.of[d.dominator].depth+1, f.of[d.dominator].root
 }
 
-// zeros is the value that a layer reads, if v is what it gives, but for what acts on
+// zeros is the value that a layer reads, if v is what it gives, except for what acts on
 // channels after it.
-func (f *finder) zeros(v int) int {
-	for f.of[v].dominator >= 0 && (f.of[v].layers > 0 || f.of[v].onChannels()) {
-		layer := f.of[v].layers > 0
-		if v = f.of[v].dominator; layer {
-			break
+func (f *finder) zeros(v int) (int, *failure) {
+	for range maxNodes {
+		d := &f.of[v]
+		switch {
+		case d.dominator < 0 || d.layers == 0 && !d.onChannels():
+			return v, nil
+		case d.layers > 0:
+			return d.dominator, nil
 		}
+		v = d.dominator
 	}
-	return v
+	return v, unfit("a border more than %d nodes behind its layer", maxNodes)
 }
 
 // meeting is the nearest value that all paths to all of list pass, or -1.
@@ -180,7 +191,7 @@ func (f *finder) combined(n *Node, a int) (form, *failure) {
 		if fail != nil {
 			break
 		}
-		equal := f.equallyLong(n.Inputs[0], v, n)
+		equal := f.equallyLong(n.Inputs[0], v)
 		if n.Kind == Add {
 			all, fail = all.beside(&part, equal)
 		} else {
@@ -195,19 +206,11 @@ func (f *finder) combined(n *Node, a int) (form, *failure) {
 	return all, fail
 }
 
-// equallyLong reports whether two values are known to have the same extents, but for
-// the channels of a Concat.
-func (f *finder) equallyLong(u, v int, n *Node) bool {
+// equallyLong reports whether two values are known to have the same extents. Their
+// batches are the same anyway, and what channels there are others ask.
+func (f *finder) equallyLong(u, v int) bool {
 	a, b := f.Values[u].Shape, f.Values[v].Shape
-	if a == nil || len(a) != len(b) {
-		return false
-	}
-	for k := range a {
-		if k > 1 && (a[k] < 0 || a[k] != b[k]) {
-			return false
-		}
-	}
-	return true
+	return len(a) > 2 && len(a) == len(b) && slices.Min(a[2:]) >= 0 && slices.Equal(a[2:], b[2:])
 }
 
 // channelled puts the number of channels into a form if only the shape of v says it.

@@ -166,6 +166,11 @@ func TestFind(t *testing.T) {
 			n.sum(n.conv(square(8, 3), 0), b)
 			n.relu(b)
 		}, "n2 with an inner value that is used elsewhere: v1 is read by n3 (Relu) too\n"},
+		{"an inner value that another reads first", func(n *net) {
+			b := n.conv(square(8, 1), 0)
+			n.relu(b)
+			n.sum(n.conv(square(8, 3), 0), b)
+		}, "n3 with an inner value that is used elsewhere: v1 is read by n1 (Relu) too\n"},
 		{"an inner value read twice inside", func(n *net) {
 			b := n.conv(square(8, 3), 0)
 			n.sum(n.op(op.Scale{Factor: 2}, b), n.sum(n.norm(8, b), 0))

@@ -6,63 +6,6 @@ import (
 	"repfuse/internal/op"
 )
 
-// maxAxes is the axes of an image that a layer may have: as many as ONNX runtimes and
-// PyTorch convolve.
-const maxAxes = 3
-
-// axis is how a value v lies over an earlier one, its anchor a of N elements, along one
-// axis. With zeros around a,
-//
-//	v[p] = Σ k[t]·a[stride·p + t]  for 0 ≤ p ≤ ⌊(N+extent)/stride⌋, lo ≤ t ≤ hi.
-//
-// A step of the pass that looks at v outside its grid sees zeros, and the formula must
-// say zeros there too. before and behind are what that asks of a: before, the largest
-// hi − stride of all values that are looked at before their first element, must be
-// negative; behind, the smallest extent + 1 + lo of those looked at behind their last
-// one, must not be. What stands between a and the graph's input moves both.
-type axis struct {
-	lo, hi, step, stride, extent int32
-	before, behind               int32
-}
-
-// unread is before or behind of an axis that nobody looks beyond.
-const unread = 1 << 30
-
-// here is the axis of a value over itself.
-var here = axis{stride: 1, extent: -1, before: -unread, behind: unread}
-
-// bound is beyond every number of a layer that a runtime takes. Where all are below it, those of two layers, one
-// behind the other, fit 32 bits.
-const bound = 1 << 14
-
-// then is g behind f: the taps of g lie f's stride apart.
-func (f *axis) then(g *axis) axis {
-	h := axis{
-		lo: f.lo + f.stride*g.lo, hi: f.hi + f.stride*g.hi, step: gcd(f.step, f.stride*g.step),
-		stride: f.stride * g.stride, extent: f.extent + f.stride*(1+g.extent),
-		before: f.before, behind: f.behind,
-	}
-	if g.before != -unread {
-		h.before = max(h.before, f.hi+f.stride*g.before)
-	}
-	if g.behind != unread {
-		h.behind = min(h.behind, f.extent+1+f.lo+f.stride*g.behind)
-	}
-	return h
-}
-
-// beside is f and g added, which have one stride. Where extents differ the values are
-// known to be equally long all the same.
-func (f *axis) beside(g *axis) axis {
-	return axis{
-		lo: min(f.lo, g.lo), hi: max(f.hi, g.hi), step: gcd(gcd(f.step, g.step), f.lo-g.lo),
-		stride: f.stride, extent: max(f.extent, g.extent),
-		before: max(f.before, g.before), behind: min(f.behind, g.behind),
-	}
-}
-
-func (f *axis) taps() float64 { return float64((f.hi-f.lo)/max(f.step, 1) + 1) }
-
 // form is a value over its anchor as one layer would give it.
 type form struct {
 	axes [maxAxes]axis
@@ -82,7 +25,8 @@ type form struct {
 	border int
 	// like is the transposed convolution within, or -1.
 	like int
-	// layers and size are the convolutions and the operators, once for each path.
+	// layers and size are the convolutions and the operators, once for each path to the
+	// anchor.
 	layers, size int
 }
 
@@ -216,20 +160,21 @@ func shapeOf(e op.Expr) (rank int, fixed bool) {
 	return rank, fixed
 }
 
-func (f *form) check() *failure {
-	for a := range f.axes {
-		if x := &f.axes[a]; max(x.hi, -x.hi, x.lo, -x.lo, x.stride, x.extent, -x.extent) > bound {
-			return unfit("a kernel from %d to %d at stride %d", x.lo, x.hi, x.stride)
-		}
-	}
-	return nil
-}
-
 // behind says that f, over an anchor, has it in value v.
 func (f *form) behind(v int) {
 	if f.border == v { // here the border is zeros, if no constant was added before
 		f.border, f.outside = -1, true
 	}
+}
+
+// check refuses numbers that no layer has.
+func (f *form) check() *failure {
+	for a := range f.axes {
+		if x := &f.axes[a]; !x.bounded() {
+			return unfit("a kernel from %d to %d at stride %d", x.lo, x.hi, x.stride)
+		}
+	}
+	return nil
 }
 
 // then is g behind f.
@@ -301,9 +246,9 @@ func (f *form) beside(g *form, equal bool) (form, *failure) {
 
 // meet is what f and g have together, in whatever order.
 func (f *form) meet(g *form) (form, *failure) {
-	h := form{rank: max(f.rank, g.rank), from: f.from, to: g.to, groups: gcd(f.groups, g.groups),
-		moved: f.moved || g.moved, bias: f.bias || g.bias, outside: f.outside || g.outside, like: -1, border: max(f.border, g.border),
-		layers: f.layers + g.layers, size: f.size + g.size}
+	h := form{rank: max(f.rank, g.rank), from: f.from, to: g.to, moved: f.moved || g.moved,
+		groups: gcd(f.groups, g.groups), bias: f.bias || g.bias, outside: f.outside || g.outside,
+		border: max(f.border, g.border), like: -1, layers: f.layers + g.layers, size: f.size + g.size}
 	if f.from == AnyAxis {
 		h.from = g.from
 	}
@@ -355,11 +300,4 @@ func (f *form) whole() (products float64, fail *failure) {
 		products *= x.taps()
 	}
 	return products, nil
-}
-
-func gcd[T int | int32](a, b T) T {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return max(a, -a)
 }

@@ -62,8 +62,8 @@ type Node struct {
 	Inputs, Outputs []int
 
 	// Op is the operator of a Linear node: an op.Conv with all that nn.Conv2d has, an
-	// op.BatchNorm, Scale, Shift, AvgPool, Select, an op.Identity with an Origin for Pad
-	// and Slice; or an op.Seq of them where the node stands for several steps.
+	// op.BatchNorm, Scale, Shift, AvgPool, Select, an op.Identity with a Padding for
+	// Pad and Slice; or an op.Seq of them where the node stands for several steps.
 	Op op.Expr
 	// After is the padding after each axis of an Op that has axes, negative where it
 	// crops; nil is none. What stands before is Op's own.
@@ -100,7 +100,8 @@ type Region struct {
 	Axis int
 	// Moves is those of the nodes that stay, one behind the other, behind the layer.
 	Moves []int
-	// Like is the transposed convolution whose stride and padding the layer has, or -1.
+	// Like is the node of the transposed convolution whose stride and padding the layer
+	// has, or of the product by a matrix [I, O] that it is; else -1.
 	Like int
 	// Was and Now are the products for each position of the output, of the nodes and of
 	// the layer: without Options.AnyCost Now is at most Was.

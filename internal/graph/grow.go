@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"slices"
 
 	"repfuse/internal/op"
 )
@@ -66,7 +67,7 @@ func (f *finder) grow(k int) growth {
 		}
 		switch {
 		case !open && len(edges) > 1:
-			g.end = f.stuck(e, edges)
+			g.end = f.stuck(e, edges, g.nodes)
 			return g
 		case !open:
 			return g
@@ -114,25 +115,26 @@ func (f *finder) absorb(g *growth, edges []edge, k int, positions float64) []edg
 func (f *finder) open(e edge) bool {
 	m := f.maker[e.value]
 	return m >= 0 && f.of[e.value].dominator >= 0 && !f.covered[m] &&
-		f.reads[e.value] == e.times && !f.Values[e.value].Output && !f.measured(e.value)
+		len(f.readers[e.value]) == e.times && !f.Values[e.value].Output && !f.measured(e.value)
 }
 
 // measured reports whether a value has to stay in a region that goes on behind it, for its
 // extents.
 func (f *finder) measured(v int) bool {
-	return f.Values[v].Measured && (f.Nodes[f.reader[v]].Kind != Move || f.Nodes[f.maker[v]].Kind == Move)
+	return f.Values[v].Measured && (f.Nodes[f.readers[v][0]].Kind != Move || f.Nodes[f.maker[v]].Kind == Move)
 }
 
-// stuck is why a region that reads edges cannot have one anchor.
-func (f *finder) stuck(e edge, edges []edge) *failure {
-	switch other := f.reader[e.value]; {
+// stuck is why a region of nodes, which reads edges, cannot have one anchor.
+func (f *finder) stuck(e edge, edges []edge, nodes []int) *failure {
+	switch {
 	case f.of[e.value].dominator < 0 || f.covered[f.maker[e.value]]:
 	case f.Values[e.value].Output:
 		return final(UsedInside, fmt.Sprintf("%s is an output of the network", f.value(e.value)))
 	case f.measured(e.value):
 		return final(UsedInside, fmt.Sprintf("the extents of %s are asked for", f.value(e.value)))
 	default:
-		return final(UsedInside, fmt.Sprintf("%s is read by %s too", f.value(e.value), f.node(other)))
+		k := slices.IndexFunc(f.readers[e.value], func(k int) bool { return !slices.Contains(nodes, k) })
+		return final(UsedInside, fmt.Sprintf("%s is read by %s too", f.value(e.value), f.node(f.readers[e.value][k])))
 	}
 	other := edges[0].value
 	if other == e.value {

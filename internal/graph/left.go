@@ -48,31 +48,23 @@ func (f *finder) norm(k int) Left {
 	switch {
 	case f.Values[out].Output:
 		detail += ", before an output of the network"
-	case f.reads[out] == 1:
-		detail += ", before " + f.node(f.reader[out])
-	case f.reads[out] > 1:
-		detail += fmt.Sprintf(", before %d others", f.reads[out])
+	case len(f.readers[out]) == 1:
+		detail += ", before " + f.node(f.readers[out][0])
+	case len(f.readers[out]) > 1:
+		detail += fmt.Sprintf(", before %d others", len(f.readers[out]))
 	}
 	return Left{k, NoLayer, detail}
 }
 
 // different names two values of list that do not come from one.
 func (f *finder) different(list []int) string {
-	first := f.root(list[0])
+	first := f.of[list[0]].root
 	for _, v := range list[1:] {
-		if r := f.root(v); r != first {
+		if r := f.of[v].root; r != first {
 			return f.value(first) + " and " + f.value(r)
 		}
 	}
 	return f.value(first)
-}
-
-// root is the first value that a value is linear in by itself.
-func (f *finder) root(v int) int {
-	for f.of[v].dominator >= 0 {
-		v = f.of[v].dominator
-	}
-	return v
 }
 
 // value is how messages call a value.

@@ -43,6 +43,24 @@ func TestTime(t *testing.T) {
 			}
 			return add(u, kernel(v))
 		}},
+		{"a sum of all values, now and then", func(v int) int {
+			if all := len(m.Nodes); all%20_000 == 19_999 {
+				inputs := make([]int, all)
+				for k := range inputs {
+					inputs[k] = k
+				}
+				return add(inputs...)
+			}
+			return m.linear(norm, nil, v)
+		}},
+		{"borders and sums behind a long way", func(v int) int {
+			if v < nodes/2 {
+				return m.linear(norm, nil, v)
+			}
+			m.linear(op.Identity{Padding: []int{1, 1}}, []int{1, 1}, nodes/2)
+			m.Nodes[len(m.Nodes)-1].Border = true
+			return add(m.value(), nodes/2)
+		}},
 	} {
 		m.Graph = graph.Graph{}
 		for v := m.value(); len(m.Nodes) < nodes; {
