@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -69,9 +70,15 @@ func Read(name string, text []byte) (*File, error) {
 // Of writes a plan down.
 func Of(p *plan.Plan) *File {
 	f := &File{Prefix: p.Prefix}
-	keys := map[string]bool{}
+	keys, modules := map[string]bool{}, map[string]bool{}
 	for _, t := range p.Fates {
-		keys[strings.TrimPrefix(t.Key, p.Prefix)] = true
+		key := strings.TrimPrefix(t.Key, p.Prefix)
+		keys[key] = true
+		for at, c := range key {
+			if c == '.' {
+				modules[key[:at]] = true
+			}
+		}
 	}
 	for _, b := range p.Blocks {
 		f.Blocks = append(f.Blocks, blockOf(b, keys))
@@ -82,7 +89,11 @@ func Of(p *plan.Plan) *File {
 		case t.Fate == plan.Dropped:
 			f.Drop = append(f.Drop, family.Drop{Glob: family.QuoteGlob(key), Why: t.Why})
 		case t.Fate == plan.Kept && t.NewKey != key:
-			f.Rename = append(f.Rename, family.Rename{From: family.Text(key), To: family.Text(t.NewKey)})
+			from := family.Text(key)
+			if modules[key] {
+				from = strconv.Quote(key) // and nothing below it
+			}
+			f.Rename = append(f.Rename, family.Rename{From: from, To: family.Text(t.NewKey)})
 		}
 	}
 	return f

@@ -69,12 +69,19 @@ func (r *recogniser) keep(module string, keys []string, why string) {
 	}
 }
 
+// rename moves the keys below a prefix, or one key, where that is in quotes.
 func (r *recogniser) rename(module string, ren family.Rename) {
 	from, to := family.Whole(module, family.Untext(ren.From)), family.Whole(module, family.Untext(ren.To))
+	one := strings.HasPrefix(ren.From, `"`)
 	for key := range r.keys.nodes {
-		if rest, ok := strings.CutPrefix(key, from); ok && (rest == "" || rest[0] == '.') {
-			r.found.Renamed[key] = strings.TrimPrefix(to+rest, ".")
+		rest, ok := strings.CutPrefix(key, from)
+		if !ok || rest != "" && (one || rest[0] != '.') {
+			continue
 		}
+		if to == "" {
+			rest = strings.TrimPrefix(rest, ".")
+		}
+		r.found.Renamed[key] = to + rest
 	}
 }
 
