@@ -39,6 +39,11 @@ func (p *Plan) Items(to tensor.Type) []Item {
 			items = append(items, Item{Spec: spec, Kept: &f.Named, Block: -1})
 		}
 	}
+	for k := range p.Blocks { // of which others read every key first
+		if !made[k] {
+			items = append(items, p.madeBy(k, to)...)
+		}
+	}
 	return items
 }
 

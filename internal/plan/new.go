@@ -39,7 +39,9 @@ func New(tensors []tensor.Named, prefix string, found Found) (*Plan, error) {
 	user, stale := map[string]int{}, map[string]bool{}
 	for k, b := range found.Blocks {
 		for _, key := range b.Used {
-			user[key] = k
+			if _, taken := user[key]; !taken {
+				user[key] = k
+			}
 		}
 		for _, key := range b.Stale {
 			stale[key] = true

@@ -30,6 +30,11 @@ func keySets(t *testing.T, fold bool, each func(s golden.KeySet, blocks map[stri
 			each(s, nil, nil, err)
 			continue
 		}
+		for _, n := range found.Notes {
+			if strings.HasPrefix(n.Text, "kept") { // a false alarm: no family's block is left in these
+				t.Errorf("%s: %s", s.Name, n)
+			}
+		}
 		blocks := map[string]string{}
 		for _, b := range found.Blocks {
 			used := map[string]bool{}

@@ -110,6 +110,9 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		return nil, err
 	}
 	r.findDeployed(tensors)
+	if o.File == nil {
+		r.note(r.leftovers()...)
+	}
 	return r.found, nil
 }
 
