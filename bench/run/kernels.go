@@ -112,10 +112,11 @@ func (l layer) time(o conv.Options) (float64, error) {
 	e := op.Conv{Weight: op.Param{Key: "weight", Tensor: kernel}}
 	o.Memory = &conv.Memory{}
 	run := func() error {
-		r, err := conv.New(e, image, o)
+		runners, err := conv.NewAll([]op.Expr{e}, image, o)
 		if err != nil {
 			return err
 		}
+		r := runners[0]
 		return errors.Join(pass(r, all), r.Close())
 	}
 	var times []float64

@@ -44,7 +44,7 @@ func BenchmarkRunner(b *testing.B) {
 
 // runOnce computes all channels of e.
 func runOnce(e op.Expr, x conv.Map, o conv.Options) error {
-	r, err := conv.New(e, x, o)
+	r, err := newRunner(e, x, o)
 	if err != nil {
 		return err
 	}

@@ -194,7 +194,7 @@ func TestErrors(t *testing.T) {
 		if _, err := convtest.Run(test.e, x); err == nil || err.Error() != test.want {
 			t.Errorf("Run: %v, want %s", err, test.want)
 		}
-		r, err := conv.New(test.e, x, conv.Options{})
+		r, err := newRunner(test.e, x, conv.Options{})
 		if err == nil {
 			err = r.Worker().Rows(0, r.Channels(), make([]float64, r.Channels()*r.Elems()))
 			defer r.Close()
@@ -210,7 +210,7 @@ func TestOtherErrors(t *testing.T) {
 	_, of := convtest.Of(2, []int{3}, make([]float64, 5))
 	_, box := convtest.RunOn(op.Identity{}, x, []int{0}, []int{3})
 	_, sample := convtest.Sample(x, []int{0, 1}, []int{1, 2}, []int{3, 2})
-	r, err := conv.New(op.Identity{}, x, conv.Options{})
+	r, err := newRunner(op.Identity{}, x, conv.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

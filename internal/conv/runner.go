@@ -47,16 +47,8 @@ type Worker struct {
 	memory any
 }
 
-// New prepares e for running on the image. Close must be called in the end.
-func New(e op.Expr, image Map, o Options) (*Runner, error) {
-	all, err := NewAll([]op.Expr{e}, image, o)
-	if err != nil {
-		return nil, err
-	}
-	return all[0], nil
-}
-
-// NewAll is New for several expressions on one image, of which they share a copy.
+// NewAll prepares expressions for running on one image, of which they share a copy. Close
+// must be called on each in the end.
 func NewAll(exprs []op.Expr, image Map, o Options) ([]*Runner, error) {
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)

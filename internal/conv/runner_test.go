@@ -116,11 +116,19 @@ func strideOf(t *testing.T, e op.Expr, x conv.Map) []int {
 	return f.Stride
 }
 
+func newRunner(e op.Expr, x conv.Map, o conv.Options) (*conv.Runner, error) {
+	all, err := conv.NewAll([]op.Expr{e}, x, o)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
 // runAll runs all channels, by two workers and in uneven pieces: short ones, and some
 // longer than are computed together.
 func runAll(t *testing.T, e op.Expr, x conv.Map, o conv.Options) []float64 {
 	t.Helper()
-	r, err := conv.New(e, x, o)
+	r, err := newRunner(e, x, o)
 	if err != nil {
 		t.Fatal(err)
 	}

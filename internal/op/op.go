@@ -6,7 +6,7 @@
 // At stride 1 an operator is a polynomial in the shifts of the plane whose
 // coefficients are matrices over the channels, together with a bias:
 //
-//	Identity     1                                0
+//	Identity     1, or the shift by its padding   0
 //	Scale s      diag(s)                          0
 //	BatchNorm    diag(γ/√(σ²+ε))                  β − μ·γ/√(σ²+ε)
 //	Conv         its kernel, taps spread by r     its bias
@@ -20,6 +20,9 @@
 // An operator acts on the whole plane: the map is zero outside the image to begin
 // with and nothing puts the zeros back, except Window, which is an operator of its
 // own and legal only where it changes nothing.
+//
+// A layer of stride s samples each s-th output of that. Form has the stride of the whole, and
+// AtStride1 the expression without strides that interpreters run.
 //
 // Letters, here and in fuse and conv: o output channel, i input channel, g
 // groups, t tap, r dilation.
