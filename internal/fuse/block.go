@@ -100,7 +100,10 @@ func (b *block) add(t term) {
 	for k, to := range t.table {
 		sum, mag, step := b.line(t.o, to, from, len(t.w)/len(t.table))
 		if b.single[to] {
-			fill(sum, math.Copysign(0, -1)) // plus any number is that number
+			for i := range sum {
+				sum[i] = t.a * t.w[i*len(t.table)+k]
+			}
+			continue
 		}
 		t.addTap(sum, mag, step, k)
 	}

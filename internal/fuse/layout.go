@@ -107,15 +107,11 @@ func (l *layout) finish() {
 // to be handled by itself: all have sums, which lie as they are stored.
 func (l *layout) finishRoot(narrow bool) {
 	l.close()
-	several := 0
 	l.sumLine, l.sums = l.lines(func(t int) bool {
-		if l.terms[t] > 1 {
-			several++
-		}
 		return narrow || l.terms[t] > 1 || l.terms[t] == 1 && l.mixed[t]
 	})
-	l.magLine, l.mags = l.sumLine, l.sums
-	l.interleaved = narrow || several == l.count && (l.byRow || !l.byTap)
+	l.magLine, l.mags = l.lines(func(t int) bool { return narrow || l.terms[t] > 1 })
+	l.interleaved = narrow || l.mags == l.count && (l.byRow || !l.byTap)
 	l.direct = !l.interleaved
 	for t, n := range l.terms {
 		l.single[t] = n == 1 && !narrow

@@ -141,21 +141,22 @@ func (s *output) doubtful(test exact.Test) []int {
 	return list
 }
 
-// element is the sum that an element is, and its magnitude; nil where it is none.
-func (s *output) element(at int) (sum, mag *float64) {
+// element is the sum that an element is, and its magnitude, a slice of one number each; nil
+// where there is none.
+func (s *output) element(at int) (sum, mag []float64) {
 	k := at % s.taps()
 	if s.sumLine[k] < 0 {
 		return nil, nil
 	}
-	sums, mags, _ := s.line(at/s.cells(), k, at%s.cells()/s.taps(), 1)
-	return &sums[0], &mags[0]
+	sum, mag, _ = s.line(at/s.cells(), k, at%s.cells()/s.taps(), 1)
+	return sum, mag
 }
 
 // magnitude is Σ|terms| of an element, or a bound on it; of a single term, the element
 // as it is stored.
 func (s *output) magnitude(at int) float64 {
 	if _, mag := s.element(at); mag != nil {
-		return *mag
+		return mag[0]
 	}
 	var v [1]float64
 	tensor.Decode(v[:], s.bytes[at*s.typ.Size():][:s.typ.Size()], s.typ)
@@ -167,7 +168,7 @@ func (s *output) set(at int, v exact.DD) {
 	size := s.typ.Size()
 	seen := encode(s.bytes[at*size:][:size], []float64{rounded(v, s.typ)}, s.typ)
 	if sum, _ := s.element(at); sum != nil {
-		*sum = v.Hi
+		sum[0] = v.Hi
 		s.seen = s.seen.or(seen)
 	} else if seen.infinite { // if it is small, that was counted when it was copied
 		s.note(at, v.Hi)
