@@ -51,6 +51,15 @@ func axesOf(n *Node, rank int, ints func(k int) ([]int64, bool)) (marked []bool,
 	return marked, true
 }
 
+// reducedAxes is axesOf for a reduction: an empty list is all of them, unless the node says that it is none.
+func reducedAxes(n *Node, rank int, ints func(k int) ([]int64, bool)) ([]bool, bool) {
+	marked, ok := axesOf(n, rank, ints)
+	if ok && !slices.Contains(marked, true) && intAttr(n, "noop_with_empty_axes", 0) == 0 {
+		marked = slices.Repeat([]bool{true}, rank)
+	}
+	return marked, ok
+}
+
 // permutation is the axes of a transposition, nil where they are none.
 func permutation(n *Node, rank int) []int {
 	perm := make([]int, rank)
@@ -111,7 +120,7 @@ func cutsOf(n *Node, shape []int, ints func(k int) ([]int64, bool)) ([]cut, erro
 		if axis < 0 {
 			axis += int64(len(shape))
 		}
-		if axis < 0 || axis >= int64(len(shape)) || k >= len(lists[1]) || step == 0 {
+		if axis < 0 || axis >= int64(len(shape)) || k >= len(lists[1]) || step == 0 || step > math.MaxInt32 || step < -math.MaxInt32 {
 			return nil, fmt.Errorf("a slice along axis %d of %d", axis, len(shape))
 		}
 		var err error

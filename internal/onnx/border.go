@@ -27,12 +27,12 @@ func (b *border) nodes() []*Node { return slices.Concat(b.indices, []*Node{b.pad
 // borders finds those of the graph.
 func (t *Net) borders() {
 	for _, n := range t.g.Nodes {
-		if n.Op.Domain != "" || n.Op.Name != "Pad" || len(n.In) == 0 || n.In[0] == nil || t.facts.consts[n.In[0]] != nil {
+		if n.Op.Domain != "" || n.Op.Name != "Pad" || len(n.Out) != 1 || len(n.In) == 0 || n.In[0] == nil || t.facts.consts[n.In[0]] != nil {
 			continue
 		}
 		b := &border{pad: n}
 		for v := n.Out[0]; v != nil && !v.Output; {
-			k := slices.IndexFunc(v.Users, func(u *Node) bool { return u.Op == scatterND && u.In[0] == v && u.graph == t.g })
+			k := slices.IndexFunc(v.Users, func(u *Node) bool { return u.Op == scatterND && u.In[0] == v && u.graph == t.g && len(u.Out) == 1 })
 			if k < 0 {
 				break
 			}
@@ -120,7 +120,7 @@ func (t *Net) border(b *border) bool {
 func (t *Net) written(b *border, s *step) ([]float64, bool) {
 	shape := t.facts.shapes[b.pad.Out[0]]
 	begin := s.op.(op.Identity).Padding
-	if n, err := tensor.Count(shape, tensor.F64); err != nil || n < 1 || n > 64*maxElems || len(shape) != len(begin)+2 {
+	if n, err := tensor.Count(shape, tensor.F64); err != nil || n < 1 || n > 16*maxElems || len(shape) != len(begin)+2 {
 		return nil, false
 	}
 	values := make([]float64, shape[1])
@@ -167,6 +167,9 @@ func (t *Net) scatter(n *Node, shape []int, visit func(to int, v float64) bool) 
 	}
 	values, err := t.constant(n, 2).array()
 	if err != nil {
+		return false
+	}
+	if t.facts.spent += index.len(); t.facts.spent > maxSpent {
 		return false
 	}
 	places, size, err := scattered(n, []*array{{typ: values.typ, shape: shape}, index, values})

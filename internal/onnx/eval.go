@@ -2,7 +2,6 @@ package onnx
 
 import (
 	"errors"
-	"fmt"
 	"math"
 
 	"repfuse/internal/tensor"
@@ -178,7 +177,7 @@ func intsIn(in []*array, k int) ([]int64, bool) {
 }
 
 func evalConcat(n *Node, shape []int, in []*array) (*array, error) {
-	axis, _ := axisOf(n, len(shape), 0)
+	axis, _ := axisOf(n, len(shape), 1)
 	out, err := newArray(in[0].typ, shape)
 	if err != nil {
 		return nil, err
@@ -299,7 +298,7 @@ func scattered(n *Node, in []*array) (at []int, size int, err error) {
 func evalReduce(n *Node, shape []int, in []*array) (*array, error) {
 	a := in[0]
 	out, err := newArray(a.typ, shape)
-	axes, ok := axesOf(n, len(a.shape), func(k int) ([]int64, bool) { return intsIn(in, k) })
+	axes, ok := reducedAxes(n, len(a.shape), func(k int) ([]int64, bool) { return intsIn(in, k) })
 	if err != nil || !ok || a.f == nil {
 		return nil, errFold
 	}
@@ -352,8 +351,12 @@ func evalConv(n *Node, shape []int, in []*array) (*array, error) {
 	if err != nil || err2 != nil || x.f == nil || w.f == nil || tensor.Elems(shape)*tensor.Elems(w.shape[1:]) > maxProducts {
 		return nil, errFold
 	}
-	groups := max(1, x.shape[1]/max(1, w.shape[1]))
-	taps, plane := tensor.Elems(w.shape[2:]), tensor.Elems(shape[2:])
+	groups := int(max(1, min(intAttr(n, "group", 1), int64(shape[1]))))
+	bias := len(in) > 2 && in[2] != nil
+	if x.shape[1] != w.shape[1]*groups || shape[1]%groups != 0 || bias && len(in[2].f) != shape[1] {
+		return nil, errFold
+	}
+	taps := tensor.Elems(w.shape[2:])
 	xs := strides(x.shape)
 	for o := range out.f {
 		at := tensor.Place(o, shape)
@@ -370,12 +373,9 @@ func evalConv(n *Node, shape []int, in []*array) (*array, error) {
 				out.f[o] += w.f[(channel*w.shape[1]+i)*taps+t] * x.f[off+(first+i)*xs[1]]
 			}
 		}
-		if len(in) > 2 && in[2] != nil {
+		if bias {
 			out.f[o] += in[2].f[channel]
 		}
-	}
-	if plane*shape[1] == 0 {
-		return nil, fmt.Errorf("%w: it has no elements", errFold)
 	}
 	return out.rounded(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"repfuse/internal/graph"
 	"repfuse/internal/onnx/onnxtest"
 )
 
@@ -48,6 +49,7 @@ func FuzzOpen(f *testing.F) {
 		for _, x := range m.Tensors() {
 			x.ReadAll()
 		}
+		fuseHeaders(t, m)
 		r, err := m.Rewrite(nil, "m.onnx.data")
 		if err != nil {
 			t.Fatalf("a model that was read is not written: %v", err)
@@ -65,4 +67,26 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("%d bytes to be written of %d", n, len(b))
 		}
 	})
+}
+
+// fuseHeaders finds all layers of a model and lays the model out with them.
+func fuseHeaders(t *testing.T, m *Model) {
+	start := time.Now()
+	var layers []Layer
+	names := m.Names()
+	for _, net := range m.Nets(true) {
+		regions, _, err := graph.Find(&net.Graph, graph.Options{AnyCost: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range net.Layers(regions, names) {
+			layers = append(layers, f.Layer)
+		}
+	}
+	if _, err := m.Rewrite(layers, "m.onnx.data"); err != nil {
+		t.Errorf("%d layers: %v", len(layers), err)
+	}
+	if took := time.Since(start); took > patience {
+		t.Errorf("fusing %d nodes took %v", len(m.Graph.Nodes), took)
+	}
 }

@@ -16,6 +16,7 @@ type facts struct {
 	types  map[*Value]tensor.Type // as far as they are known
 	freeze bool
 	cached int // elements that are kept
+	spent  int // elements that were computed
 }
 
 // Const is a value that no input changes: an initializer, or what nodes make of some.
@@ -30,7 +31,7 @@ type Const struct {
 
 	eval func() (*array, error)
 	kept *array // of a short one
-	work int    // evaluations that it takes
+	work int    // elements that are computed for it each time
 }
 
 // keptElems is how long a constant may be to be kept; all of them together may have
@@ -38,7 +39,13 @@ type Const struct {
 const (
 	keptElems = 4 << 10
 	keptTotal = 1 << 20
-	maxWork   = 1000
+)
+
+// maxWork bounds the elements that are computed for one constant, maxSpent those that are
+// computed to find out what is constant: some seconds.
+const (
+	maxWork  = 1 << 24
+	maxSpent = 1 << 27
 )
 
 // newFacts infers the shapes and the constants of the model. With freeze, initializers
@@ -93,9 +100,13 @@ func (f *facts) initializers(g *Graph) {
 
 // stored makes a value a constant of the file.
 func (f *facts) stored(v *Value, t tensor.Tensor, key string) {
-	c := &Const{Named: tensor.Named{Key: key, Tensor: t}, work: 1}
+	f.shapes[v], f.types[v] = t.Shape, t.Type
+	if t.Type == tensor.C64 || t.Type >= tensor.C128 { // there is nothing to compute with
+		return
+	}
+	c := &Const{Named: tensor.Named{Key: key, Tensor: t}, work: t.Len()}
 	c.eval = func() (*array, error) { return readArray(t) }
-	f.consts[v], f.shapes[v], f.types[v] = c, t.Shape, t.Type
+	f.consts[v] = c
 	f.keep(c)
 }
 
@@ -105,9 +116,12 @@ func (f *facts) keep(c *Const) error {
 	if n > keptElems || f.cached+n > keptTotal || c.Type.IsFloat() {
 		return nil
 	}
+	if f.spent += c.work; f.spent > maxSpent {
+		return errFold
+	}
 	a, err := c.eval()
 	if err == nil {
-		c.kept, c.work = a, 1
+		c.kept, c.work = a, n
 		f.cached += n
 	}
 	return err
@@ -129,7 +143,7 @@ func (f *facts) ranks(g *Graph) {
 			continue
 		}
 		if w := f.shapes[n.In[1]]; len(w) > 2 && f.shapes[n.In[0]] == nil && n.In[0].Maker == nil {
-			f.shapes[n.In[0]] = slices.Concat([]int{-1, w[1] * int(intAttr(n, "group", 1))}, slices.Repeat([]int{-1}, len(w)-2))
+			f.shapes[n.In[0]] = slices.Concat([]int{-1, times(w[1], groupOf(n))}, slices.Repeat([]int{-1}, len(w)-2))
 		}
 	}
 }
@@ -162,6 +176,9 @@ func (f *facts) node(n *Node) {
 // constant enters what a Constant node holds.
 func (f *facts) constant(n *Node) {
 	v := n.Out[0]
+	if v == nil {
+		return
+	}
 	for _, a := range n.Attrs {
 		var b *array
 		switch a.Name {
@@ -206,7 +223,7 @@ func (f *facts) computed(v *Value, t tensor.Type, shape []int, work int, eval fu
 
 // fold makes a value a constant if all that its node reads is.
 func (f *facts) fold(n *Node, v *Value) {
-	if n.Op.Name == "Shape" {
+	if n.Op.Name == "Shape" && len(n.In) == 1 {
 		f.shapeNode(n, v)
 		return
 	}
@@ -215,11 +232,11 @@ func (f *facts) fold(n *Node, v *Value) {
 	if !rounds {
 		eval = movers[n.Op.Name]
 	}
-	if eval == nil || shape == nil || slices.ContainsFunc(shape, func(d int) bool { return d < 0 }) || len(n.In) == 0 {
+	if size, err := tensor.Count(shape, tensor.F64); eval == nil || shape == nil || err != nil || size > maxElems && !isView[n.Op.Name] {
 		return
 	}
 	in := make([]*Const, len(n.In))
-	work, partial := 1, false
+	work, partial := tensor.Elems(shape), false
 	for k, x := range n.In {
 		if x == nil {
 			continue
@@ -232,11 +249,14 @@ func (f *facts) fold(n *Node, v *Value) {
 		rounds = rounds || in[k].Rounded
 	}
 	t := f.types[v]
-	if in[0] == nil || t == tensor.Invalid || partial && (t.IsFloat() || tensor.Elems(shape) > keptElems) {
+	if !enough(n, in) || t == tensor.Invalid || partial && (t.IsFloat() || tensor.Elems(shape) > keptElems) {
 		return
 	}
 	if moved := in[0]; isView[n.Op.Name] {
 		c := *moved
+		if c.work++; c.work > maxWork || tensor.Elems(shape) != tensor.Elems(c.Shape) {
+			return
+		}
 		c.Shape, f.consts[v] = shape, &c
 		if c.kept != nil {
 			c.kept = &array{c.kept.typ, shape, c.kept.f, c.kept.i}
@@ -253,6 +273,24 @@ func (f *facts) fold(n *Node, v *Value) {
 	if c := f.computed(v, t, shape, work, func() (*array, error) { return evaluate(n, shape, in, eval) }); c != nil {
 		c.Rounded, c.Made = rounds && t.IsFloat(), true
 	}
+}
+
+// enough reports whether a node has the inputs that its evaluator takes.
+func enough(n *Node, in []*Const) bool {
+	least, most := 1, len(in)
+	switch n.Op.Name {
+	case "Neg", "Abs", "Sqrt", "Exp":
+		most = 1
+	case "Add", "Sub", "Mul", "Div", "Pow", "Equal":
+		least, most = 2, 2
+	case "Gather", "Expand", "Conv", "MatMul":
+		least = 2
+	case "Where", "ScatterND", "Range":
+		least = 3
+	case "Concat":
+		least = len(in)
+	}
+	return least <= len(in) && len(in) <= most && !slices.Contains(in[:least], nil)
 }
 
 // isView is the operators that give the elements in the same order.

@@ -39,16 +39,18 @@ func (t *Net) layer(r graph.Region, all Names) Fused {
 		}
 	}
 	out, place := t.Vals[r.Sink], f.Gone[len(f.Gone)-1]
-	if k := len(r.Moves); k > 0 { // the last of which makes the sink instead
-		move := t.Of[r.Moves[k-1]][0]
-		f.Gone = append(f.Gone, move)
-		f.Nodes = []NewNode{{At: move, Name: move.Name, Op: move.Op.Name, In: move.in, Outs: []string{out.Name}, Like: move}}
-		for _, v := range move.In {
-			if v != nil {
-				f.Reads = append(f.Reads, v)
+	for _, k := range slices.Backward(r.Moves) { // each makes what the next one reads, which keeps its name
+		move := t.Of[k][0]
+		if move.Out[0] != out {
+			f.Gone = append(f.Gone, move)
+			f.Nodes = append(f.Nodes, NewNode{At: move, Name: move.Name, Op: move.Op.Name, In: move.in, Outs: []string{out.Name}, Like: move})
+			for _, v := range move.In {
+				if v != nil {
+					f.Reads = append(f.Reads, v)
+				}
 			}
 		}
-		out = t.Of[r.Moves[0]][0].In[0]
+		out = move.In[0]
 		place = out.Maker
 	}
 	f.Nodes = append(f.Nodes, t.nodes(&f, out, place, all)...)

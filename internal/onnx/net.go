@@ -91,7 +91,9 @@ func (t *Net) node(n *Node) {
 			out.Outputs = append(out.Outputs, t.value(v))
 		}
 	}
-	t.axes[n.Out[0]] = t.axisAfter(n, s)
+	if s.kind != graph.Opaque {
+		t.axes[n.Out[0]] = t.axisAfter(n, s)
+	}
 	t.Nodes, t.Of, t.Rounded = append(t.Nodes, out), append(t.Of, of), append(t.Rounded, s.rounded)
 }
 
@@ -101,8 +103,6 @@ func (t *Net) axisAfter(n *Node, s *step) int {
 	switch {
 	case s.kind == graph.Move:
 		return s.to
-	case s.kind == graph.Opaque:
-		return graph.AnyAxis
 	case s.axis != graph.AnyAxis:
 		return s.axis
 	}

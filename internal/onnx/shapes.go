@@ -122,13 +122,29 @@ func convTransposeShape(f *facts, n *Node) []int {
 	if len(w) < 3 {
 		return nil
 	}
-	return slices.Concat([]int{f.batch(n), w[1] * int(intAttr(n, "group", 1))}, slices.Repeat([]int{-1}, len(w)-2))
+	return slices.Concat([]int{f.batch(n), times(w[1], groupOf(n))}, slices.Repeat([]int{-1}, len(w)-2))
+}
+
+// groupOf is the attribute group, 0 where it is none.
+func groupOf(n *Node) int {
+	if g := intAttr(n, "group", 1); g > 0 && g <= math.MaxInt32 {
+		return int(g)
+	}
+	return 0
+}
+
+// times is a·b, −1 where either is not known or the product is beyond what any map has.
+func times(a, b int) int {
+	if a < 1 || b < 1 || a > math.MaxInt32 || b > math.MaxInt32 || a*b > math.MaxInt32 {
+		return -1
+	}
+	return a * b
 }
 
 // kernelOf is the attribute kernel_shape.
 func kernelOf(n *Node) []int {
 	a := n.Attr("kernel_shape")
-	if a == nil {
+	if a == nil || len(a.Ints) == 0 {
 		return nil
 	}
 	k := make([]int, len(a.Ints))
@@ -223,13 +239,13 @@ func reshapeShape(f *facts, n *Node) []int {
 		if d == -1 {
 			free = k
 		} else {
-			rest *= out[k]
+			rest = times(rest, out[k])
 		}
 	}
 	for _, d := range x {
-		all *= d
+		all = times(all, d)
 	}
-	if x != nil && free >= 0 && !slices.Contains(x, -1) && !slices.Contains(out[:free], -1) && !slices.Contains(out[free+1:], -1) && rest > 0 {
+	if x != nil && free >= 0 && all > 0 && rest > 0 {
 		out[free] = all / rest
 	}
 	return out
@@ -246,15 +262,13 @@ func flattenShape(f *facts, n *Node) []int {
 	}
 	out := []int{1, 1}
 	for k, d := range x {
-		to := &out[0]
+		side := 0
 		if k >= int(axis) {
-			to = &out[1]
+			side = 1
 		}
-		if *to *= d; d < 0 || *to < 0 {
-			*to = math.MinInt32 // and stays negative, as no extent is 0
-		}
+		out[side] = times(out[side], d)
 	}
-	return []int{max(out[0], -1), max(out[1], -1)}
+	return out
 }
 
 func transposeShape(f *facts, n *Node) []int {
@@ -428,7 +442,7 @@ func rangeShape(f *facts, n *Node) []int {
 
 func reduceShape(f *facts, n *Node) []int {
 	x := f.shape(n, 0)
-	axes, ok := axesOf(n, len(x), f.intsOf(n))
+	axes, ok := reducedAxes(n, len(x), f.intsOf(n))
 	if x == nil || !ok {
 		return nil
 	}

@@ -19,14 +19,14 @@ func (t *Net) conv(n *Node) (*step, string) {
 		return nil, noConstant
 	case b == nil && !absent(n, 2):
 		return nil, "its bias is no constant"
-	case len(w.Shape) < 3 || slices.Min(w.Shape) < 1:
+	case len(w.Shape) < 3 || slices.Min(w.Shape) < 1 || groupOf(n) == 0:
 		return nil, fmt.Sprintf("its weight has the shape %v", w.Shape)
 	}
 	kernel := w.Shape[2:]
 	if k := kernelOf(n); n.Attr("kernel_shape") != nil && !slices.Equal(k, kernel) {
 		return nil, fmt.Sprintf("its kernel_shape is not that of its weight, %v", w.Shape)
 	}
-	c := op.Conv{Weight: w.Named, Transposed: n.Op.Name == "ConvTranspose", Groups: int(intAttr(n, "group", 1))}
+	c := op.Conv{Weight: w.Named, Transposed: n.Op.Name == "ConvTranspose", Groups: groupOf(n)}
 	if b != nil {
 		out := w.Shape[0]
 		if c.Transposed {
