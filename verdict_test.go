@@ -47,6 +47,8 @@ func TestDecide(t *testing.T) {
 		{name: "not run", v: judged([2]verify.Block{good, {Weight: "w", Skipped: "gone"}}, [2]certify.Block{sure, sure}), requested: true, want: Different, sentence: "no: different: w: gone"},
 		{name: "a key", v: judged([2]verify.Block{good, good}, [2]certify.Block{sure, sure}, verify.Finding{Kind: verify.Missing, Key: "k", Want: "[1]"}),
 			requested: true, want: Different, sentence: "no: different: k is missing"},
+		{name: "the first reason", v: judged([2]verify.Block{{Weight: "w", Skipped: "gone"}, good}, [2]certify.Block{sure, sure}, verify.Finding{Kind: verify.Missing, Key: "k", Want: "[1]"}),
+			want: Different, sentence: "no: different: k is missing"},
 		{name: "as much as certified", v: judged([2]verify.Block{good, measured(1.25, 0.25, true)}, [2]certify.Block{sure, sure}), want: Exact, sentence: "yes: "},
 		{name: "more than certified", v: judged([2]verify.Block{good, measured(1.2500001, 0.25, true)}, [2]certify.Block{sure, sure}), fails: "certified at most 1: this is a fault of repfuse"},
 		{name: "more than certified, within what is asked for", v: judged([2]verify.Block{good, measured(3, 0.25, true)}, [2]certify.Block{sure, sure}),
