@@ -53,7 +53,7 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 	defer stop(nil)
 	r := &run{items: items, w: w, o: o, ctx: ctx, parts: make([]parts, len(items)),
 		result: &Result{CRC: make([]uint32, len(items)), Small: make([]int64, len(items))}}
-	tasks := split(items, o.Jobs)
+	tasks := split(items, o.Jobs, o.Piece)
 	for _, t := range tasks {
 		r.parts[t.item].expect()
 		if t.withBias {
@@ -86,9 +86,10 @@ type task struct {
 }
 
 // split makes the tasks: one for each item, in their own order, so that few files are open
-// at a time, except for large items. These come first, in several parts, so that no
-// goroutine is left alone with one in the end.
-func split(items []plan.Item, jobs int) []task {
+// at a time, except for large items. These come first, in several parts of a piece at
+// least, so that no goroutine is left alone with one in the end. What is less is not worth a
+// part, and has one error that comes first.
+func split(items []plan.Item, jobs, piece int) []task {
 	total, order := int64(0), []int{}
 	for k := range items {
 		total += items[k].Bytes()
@@ -107,7 +108,7 @@ func split(items []plan.Item, jobs int) []task {
 	for _, k := range order {
 		units, n := unitsOf(&items[k]), 1
 		if large(k) > 0 {
-			n = max(1, min(units, int(items[k].Bytes()*int64(4*jobs)/total)))
+			n = max(1, min(units, int(items[k].Bytes()/int64(piece)), int(items[k].Bytes()*int64(4*jobs)/total)))
 		}
 		for part := range n {
 			tasks = append(tasks, task{k, part, units * part / n, units * (part + 1) / n, part == 0 && follows(items, k+1)})

@@ -173,7 +173,7 @@ func TestSplit(t *testing.T) {
 		{2, 0, 0, 200, true}, {2, 1, 200, 400, false},
 		{1, 0, 0, 100, false}, {0, 0, 0, 1, false}, {4, 0, 0, 2, true}, {7, 0, 0, 1, false},
 	}
-	if got := split(list, 2); !slices.Equal(got, want) {
+	if got := split(list, 2, 1); !slices.Equal(got, want) {
 		t.Errorf("%v, want %v", got, want)
 	}
 }
