@@ -10,6 +10,7 @@ import (
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // matcher tries one family at one module.
@@ -31,6 +32,8 @@ type candidate struct {
 	misses  int
 	// against marks a problem that is the graph's: it shows another expression.
 	against bool
+	// looksAround says that a stored kernel among the keys is larger than one tap.
+	looksAround bool
 	// refused is keys beside which the block is not one convolution, with why.
 	refused []string
 }
@@ -66,6 +69,10 @@ func (m *matcher) matchWith(f *family.Family, path string, said func(name string
 		default:
 			left = append(left, whole)
 		}
+	}
+	for key := range c.Used {
+		t, _ := m.keys.Lookup("", key)
+		c.looksAround = c.looksAround || len(t.Shape) > 2 && tensor.Elems(t.Shape[2:]) > 1
 	}
 	c.misses = len(c.Missing) + len(left)
 	c.problem = c.judge(left)

@@ -1,11 +1,13 @@
 package recognise
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"repfuse/internal/family"
 	"repfuse/internal/hint"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
@@ -70,12 +72,51 @@ func (c *candidate) signature() string {
 }
 
 // nearest is the near miss with the fewest keys amiss.
-func nearest(misses []candidate) error {
+func nearest(misses []candidate) candidate {
 	best := misses[0]
 	for _, c := range misses[1:] {
 		if c.misses < best.misses {
 			best = c
 		}
 	}
-	return best.problem
+	return best
+}
+
+// stops reports whether a near miss is a block of the family with a fault, rather than
+// another module with some of its names. It is where the network around asks for the
+// family, and where few keys of many are amiss; else the keys have to be the family's except
+// for some that are missing, or except for some that are left over, with one of its kernels
+// that look around: a 1×1 or a norm is found in any network.
+func (o *offer) stops(c candidate) bool {
+	var setting *family.SettingError
+	switch missing, left := len(c.Missing), c.misses-len(c.Missing); {
+	case c.against, c.forbidden(), errors.As(c.problem, &setting), c.Family.Network, o.enables(c.Family.Name, c.Module):
+		return true
+	case c.Err != nil && c.misses > 0: // the shapes rule it out
+		return false
+	case len(c.Used) >= few*(missing+left):
+		return true
+	default:
+		return c.looksAround && (missing == 0 || left == 0)
+	}
+}
+
+// few is how many keys there are for each that is amiss where that is a fault.
+const few = 4
+
+// resemblances says of each family once which modules have names of it and are no block.
+func resemblances(misses []candidate) []plan.Note {
+	var notes []plan.Note
+	at := map[string]int{}
+	where := map[string][]string{}
+	for _, c := range misses {
+		name := c.Family.String()
+		if where[name] = append(where[name], plan.Shown(c.Module)); len(where[name]) == 1 {
+			at[name] = len(notes)
+			notes = append(notes, plan.Note{Text: fmt.Sprintf("resembles %s and is none, so it stays: %s", name,
+				strings.TrimPrefix(c.problem.Error(), fmt.Sprintf("%s (%s): ", plan.Shown(c.Module), name)))})
+		}
+		notes[at[name]].Where = list(where[name])
+	}
+	return notes
 }

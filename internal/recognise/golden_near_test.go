@@ -99,13 +99,20 @@ func (n *near) try(what string, tensors []tensor.Named) *plan.Plan {
 	return p
 }
 
+// noted reports whether a note on one of the modules that a key is in says what it resembles.
+func noted(p *plan.Plan, key string) bool {
+	return slices.ContainsFunc(p.Notes, func(n plan.Note) bool {
+		return strings.Contains(n.Text, "resembles") && slices.ContainsFunc(strings.Split(n.Where, ", "), func(m string) bool { return strings.HasPrefix(key, m+".") })
+	})
+}
+
 func (n *near) deletions(whole *plan.Plan) {
 	for k, gone := range n.c.Train {
 		if strings.HasSuffix(gone.Key, "num_batches_tracked") || legal(whole, gone.Key) {
 			continue
 		}
 		p := n.try("without "+gone.Key, slices.Delete(slices.Clone(n.c.Train), k, k+1))
-		if p != nil && len(p.Blocks) > 0 && missed(whole, gone.Key) {
+		if p != nil && len(p.Blocks) > 0 && missed(whole, gone.Key) && !noted(p, gone.Key) {
 			n.Errorf("%s, without %s: %d other blocks are fused and nothing is said", n.c.Meta.Name, gone.Key, len(p.Blocks))
 		}
 	}

@@ -14,9 +14,11 @@ import (
 // whatever they are called: a flat folder, each kernel size at most once, every other
 // tensor a bias or a batch norm that goes with a kernel by its name.
 func (r *recogniser) plainFolder() error {
-	for name := range r.offer.giveaways() {
-		if _, ok := r.keys.Lookup("", name); ok {
-			return nil // fused already
+	for _, key := range r.keys.Below("") {
+		for f, module := range r.offer.giveaways(key) {
+			if f.IsDeploy(r.keys, module) {
+				return nil // fused already
+			}
 		}
 	}
 	p, err := r.gatherPlain(r.keys.root)

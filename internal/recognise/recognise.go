@@ -124,7 +124,9 @@ type recogniser struct {
 	graph   *evidence   // nil without a graph
 	taken   []candidate // in the order of found.Blocks
 	near    []error     // of modules that are a block but for some keys
-	found   *plan.Found
+	// resembles is the modules that have some names of a family and are none of its blocks.
+	resembles []candidate
+	found     *plan.Found
 }
 
 func (r *recogniser) recognise() error {
@@ -143,6 +145,7 @@ func (r *recogniser) recognise() error {
 			return err
 		}
 	}
+	r.note(resemblances(r.resembles)...)
 	for _, c := range r.taken {
 		r.note(assumptions(c, r.facts != nil)...)
 	}
@@ -237,15 +240,28 @@ func (r *recogniser) tryAll(families []*family.Family, path string) error {
 	case len(misses) > 0:
 		if r.graph != nil { // which shows what a near miss is
 			misses = slices.DeleteFunc(misses, func(c candidate) bool { return !c.against })
-			if len(misses) == 0 {
-				return nil
-			}
 		}
-		near := nearest(misses)
+		return r.miss(misses, path)
+	}
+	return nil
+}
+
+// miss is what comes of a module that some families nearly fit: an error where it is a block of one
+// with a fault, else it is left, with what it resembles.
+func (r *recogniser) miss(misses []candidate, path string) error {
+	real := slices.DeleteFunc(slices.Clone(misses), func(c candidate) bool { return !r.offer.stops(c) })
+	switch {
+	case len(real) > 0:
+		near := nearest(real).problem
 		if setting := (*family.SettingError)(nil); errors.As(near, &setting) {
 			return near // once, and not of every block
 		}
 		r.near = append(r.near, near)
+	case len(misses) > 0:
+		if c := nearest(misses); c.looksAround || c.misses == 1 {
+			r.resembles = append(r.resembles, c)
+			r.keep(path, r.keys.Below(path), "resembles "+c.Family.String()+", and is none: "+c.problem.Error())
+		}
 	}
 	return nil
 }

@@ -1,14 +1,12 @@
 package recognise
 
 import (
-	"iter"
 	"maps"
 	"slices"
 	"strings"
 
 	"repfuse/internal/family"
 	"repfuse/internal/plan"
-	"repfuse/internal/tensor"
 )
 
 // take enters a match in what was found: what it uses and drops is gone for others, what
@@ -82,56 +80,5 @@ func (r *recogniser) rename(module string, ren family.Rename) {
 			rest = strings.TrimPrefix(rest, ".")
 		}
 		r.found.Renamed[key] = to + rest
-	}
-}
-
-// giveaways is the keys that only deploy forms have.
-func (o *offer) giveaways() map[string]bool {
-	all := map[string]bool{}
-	for _, f := range o.all {
-		for _, d := range f.Deployed {
-			all[d] = true
-		}
-	}
-	return all
-}
-
-// findDeployed lists the modules that a record says are fused, and those with keys that
-// only a deploy form has.
-func (r *recogniser) findDeployed(tensors []tensor.Named) {
-	all := slices.Clone(r.deployed)
-	giveaway, gone := r.offer.giveaways(), map[string]bool{}
-	for _, b := range r.found.Blocks {
-		for _, key := range b.Used {
-			gone[key] = !slices.Contains(b.Stale, key)
-		}
-	}
-	for _, t := range tensors {
-		if _, dropped := r.found.Dropped[t.Key]; dropped || gone[t.Key] {
-			continue
-		}
-		for module, name := range splits(t.Key) {
-			if giveaway[name] && !slices.Contains(r.deployed, module) {
-				all = append(all, module)
-				break
-			}
-		}
-	}
-	r.found.Deployed = all
-	if len(all) > 0 && len(r.taken) > 0 {
-		r.note(plan.Note{Where: plan.Shown(all[0]) + more(len(all)-1), Text: "fused already, and left as it is"})
-	}
-}
-
-// splits cuts a key at each of its dots, the shortest name first; the last is the
-// whole key, in the root.
-func splits(key string) iter.Seq2[string, string] {
-	return func(yield func(module, name string) bool) {
-		for at := strings.LastIndexByte(key, '.'); at >= 0; at = strings.LastIndexByte(key[:at], '.') {
-			if !yield(key[:at], key[at+1:]) {
-				return
-			}
-		}
-		yield("", key)
 	}
 }

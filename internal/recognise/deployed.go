@@ -1,0 +1,49 @@
+package recognise
+
+import (
+	"slices"
+	"strings"
+
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// findDeployed lists the modules that a record says are fused, and those that are the
+// deploy form of a family: all their keys are, and no batch norm of the block is left.
+func (r *recogniser) findDeployed(tensors []tensor.Named) {
+	all := slices.Clone(r.deployed)
+	for _, t := range tensors {
+		if _, free := r.keys.Lookup("", t.Key); !free {
+			continue
+		}
+		for f, module := range r.offer.giveaways(t.Key) {
+			if !slices.Contains(all, module) && f.IsDeploy(r.keys, module) {
+				all = append(all, module)
+				break
+			}
+		}
+	}
+	r.found.Deployed = all
+	if len(all) > 0 && len(r.taken) > 0 {
+		r.note(plan.Note{Where: plan.Shown(all[0]) + more(len(all)-1), Text: "fused already, and left as it is"})
+	}
+}
+
+// giveaways is the families one of whose deploy form's own keys a key is, each with the
+// module that would be the block.
+func (o *offer) giveaways(key string) func(yield func(f *family.Family, module string) bool) {
+	return func(yield func(f *family.Family, module string) bool) {
+		for _, f := range o.all {
+			for _, name := range f.Deployed {
+				module, ok := strings.CutSuffix(key, name)
+				if !ok || module != "" && !strings.HasSuffix(module, ".") {
+					continue
+				}
+				if !yield(f, strings.TrimSuffix(module, ".")) {
+					return
+				}
+			}
+		}
+	}
+}
