@@ -99,8 +99,8 @@ func (n *near) try(what string, tensors []tensor.Named) *plan.Plan {
 	return p
 }
 
-// noted reports whether a note on one of the modules that a key is in says what it resembles.
-func noted(p *plan.Plan, key string) bool {
+// saysWhat reports whether a note on one of the modules that a key is in says what it resembles.
+func saysWhat(p *plan.Plan, key string) bool {
 	return slices.ContainsFunc(p.Notes, func(n plan.Note) bool {
 		return strings.Contains(n.Text, "resembles") && slices.ContainsFunc(strings.Split(n.Where, ", "), func(m string) bool { return strings.HasPrefix(key, m+".") })
 	})
@@ -112,7 +112,7 @@ func (n *near) deletions(whole *plan.Plan) {
 			continue
 		}
 		p := n.try("without "+gone.Key, slices.Delete(slices.Clone(n.c.Train), k, k+1))
-		if p != nil && len(p.Blocks) > 0 && missed(whole, gone.Key) && !noted(p, gone.Key) {
+		if p != nil && len(p.Blocks) > 0 && missed(whole, gone.Key) && !saysWhat(p, gone.Key) {
 			n.Errorf("%s, without %s: %d other blocks are fused and nothing is said", n.c.Meta.Name, gone.Key, len(p.Blocks))
 		}
 	}
