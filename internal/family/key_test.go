@@ -156,6 +156,37 @@ func readBack(t *testing.T, text string, keys family.Keys, module string) op.Exp
 	return m.Made[0].Expr
 }
 
+// A module's other tensors are read with it, so that where they are not meant, keys are
+// named one by one.
+func TestFormatAmong(t *testing.T) {
+	vector, kernel := tensor.Of(tensor.F32, []int{1}, []float64{1}), tensor.Of(tensor.F32, []int{1, 1}, []float64{1})
+	at := func(key string) *op.Param { return &op.Param{Key: key, Tensor: vector} }
+	conv := op.Conv{Weight: op.Param{Key: "m.c.weight", Tensor: kernel}}
+	norm := op.BatchNorm{Mean: at("m.b.running_mean"), Var: at("m.b.running_var"), Eps: 1}
+	for _, test := range []struct {
+		e     op.Expr
+		other string
+		want  string
+	}{
+		{conv, "m.d.bias", "conv(c, unbiased)"},
+		{conv, "m.c.bias", "kernel(c.weight)"},
+		{norm, "m.c.weight", "bn(b, eps 1)"},
+		{norm, "m.b.weight", "norm(b.running_mean, b.running_var, eps 1)"},
+		{op.Seq{conv, op.Shift{By: at("m.c.bias")}}, "", "kernel(c.weight) > shift(c.bias)"},
+	} {
+		keys := map[string]bool{test.other: true}
+		for _, p := range op.Params(test.e) {
+			keys[p.Key] = true
+		}
+		if got := family.FormatAmong(keys, test.e, "m"); got != test.want {
+			t.Errorf("%s beside %s is written %s, want %s", test.e, test.other, got, test.want)
+		}
+		if test.other == "" && family.Format(test.e, "m") != test.want {
+			t.Errorf("%s is written %s, want %s", test.e, family.Format(test.e, "m"), test.want)
+		}
+	}
+}
+
 // What is a word stays one; what else there is stands in quotes.
 func TestQuote(t *testing.T) {
 	for key, want := range map[string]string{"conv.weight": "conv.weight", "a-b_0.1": "a-b_0.1", "a.": "a.", "-": "-",

@@ -67,8 +67,15 @@ func TestLeftover(t *testing.T) {
 		p, err := recognise.Plan(named(t, test.keys), recognise.Options{Families: set, Choices: strings.Fields(test.choices)})
 		if err != nil {
 			t.Errorf("%s: %v", test.keys, err)
-		} else if got := strings.Join(lefts(p), "\n"); got != test.want {
+			continue
+		}
+		if got := strings.Join(lefts(p), "\n"); got != test.want {
 			t.Errorf("%s %s: notes %q, want %q", test.keys, test.choices, got, test.want)
+		}
+		for _, f := range p.Fates {
+			if declared := f.Why == "kept by the two declaration"; declared != (test.own != "" && f.Fate == plan.Kept) {
+				t.Errorf("%s: %s is %s: %q", test.keys, f.Key, f.Fate, f.Why)
+			}
 		}
 	}
 }
