@@ -20,8 +20,9 @@ type array struct {
 	i     []int64
 }
 
-// unknown stands in an array of integers for an extent that nobody knows.
-const unknown = math.MinInt64
+// unknown stands in an array of integers for an extent that nobody knows. The smallest number
+// of all is an end that exporters write.
+const unknown = math.MinInt64 + 0x6e6f6e65
 
 func newArray(t tensor.Type, shape []int) (*array, error) {
 	n, err := tensor.Count(shape, t)
