@@ -63,8 +63,8 @@ type described struct {
 	// root is the dominators' last.
 	root int
 	fail *failure
-	// layered says that a convolution, or a sum of some, gives the value, but for what
-	// acts on channels after it.
+	// layered says that a convolution, or a sum of some, gives the value, and maybe what acts
+	// on channels behind that.
 	layered bool
 }
 
@@ -134,8 +134,8 @@ func (f *finder) describe(k int) {
 	d.depth, d.root = f.of[d.dominator].depth+1, f.of[d.dominator].root
 }
 
-// zeros is the value that a layer reads, if v is what it gives, except for what acts on
-// channels after it.
+// zeros is the value that a layer reads, if v is what it gives, or what acts on channels
+// behind it.
 func (f *finder) zeros(v int) (int, *failure) {
 	for range maxNodes {
 		d := &f.of[v]

@@ -201,6 +201,15 @@ func TestFind(t *testing.T) {
 			patches := layerOf{in: 1, out: 8, k: 2, stride: 2, before: -1, after: 1}
 			n.conv(layerOf{in: 8, out: 1, k: 3}, n.conv(patches, 0))
 		}, "x to v2 by [0 1]: [6 6] of [1 1], groups 1, stride [2 2], padding [2 2] [3 3], dilation [1 1], 36 products of 104\n"},
+		{"a layer of computed weights", func(n *net) {
+			n.conv(square(8, 3), 0)
+			n.Nodes[0].Computed = true
+		}, "x to v1 by [0]: [3 3] of [8 8], groups 1, stride [1 1], padding [1 1] [1 1], dilation [1 1], 576 products of 576\n"},
+		{"a value whose extents are asked for", func(n *net) {
+			v := n.conv(square(8, 3), 0)
+			n.sum(n.norm(8, v), v)
+			n.Values[v].Measured = true
+		}, "n1 with no layer to join: behind n0 (Conv), before n2 (Add)\nn2 with an inner value that is used elsewhere: the extents of v1 are asked for\n"},
 		{"a lone layer, a plain identity", func(n *net) { n.op(op.Identity{}, n.conv(square(8, 3), 0)) }, ""},
 		{"two points at full size before a step", func(n *net) {
 			n.conv(layerOf{in: 8, out: 8, k: 1, stride: 2}, n.conv(square(8, 1), 0))
@@ -259,6 +268,16 @@ func TestMoves(t *testing.T) {
 			linear := op.Conv{Weight: *param(8, 32), Groups: 1}
 			last(n, op.Scale{By: param(8)}, last(n, linear, n.move(graph.Channels, graph.LastAxis, 0)))
 		}, "layer of nodes [1 2] along axis -1, moves []\n"},
+		{"the extents of a product before a transpose", func(n *net) {
+			v := n.matrix(32, 8, 0)
+			n.norm(8, n.move(graph.LastAxis, graph.Channels, v))
+			n.Values[v].Measured = true
+		}, "layer of nodes [0 1 2] along axis -1, moves [1]\n"},
+		{"the extents between two moves", func(n *net) {
+			v := n.move(graph.LastAxis, graph.Channels, n.matrix(32, 8, 0))
+			n.norm(8, n.move(graph.Channels, graph.Channels, v))
+			n.Values[v].Measured = true
+		}, "n3 with no layer to join: behind n2 (Transpose)\n"},
 		{"a sum of moved branches", func(n *net) {
 			n.sum(n.move(graph.LastAxis, graph.Channels, 0), n.move(graph.LastAxis, graph.Channels, last(n, op.Scale{By: param(8)}, 0)))
 		}, "n3 with parts that do not fit: channels along different axes\n"},

@@ -23,7 +23,7 @@ type growth struct {
 	steps      int
 	was        float64
 	candidates []candidate
-	// end is why it could not begin any earlier, nil if nothing linear stands there.
+	// end is why it could not begin any earlier, nil where nothing linear stands there.
 	end *failure
 }
 
@@ -66,10 +66,8 @@ func (f *finder) grow(k int) growth {
 			g.candidates = append(g.candidates, candidate{e.value, len(g.nodes), g.steps, g.was, open})
 		}
 		switch {
-		case !open && len(edges) > 1:
-			g.end = f.stuck(e, edges, g.nodes)
-			return g
 		case !open:
+			g.end = f.stuck(e, edges, g.nodes)
 			return g
 		case len(g.nodes) >= limit || len(edges) > limit:
 			g.end = unfit("more than %d nodes", limit)
@@ -124,7 +122,7 @@ func (f *finder) measured(v int) bool {
 	return f.Values[v].Measured && (f.Nodes[f.readers[v][0]].Kind != Move || f.Nodes[f.maker[v]].Kind == Move)
 }
 
-// stuck is why a region of nodes, which reads edges, cannot have one anchor.
+// stuck is why a region of nodes, which reads edges, does not begin before its latest, e.
 func (f *finder) stuck(e edge, edges []edge, nodes []int) *failure {
 	switch {
 	case f.of[e.value].dominator < 0 || f.covered[f.maker[e.value]]:
@@ -136,9 +134,10 @@ func (f *finder) stuck(e edge, edges []edge, nodes []int) *failure {
 		k := slices.IndexFunc(f.readers[e.value], func(k int) bool { return !slices.Contains(nodes, k) })
 		return final(UsedInside, fmt.Sprintf("%s is read by %s too", f.value(e.value), f.node(f.readers[e.value][k])))
 	}
-	other := edges[0].value
-	if other == e.value {
-		other = edges[1].value
+	for _, other := range edges {
+		if other.value != e.value {
+			return final(TwoInputs, f.value(other.value)+" and "+f.value(e.value))
+		}
 	}
-	return final(TwoInputs, f.value(other)+" and "+f.value(e.value))
+	return nil
 }
