@@ -18,7 +18,7 @@ func (r *recogniser) findDeployed(tensors []tensor.Named) {
 			continue
 		}
 		for f, module := range r.offer.giveaways(t.Key) {
-			if !slices.Contains(all, module) && f.IsDeploy(r.keys, module) {
+			if !r.holdsBlock(module) && !slices.Contains(all, module) && f.IsDeploy(r.keys, module) {
 				all = append(all, module)
 				break
 			}
@@ -28,6 +28,12 @@ func (r *recogniser) findDeployed(tensors []tensor.Named) {
 	if len(all) > 0 && len(r.taken) > 0 {
 		r.note(plan.Note{Where: plan.Shown(all[0]) + more(len(all)-1), Text: "fused already, and left as it is"})
 	}
+}
+
+// holdsBlock reports whether a module is a block that is fused, beside which a key of its
+// deploy form is a placeholder.
+func (r *recogniser) holdsBlock(module string) bool {
+	return slices.ContainsFunc(r.taken, func(c candidate) bool { return c.Module == module })
 }
 
 // giveaways is the families one of whose deploy form's own keys a key is, each with the

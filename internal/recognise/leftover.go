@@ -23,7 +23,26 @@ func (r *recogniser) leftovers() []plan.Note {
 		notes = append(notes, plan.Note{Where: list(left), Text: "kept with a norm, where a block takes the branches of other numbers",
 			Hint: "repfuse plan -v shows what the block takes; --plan names it by hand"})
 	}
+	if left := r.placeholders(); len(left) > 0 {
+		notes = append(notes, plan.Note{Where: list(left), Text: "kept beside a block, though only its deploy form has the key",
+			Hint: "a placeholder, of which the deploy model may want nothing; --plan drops it"})
+	}
 	return notes
+}
+
+// placeholders lists the keys of what is kept that only the deploy form of a block has,
+// and that is there beside the block.
+func (r *recogniser) placeholders() []string {
+	var left []string
+	for _, key := range r.keys.Below("") {
+		for _, module := range r.offer.giveaways(key) {
+			if r.holdsBlock(module) {
+				left = append(left, key)
+				break
+			}
+		}
+	}
+	return left
 }
 
 // below is what there is below a module.

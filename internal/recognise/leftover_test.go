@@ -23,6 +23,7 @@ const twoOfThree = `families:
     anchor: [conv1.weight conv2.weight bn1.weight]
     make: {fused: conv(conv1) > bn(bn1) + conv(conv2) > bn(bn2)}
     keep: ['**']
+    deployed: [late.weight]
 `
 
 // What stays though it looks like a block, or like a branch of one, is noted without
@@ -47,6 +48,8 @@ func TestLeftover(t *testing.T) {
 		{keys: known + " s.1.conv.weight[8,8,3,3] s.1.conv2.weight[8,8,1,1]"},
 		{keys: known + " s.1.rbr_reparam.weight[8,8,3,3] s.1.rbr_reparam.bias[8]"},
 		{keys: three, own: twoOfThree},
+		{keys: three + "b.late.weight[8,8,3,3] b.late.bias[8] b.deep.late.weight[8,8,3,3]", own: twoOfThree,
+			want: "b.late.weight: kept beside a block, though only its deploy form has the key"},
 		{keys: three + "b.conv3.weight[8,8,1,1] b.bn3:8", own: twoOfThree, want: "b.conv3: " + branch},
 		{keys: three + "b.conv3.weight[8,8,1,1]", own: twoOfThree},
 		{keys: three + "b.conv3.weight[8,8,1,1] b.bn4:8", own: twoOfThree},
