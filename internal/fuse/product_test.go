@@ -12,7 +12,13 @@ import (
 // TestZeroSigns: what is added to nothing is no negative zero, whichever way it comes: into
 // sums that lie tap by tap, and into a tile of several taps.
 func TestZeroSigns(t *testing.T) {
-	const channels = 16
+	for channels := 16; channels < 20; channels++ { // a vector, and up to three more
+		zeroSigns(t, channels)
+	}
+}
+
+func zeroSigns(t *testing.T, channels int) {
+	t.Helper()
 	minus := math.Copysign(0, -1)
 	kernel := func(key string, v float64, taps int) op.Conv {
 		all := make([]float64, channels*channels*taps)

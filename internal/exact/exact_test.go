@@ -1,0 +1,166 @@
+package exact
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"repfuse/internal/tensor"
+)
+
+// truth is a number at 300 bits, more than twice what a DD has.
+func truth(v ...float64) *big.Float {
+	sum := new(big.Float).SetPrec(300)
+	for _, x := range v {
+		sum.Add(sum, new(big.Float).SetPrec(300).SetFloat64(x))
+	}
+	return sum
+}
+
+func fresh300() *big.Float { return new(big.Float).SetPrec(300) }
+
+// TestDD: every operation errs by at most 2⁻¹⁰² of the magnitudes of what it is given, or
+// of the result where that is a product or a root.
+func TestDD(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	random := func() DD {
+		hi := math.Ldexp(r.NormFloat64(), r.IntN(40)-20)
+		return QuickTwoSum(hi, hi*math.Ldexp(r.Float64()-0.5, -53))
+	}
+	for range 20000 {
+		a, b, x := random(), random(), r.NormFloat64()
+		ta, tb := truth(a.Hi, a.Lo), truth(b.Hi, b.Lo)
+		root := DD{math.Abs(a.Hi), math.Copysign(a.Lo, a.Lo*a.Hi)}
+		for _, op := range []struct {
+			name  string
+			got   DD
+			want  *big.Float
+			scale float64
+		}{
+			{"sum", a.Add(b), fresh300().Add(ta, tb), math.Abs(a.Hi) + math.Abs(b.Hi)},
+			{"product", a.Mul(b), fresh300().Mul(ta, tb), math.Abs(a.Hi * b.Hi)},
+			{"multiple", a.Times(x), fresh300().Mul(ta, truth(x)), math.Abs(a.Hi * x)},
+			{"quotient", a.Div(b), fresh300().Quo(ta, tb), math.Abs(a.Hi / b.Hi)},
+			{"root", root.Sqrt(), fresh300().Sqrt(truth(root.Hi, root.Lo)), math.Sqrt(root.Hi)},
+		} {
+			off, _ := fresh300().Sub(op.want, truth(op.got.Hi, op.got.Lo)).Float64()
+			if math.Abs(off) > (Doubles{}).Unit()*op.scale {
+				t.Fatalf("%s of %v and %v or %g: %v, off by %g of %g", op.name, a, b, x, op.got, off, op.scale)
+			}
+		}
+	}
+}
+
+// TestOdd: rounded to odd and then to float32, a number is what one rounding makes of it,
+// next to ties above all.
+func TestOdd(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 2))
+	for trial := range 20000 {
+		hi := r.NormFloat64()
+		if trial%2 == 0 {
+			f := float32(hi)
+			hi = (float64(f) + float64(math.Nextafter32(f, 9))) / 2
+		}
+		v := DD{hi, hi * math.Ldexp(r.Float64()-0.5, -53-r.IntN(40))}
+		want, _ := truth(v.Hi, v.Lo).Float32()
+		if got := float32(v.Odd()); got != want {
+			t.Fatalf("%v: %g, want %g", v, got, want)
+		}
+	}
+}
+
+// TestNorm: γ/√(σ²+ε) in both fields.
+func TestNorm(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 3))
+	for range 500 {
+		gamma, vari, eps := r.NormFloat64(), r.ExpFloat64(), 1e-5
+		root := fresh300().Sqrt(truth(vari, eps))
+		want := fresh300().Quo(truth(gamma), root)
+		f := Norm([]float64{gamma}, []float64{vari}, eps)
+		for field, got := range map[string]*big.Float{
+			"double-double": truth(f.Value[0].Hi, f.Value[0].Lo),
+			"256 bits":      Reals{}.Scale(Reals{}.One(), f, 0),
+		} {
+			unit := 8 * Reals{}.Unit()
+			if field == "double-double" {
+				unit = 8 * Doubles{}.Unit() // a sum, a root, a quotient
+			}
+			off, _ := fresh300().Quo(fresh300().Sub(fresh300().Set(got), want), want).Float64()
+			if math.Abs(off) > unit {
+				t.Fatalf("%s: γ %g, σ² %g: off by %g of it, want at most %g", field, gamma, vari, off, unit)
+			}
+		}
+	}
+}
+
+// TestDoubtful: an element that is not listed is within 0.001 ulp for every sum with κ
+// roundings, whatever its size, and one that is ten times as good is never listed.
+func TestDoubtful(t *testing.T) {
+	r := rand.New(rand.NewPCG(4, 4))
+	for _, typ := range []tensor.Type{tensor.F32, tensor.F16, tensor.BF16} {
+		for trial := range 20000 {
+			test := Test{Type: typ, Kappa: 1 + r.IntN(300)}
+			sum := math.Ldexp(1+r.Float64(), r.IntN(5)-2)
+			ulp := tensor.Ulp(sum, typ)
+			mag := ulp * 0x1p43 / float64(test.Kappa) * math.Ldexp(1, r.IntN(12)-6) // where κ·2⁻⁵³·mag is about 0.001 ulp
+			off := float64(test.Kappa) * 0x1p-53 * mag
+			listed := len(test.Doubtful(nil, []float64{sum}, []float64{mag})) > 0
+			if !listed && off > slack*ulp || listed && off < slack/10*ulp {
+				t.Fatalf("%s, trial %d: κ %d, off by %.3g ulp: listed %t", typ, trial, test.Kappa, off/ulp, listed)
+			}
+		}
+	}
+}
+
+// TestDoubtfulProducts: an element is listed if and only if something within its error is
+// stored otherwise. The errors are about as large as the distance to the next tie.
+func TestDoubtfulProducts(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 5))
+	stored := func(v float64, typ tensor.Type) string {
+		b := make([]byte, typ.Size())
+		tensor.Encode(b, []float64{v}, typ)
+		return string(b)
+	}
+	for _, typ := range []tensor.Type{tensor.F32, tensor.F16, tensor.BF16} {
+		test := Test{Type: typ, Kappa: 70, Products: true}
+		var sum, mag []float64
+		var want []int
+		for i := range 3000 {
+			sum = append(sum, r.NormFloat64())
+			tie := (math.Round(sum[i]/tensor.Ulp(sum[i], typ)) + 0.5) * tensor.Ulp(sum[i], typ)
+			mag = append(mag, math.Abs(tie-sum[i])*math.Ldexp(1, 53-r.IntN(9))/20)
+			worst := 70 * 0x1p-53 * mag[i] // less than the bound, which has something to spare
+			if stored(sum[i]-worst, typ) != stored(sum[i]+worst, typ) {
+				want = append(want, i)
+			}
+		}
+		got := test.Doubtful(nil, sum, mag)
+		for _, i := range want {
+			if !slices.Contains(got, i) {
+				t.Fatalf("%s: %g ± %g is not listed", typ, sum[i], 70*0x1p-53*mag[i])
+			}
+		}
+		if spare := len(got) - len(want); spare > len(want)/4 || len(want) < 100 {
+			t.Errorf("%s: %d are listed, want %d and a few", typ, len(got), len(want))
+		}
+	}
+}
+
+// TestEnough: what is enough is within 0.001 ulp, and what is ten times as good is enough.
+func TestEnough(t *testing.T) {
+	r := rand.New(rand.NewPCG(6, 6))
+	for _, typ := range []tensor.Type{tensor.F32, tensor.F16, tensor.BF16, tensor.F64} {
+		for range 20000 {
+			test := Test{Type: typ, Kappa: 1 + r.IntN(300)}
+			v := DD{Hi: math.Ldexp(r.NormFloat64(), r.IntN(60)-30)}
+			unit, ulp := math.Ldexp(1, -90-r.IntN(20)), tensor.Ulp(v.Hi, typ)
+			mag := ulp * slack / unit / float64(test.Kappa) * math.Ldexp(1, r.IntN(12)-6)
+			off, enough := float64(test.Kappa)*unit*mag, test.Enough(v, mag, unit)
+			if enough && off > slack*ulp || !enough && off < slack/10*ulp {
+				t.Fatalf("%s: κ %d, off by %.3g ulp: enough %t", typ, test.Kappa, off/ulp, enough)
+			}
+		}
+	}
+}
