@@ -48,3 +48,21 @@ func zeroSigns(t *testing.T, channels int) {
 		}
 	}
 }
+
+// TestSignOfSingle: an element of one term keeps the sign of its zero, where it is copied
+// and where it is not.
+func TestSignOfSingle(t *testing.T) {
+	const channels = 16
+	minus := make([]float64, channels*channels)
+	for k := range minus {
+		minus[k] = math.Copysign(0, -1)
+	}
+	w := op.Conv{Weight: *param("w", tensor.F32, []int{channels, channels, 1}, minus...)}
+	want := make([]byte, 4*len(minus))
+	tensor.Encode(want, minus, tensor.F32)
+	for name, e := range map[string]op.Expr{"copied": w, "summed": op.Seq{op.Shift{Term: 1}, w}} {
+		if got := collapsed(t, e, tensor.F32); !bytes.HasPrefix(got, want) {
+			t.Errorf("%s: a zero is not negative", name)
+		}
+	}
+}
