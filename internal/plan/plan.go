@@ -74,6 +74,8 @@ type Note struct {
 	Text  string `json:"text"`
 	// What to type to have it otherwise.
 	Hint string `json:"hint,omitempty"`
+	// What a verdict depends on by it; nil where it is no assumption.
+	Condition *Condition `json:"-"`
 }
 
 // String is the note as one line, without its hint.

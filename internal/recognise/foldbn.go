@@ -33,7 +33,7 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 	if len(found) == 0 && len(r.taken) == 0 {
 		return &hint.Error{Err: fmt.Errorf("--fold-bn: no batch norm stands behind a layer%s", reasons(left)), Hint: "repfuse plan without --fold-bn shows what is there"}
 	}
-	folded := 0
+	var folded []string
 	for _, p := range found {
 		c, err := r.foldPair(p)
 		if err != nil {
@@ -45,11 +45,12 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 		}
 		c.kept = nil // no declaration's word
 		r.take(c)
-		folded++
+		folded = append(folded, p.Norm)
 	}
-	if folded > 0 {
-		r.note(plan.Note{Where: foldName, Text: fmt.Sprintf("nothing stands between a layer and the norm behind it: your word, of %d pairs", folded),
-			Hint: "export.export(model, \"weights\", x) of repfuse exporter records what stands there"})
+	if len(folded) > 0 {
+		r.note(plan.Note{Where: foldName, Text: fmt.Sprintf("nothing stands between a layer and the norm behind it: your word, of %d pairs", len(folded)),
+			Condition: &plan.Condition{If: "nothing stands between a layer and the norm behind it", By: plan.YourWord, Flag: "--fold-bn", Modules: folded},
+			Hint:      "export.export(model, \"weights\", x) of repfuse exporter records what stands there"})
 	}
 	r.leaveNorms(left)
 	return nil

@@ -31,7 +31,8 @@ func (r *recogniser) plainFolder() error {
 			Hint: "--family plain says that they are branches of one block"}
 	}
 	r.note(plan.Note{Where: plainName, Text: "the kernels are taken as branches side by side, as nothing else is in the folder",
-		Hint: "a plan file names other blocks"})
+		Hint:      "a plan file names other blocks",
+		Condition: &plan.Condition{If: "the kernels are branches side by side", By: plan.Assumed, Flag: "--family", Value: plainName, Modules: []string{""}}})
 	return r.takePlain(r.keys.root, p)
 }
 

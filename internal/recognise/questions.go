@@ -3,6 +3,7 @@ package recognise
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"repfuse/internal/family"
@@ -17,7 +18,7 @@ func assumptions(c candidate, facts bool) []plan.Note {
 	f := c.Family
 	if c.EpsAssumed != 0 {
 		notes = append(notes, plan.Note{Where: f.String(), Text: fmt.Sprintf("ε %g is assumed, no key holds it", c.EpsAssumed),
-			Hint: "--eps decides it" + otherDialects(f)})
+			Hint: "--eps decides it" + otherDialects(f), Condition: c.taken("ε", number(c.EpsAssumed), "--eps")})
 	} else if f.Dialect == "" && len(f.Dialects) > 0 && !facts {
 		notes = append(notes, plan.Note{Where: f.String(), Text: "read as the first of its dialects", Hint: strings.TrimPrefix(otherDialects(f), "; ")})
 	}
@@ -26,12 +27,27 @@ func assumptions(c candidate, facts bool) []plan.Note {
 	}
 	for _, a := range c.Answers {
 		if a.By == "default" {
+			flag := "--set"
+			if a.Name == "identity" {
+				flag = "--identity"
+			}
 			notes = append(notes, plan.Note{Where: f.String(), Text: fmt.Sprintf("%s: %s is assumed, no key says it", about(a.Question), a.Value),
-				Hint: fmt.Sprintf("--set %s=%s decides it", a.Name, otherAnswer(a))})
+				Hint: fmt.Sprintf("--set %s=%s decides it", a.Name, otherAnswer(a)), Condition: c.taken(a.Name, a.Value, flag)})
 		}
 	}
 	return notes
 }
+
+// taken is the condition that what nothing shows of a block has a value.
+func (c *candidate) taken(what, value, flag string) *plan.Condition {
+	n := plan.Condition{If: what + " is " + value, By: plan.Assumed, Flag: flag, Value: value, Modules: []string{c.Module}}
+	if flag == "--set" {
+		n.Value = what + "=" + value
+	}
+	return &n
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
 func otherAnswer(a family.Answer) string {
 	switch a.Value {

@@ -159,11 +159,7 @@ func (r *recogniser) recognise() error {
 
 // note adds notes; the same about many blocks is made once.
 func (r *recogniser) note(notes ...plan.Note) {
-	for _, n := range notes {
-		if !slices.Contains(r.found.Notes, n) {
-			r.found.Notes = append(r.found.Notes, n)
-		}
-	}
+	r.found.Notes = plan.AddNotes(r.found.Notes, notes...)
 }
 
 // visit tries the families at a module, then goes on to what lies below.
