@@ -2,6 +2,7 @@ package optest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
 	"repfuse/internal/op"
@@ -26,6 +27,47 @@ func TestEveryKind(t *testing.T) {
 			if what = fmt.Sprintf(what, kind); seen[what] < 50 {
 				t.Errorf("%s: %d times in 2000 expressions, want some", what, seen[what])
 			}
+		}
+	}
+}
+
+// TestEverySetting: and with all that layers have.
+func TestEverySetting(t *testing.T) {
+	seen := map[string]int{}
+	note := func(what string, is bool) {
+		if is {
+			seen[what]++
+		}
+	}
+	for seed := range uint64(2000) {
+		e := Random(seed, Options{Rank: 1 + int(seed%3), Modes: true})
+		f, err := op.Check(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		note("a stride", strided(f.Stride))
+		note("a stride that nobody said", f.Stride == nil)
+		note("a padding mode", f.PaddingMode != "")
+		op.Walk(e, func(e op.Expr) {
+			switch e := e.(type) {
+			case op.Conv:
+				note("a negative padding", slices.Min(e.Padding) < 0)
+			case op.AvgPool:
+				note("a padded mean", e.Padding != nil && strided(e.Padding))
+				note("a dilated mean", strided(e.Dilation))
+				note("a mean without its padding", e.ExcludesPadding)
+			case op.Identity:
+				note("a shifted identity", e.Padding != nil)
+				note("a sampled identity", strided(e.Stride))
+			case op.Window:
+				note("a window on some axes", e.Axes != nil)
+			}
+		})
+	}
+	for _, what := range []string{"a stride", "a stride that nobody said", "a padding mode", "a negative padding", "a padded mean", "a dilated mean",
+		"a mean without its padding", "a shifted identity", "a sampled identity", "a window on some axes"} {
+		if seen[what] < 50 {
+			t.Errorf("%s: %d times in 2000 expressions, want some", what, seen[what])
 		}
 	}
 }
