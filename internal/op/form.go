@@ -156,11 +156,21 @@ func (c checker) check(e Expr, in int) (Form, error) {
 	return f, err
 }
 
-// shallow refuses an expression that is nested so deep that it could overflow the stack.
+// shallow refuses an expression that is nested so deep that it could overflow the stack,
+// or has so many windows that checking each with all that stands around it takes long.
 func shallow(e Expr) error {
-	const most = 1000
+	const most, mostWindows = 1000, 100
 	if tooDeep(e, most) {
 		return fmt.Errorf("nested more than %d deep", most)
+	}
+	windows := 0
+	Walk(e, func(e Expr) {
+		if _, ok := e.(Window); ok {
+			windows++
+		}
+	})
+	if windows > mostWindows {
+		return fmt.Errorf("%d windows, want at most %d", windows, mostWindows)
 	}
 	return nil
 }

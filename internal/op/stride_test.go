@@ -3,6 +3,7 @@ package op_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,6 +116,8 @@ func TestRefused(t *testing.T) {
 		{op.Seq{norm(4), op.AvgPool{Kernel: []int{3, 3}, Padding: []int{1}, ExcludesPadding: true}}, "a mean that leaves its padding out divides by fewer at the border, want padding 0"},
 		{op.Seq{norm(4), op.AvgPool{Kernel: []int{3, 3}, ExcludesPadding: true}}, "want padding 0"},
 		{op.Seq{norm(4), op.Window{Axes: []int{2}}, strided(3)}, "window(2), want axes of 2"},
+		{append(op.Seq{norm(4)}, slices.Repeat([]op.Expr{op.Window{}}, 101)...), "101 windows, want at most 100"},
+		{append(op.Seq{norm(4)}, slices.Repeat([]op.Expr{op.Identity{}}, 100000)...), ""},
 		{deep, "nested more than 1000 deep"},
 	} {
 		_, err := op.Check(test.e)

@@ -34,7 +34,10 @@ type windowAt struct {
 
 // then is the window with one more part, of form f, after it.
 func (w *windowAt) then(part Expr, f Form) {
-	w.after, w.afterParts = after(w.after, f), append(slices.Clip(w.afterParts), part)
+	if f.looks() {
+		w.after = after(w.after, f)
+	}
+	w.afterParts = append(w.afterParts, part)
 }
 
 // behind is the window with more parts before it, which have the form f together.
