@@ -12,10 +12,10 @@ import (
 )
 
 // What a file of n bytes may cost to read: memory that is allocated in all, so that no
-// length in it is believed, and time.
+// length in it is believed, and time, which other programs may lengthen.
 func budget(n int) uint64 { return 1<<20 + 500*uint64(n) }
 
-const patience = 2 * time.Second
+const patience = 10 * time.Second
 
 // Whatever the bytes are, reading ends with a model or an error, within its budget; and
 // a model is written again as it was.

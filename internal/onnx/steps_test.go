@@ -58,11 +58,15 @@ func input(name string, dims ...int) []byte {
 
 // call is a node; ins has its inputs, with spaces between, "-" for one that is left out.
 func call(op, ins, out string, attrs ...[]byte) []byte {
-	var b []byte
+	return msg(1, body(op, ins, out, attrs...))
+}
+
+// body is the content of a node.
+func body(op, ins, out string, attrs ...[]byte) (b []byte) {
 	for _, in := range strings.Fields(ins) {
 		b = cat(b, text(1, strings.Trim(in, "-")))
 	}
-	return msg(1, b, text(2, out), text(4, op), cat(attrs...))
+	return cat(b, text(2, out), text(4, op), cat(attrs...))
 }
 
 func attrInts(name string, v ...int64) []byte {
@@ -98,8 +102,12 @@ func neutral(t *testing.T, b []byte) string {
 		t.Fatal(err)
 	}
 	net := m.Nets(false)[0]
-	n := net.Nodes[len(net.Nodes)-1]
-	s := ""
+	return describe(net, len(net.Nodes)-1)
+}
+
+// describe is a node of a net in words.
+func describe(net *Net, k int) string {
+	n, s := net.Nodes[k], ""
 	switch n.Kind {
 	case graph.Opaque:
 		return "opaque: " + n.Why
@@ -119,7 +127,7 @@ func neutral(t *testing.T, b []byte) string {
 		s += fmt.Sprint(" after ", n.After)
 	}
 	s += fmt.Sprint(" axis ", n.Axis)
-	if net.Rounded[len(net.Rounded)-1] {
+	if net.Rounded[k] {
 		s += " rounded"
 	}
 	return s
