@@ -21,7 +21,7 @@ func TestNotationPage(t *testing.T) {
 	}
 	words := slices.Concat(
 		caseWords(t, "parse.go", "parser"),
-		caseWords(t, "match.go", "builder"),
+		caseWords(t, "answers.go", "builder"), fieldWords(t, "parse.go"),
 		fieldWords(t, "load.go"), fieldWords(t, "../planfile/planfile.go"))
 	for name := range generators {
 		words = append(words, name+"(")

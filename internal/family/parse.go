@@ -1,8 +1,7 @@
 package family
 
 import (
-	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -26,125 +25,6 @@ func Parse(text string) (Node, error) {
 		return nil, p.err
 	}
 	return n, nil
-}
-
-// SyntaxError is a mistake in an expression, at a line and column of its text.
-type SyntaxError struct {
-	Line, Column int
-	Msg          string
-}
-
-func (e *SyntaxError) Error() string { return e.Msg }
-
-type parser struct {
-	text string
-	pos  int    // behind tok
-	at   int    // where tok begins
-	tok  string // "" at the end
-	// quoted says that tok is a key in quotes.
-	quoted bool
-	err    error
-}
-
-// next reads a token: a sign, a word, which may hold <n>, or a key in quotes.
-func (p *parser) next() {
-	for p.pos < len(p.text) && strings.IndexByte(" \t\r\n", p.text[p.pos]) >= 0 {
-		p.pos++
-	}
-	p.at, p.quoted = p.pos, false
-	if p.pos < len(p.text) && p.text[p.pos] == '"' {
-		p.quote()
-		return
-	}
-	for p.pos < len(p.text) {
-		c := p.text[p.pos]
-		if c == '<' {
-			p.variable()
-			continue
-		}
-		if strings.IndexByte(wordChars, c) < 0 {
-			break
-		}
-		p.pos++
-	}
-	if p.pos == p.at && p.pos < len(p.text) {
-		p.pos++
-	}
-	p.tok = p.text[p.at:p.pos]
-}
-
-// variable reads <n> within a word.
-func (p *parser) variable() {
-	end := strings.IndexByte(p.text[p.pos:], '>')
-	if end < 0 {
-		p.pos = len(p.text)
-		p.fail("want > behind <")
-		return
-	}
-	if strings.Trim(p.text[p.pos+1:p.pos+end], "abcdefghijklmnopqrstuvwxyz_,") != "" {
-		p.tok = p.text[p.at : p.pos+end+1]
-		p.fail("want small letters between < and >")
-	}
-	p.pos += end + 1
-}
-
-// quote reads a key in quotes.
-func (p *parser) quote() {
-	quoted, err := strconv.QuotedPrefix(p.text[p.pos:])
-	p.tok, p.quoted = quoted, err == nil
-	p.pos += len(quoted)
-	if err != nil {
-		p.pos = len(p.text)
-		p.fail(`want a key in quotes, in which \" and \\ stand for those two`)
-	}
-}
-
-func (p *parser) fail(format string, args ...any) {
-	if p.err != nil {
-		return
-	}
-	msg := fmt.Sprintf(format, args...)
-	if p.tok == "" {
-		msg = "ends, " + msg
-	} else {
-		msg = fmt.Sprintf("%q: %s", p.tok, msg)
-	}
-	before := p.text[:p.at]
-	line := strings.Count(before, "\n")
-	p.err = &SyntaxError{line + 1, p.at - strings.LastIndexByte(before, '\n'), msg}
-}
-
-func (p *parser) accept(sign string) bool {
-	if p.err != nil || p.tok != sign {
-		return false
-	}
-	p.next()
-	return true
-}
-
-func (p *parser) expect(sign string) {
-	if !p.accept(sign) {
-		p.fail("want %s", sign)
-	}
-}
-
-func (p *parser) word() string {
-	w := p.tok
-	if p.quoted {
-		key, _ := strconv.Unquote(w)
-		p.next()
-		return literal(key)
-	}
-	if w == "" || strings.IndexByte(wordChars+"<", w[0]) < 0 {
-		p.fail("want a name")
-		return ""
-	}
-	if strings.Contains(w, "..") || w[0] == '.' && w != "." {
-		p.fail("want a name between any two dots")
-		return ""
-	}
-	p.next()
-	return w
 }
 
 func (p *parser) list(sign string, item func() Node) []Node {
@@ -305,7 +185,7 @@ func (p *parser) channels() Node {
 func (p *parser) conv(transposed bool) Node {
 	module := p.word()
 	c := &convNode{weight: source{key: Child(module, "weight")}, bias: Child(module, "bias"), transposed: transposed, module: module}
-	p.options(c)
+	p.options(p.convOptions(c))
 	return c
 }
 
@@ -313,11 +193,11 @@ func (p *parser) kernel() Node {
 	c := &convNode{weight: p.source()}
 	if p.accept(",") {
 		if isOption(p.tok) {
-			p.option(c)
+			p.option(p.convOptions(c))
 		} else {
 			c.bias, c.need = p.word(), true
 		}
-		p.options(c)
+		p.options(p.convOptions(c))
 	}
 	c.module = strings.TrimSuffix(c.weight.key, ".weight")
 	return c
@@ -339,83 +219,54 @@ func (p *parser) norm() Node {
 	return b
 }
 
-func (p *parser) epsilon() *float64 {
-	v, err := strconv.ParseFloat(p.tok, 64)
-	if err != nil || v < 0 {
-		p.fail("want a number")
+// options is what is read behind each NAME of a list of options.
+type options = map[string]func()
+
+// options parses what stands behind commas.
+func (p *parser) options(known options) {
+	for p.accept(",") {
+		p.option(known)
+	}
+}
+
+func (p *parser) option(known options) {
+	read := known[p.tok]
+	if read == nil {
+		p.fail("want one of %s", strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		return
 	}
 	p.next()
-	return &v
+	read()
 }
 
-func isOption(w string) bool {
-	switch w {
-	case "stride", "padding", "mode", "dilation", "groups", "biased", "unbiased", "transposed":
-		return true
+// into reads a value, yes is an option without one.
+func into[T any](to *T, read func() T) func() { return func() { *to = read() } }
+
+func yes(to *bool) func() { return func() { *to = true } }
+
+func (p *parser) convOptions(c *convNode) options {
+	return map[string]func(){
+		"biased": yes(&c.need), "unbiased": yes(&c.deny), "transposed": yes(&c.transposed),
+		"stride": into(&c.stride, p.extents), "padding": into(&c.padding, p.padding), "mode": into(&c.mode, p.word),
+		"dilation": func() { c.dilation = strings.Split(p.word(), "x") }, "groups": into(&c.groups, p.integer),
 	}
-	return false
 }
 
-func (p *parser) options(c *convNode) {
-	for p.accept(",") {
-		p.option(c)
-	}
-}
-
-func (p *parser) option(c *convNode) {
-	switch opt := p.word(); opt {
-	case "biased":
-		c.need = true
-	case "unbiased":
-		c.deny = true
-	case "transposed":
-		c.transposed = true
-	case "stride":
-		c.stride = p.extents()
-	case "padding":
-		c.padding = p.padding()
-	case "mode":
-		c.mode = p.word()
-	case "dilation":
-		c.dilation = strings.Split(p.word(), "x")
-	case "groups":
-		c.groups = p.integer()
-	default:
-		p.fail("%s is no option, want biased, unbiased, transposed, stride, padding, mode, dilation or groups", opt)
-	}
-}
+func isOption(word string) bool { return (&parser{}).convOptions(&convNode{})[word] != nil }
 
 // x parses the options of an identity: padding, which is negative where elements are cut
 // off, and stride.
 func (p *parser) x() Node {
 	n := &xNode{}
-	for more := true; more && p.err == nil; more = p.accept(",") {
-		switch opt := p.word(); opt {
-		case "padding":
-			n.padding = p.padding()
-		case "stride":
-			n.stride = p.extents()
-		default:
-			p.fail("%s is no option, want padding or stride", opt)
-		}
-	}
+	known := map[string]func(){"padding": into(&n.padding, p.padding), "stride": into(&n.stride, p.extents)}
+	p.option(known)
+	p.options(known)
 	return n
 }
 
 func (p *parser) bn() Node {
 	b := &bnNode{module: p.word()}
-	for p.accept(",") {
-		switch w := p.word(); w {
-		case "eps":
-			b.eps = p.epsilon()
-		case "repeat":
-			b.repeat = p.word()
-		case "unshifted":
-			b.unshifted = true
-		default:
-			p.fail("%s is no option, want eps, repeat or unshifted", w)
-		}
-	}
+	p.options(map[string]func(){"eps": into(&b.eps, p.epsilon), "repeat": into(&b.repeat, p.word), "unshifted": yes(&b.unshifted)})
 	return b
 }
 
@@ -465,63 +316,9 @@ func (p *parser) pool() Node {
 	} else {
 		n.like = p.word()
 	}
-	for p.accept(",") {
-		switch opt := p.word(); opt {
-		case "stride":
-			n.stride = p.extents()
-		case "padding":
-			n.padding = p.padding()
-		case "dilation":
-			n.dilation = p.extents()
-		case "uncounted":
-			n.uncounted = true
-		default:
-			p.fail("%s is no option, want stride, padding, dilation or uncounted", opt)
-		}
-	}
+	p.options(map[string]func(){"stride": into(&n.stride, p.extents), "padding": into(&n.padding, p.padding),
+		"dilation": into(&n.dilation, p.extents), "uncounted": yes(&n.uncounted)})
 	return n
-}
-
-// extents reads one number an axis, such as 3x3, or one for all.
-func (p *parser) extents() []int {
-	k, err := parseExtents(p.tok)
-	if err != nil {
-		p.fail("%v", err)
-	}
-	p.next()
-	return k
-}
-
-// padding is extents that may be negative, -1x0.
-func (p *parser) padding() []int {
-	k, err := parseNumbers(p.tok)
-	if err != nil {
-		p.fail("%v", err)
-	}
-	p.next()
-	return k
-}
-
-func parseExtents(s string) ([]int, error) {
-	k, err := parseNumbers(s)
-	if err == nil && slices.Min(k) < 0 {
-		err = errNumbers
-	}
-	return k, err
-}
-
-var errNumbers = errors.New("want extents such as 3x3")
-
-func parseNumbers(s string) ([]int, error) {
-	var k []int
-	for _, w := range strings.Split(s, "x") {
-		n, err := strconv.Atoi(w)
-		if err != nil {
-			return nil, errNumbers
-		}
-		k = append(k, n)
-	}
-	return k, nil
 }
 
 func (p *parser) split() Node {
@@ -533,21 +330,4 @@ func (p *parser) split() Node {
 		p.fail("part %d of %d", s.part, len(s.keys))
 	}
 	return s
-}
-
-// channel is a number, end, or what stands for one.
-func (p *parser) channel() string {
-	if _, err := strconv.Atoi(p.tok); err != nil && p.tok != "end" && !strings.HasPrefix(p.tok, "<") {
-		p.fail("want a number or end")
-	}
-	return p.word()
-}
-
-func (p *parser) integer() int {
-	n, err := strconv.Atoi(p.tok)
-	if err != nil {
-		p.fail("want a number")
-	}
-	p.next()
-	return n
 }
