@@ -106,10 +106,6 @@ func (f *finder) describe(k int) {
 		return
 	}
 	d := &f.of[n.Outputs[0]]
-	if len(n.Inputs) > maxNodes {
-		d.fail = unfit("more than %d branches", maxNodes)
-		return
-	}
 	d.dominator = f.meeting(n.Inputs)
 	switch {
 	case d.dominator < 0:
