@@ -227,7 +227,11 @@ func (p *page) table(f *family.Family) {
 		if compared {
 			shown = figure(d)
 		}
-		p.printf("| %s | %s | %s | %s |\n", c.Meta.Name, orNothing(c.flags()), orNothing(typed(c.request, nil)), shown)
+		name := c.Meta.Name
+		if strings.HasPrefix(c.Meta.Notes, "written from the description") {
+			name += " (described)"
+		}
+		p.printf("| %s | %s | %s | %s |\n", name, orNothing(c.flags()), orNothing(typed(c.request, c.told)), shown)
 	}
 	p.printf("\n")
 }

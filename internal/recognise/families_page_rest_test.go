@@ -137,14 +137,14 @@ func (p *page) questions() {
 	p.printf("| case | repfuse says | without facts | with facts |\n|---|---|---|---|\n")
 	for _, c := range p.cases {
 		if c.refused == "" && c.asked != nil {
-			p.printf("| %s | %s | %s | %s |\n", c.Meta.Name, cell(firstLine(c.asked)), orNothing(c.flags()), orNothing(typed(c.request, nil)))
+			p.printf("| %s | %s | %s | %s |\n", c.Meta.Name, cell(firstLine(c.asked)), orNothing(c.flags()), orNothing(typed(c.request, c.told)))
 		}
 	}
 	p.printf("\nOthers are left as they are, or something is assumed (the first of several dialects, an answer, ε), which stands as a\nnote on the plan; what the reference did is done where it is asked for.\n\n")
 	p.printf("| case | without facts | with facts |\n|---|---|---|\n")
 	for _, c := range p.cases {
 		if c.refused == "" && c.asked == nil && c.flags() != "" {
-			p.printf("| %s | %s | %s |\n", c.Meta.Name, orNothing(c.flags()), orNothing(typed(c.request, nil)))
+			p.printf("| %s | %s | %s |\n", c.Meta.Name, orNothing(c.flags()), orNothing(typed(c.request, c.told)))
 		}
 	}
 	p.printf("\n")

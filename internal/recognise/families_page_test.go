@@ -135,7 +135,7 @@ func (m measuredCase) apart(f *family.Family) (d float64, compared bool) {
 }
 
 // flags is what is typed for a case where no facts are at hand.
-func (m measuredCase) flags() string { return typed(slices.Concat(m.request, m.choices), m.sets) }
+func (m measuredCase) flags() string { return typed(slices.Concat(m.request, m.choices), slices.Concat(m.told, m.sets)) }
 
 func typed(choices, sets []string) string {
 	var words []string
@@ -219,7 +219,8 @@ What repfuse recognises, written of the declarations themselves ([notation](nota
 how far the fused weights are from those of the project's own code, in units of the tensor's largest magnitude. The
 reference fuses in float32, so some 1e-7 of that is its own rounding; repfuse's is half a unit in the last place.
 Where the difference is "output only", there are no fused weights to compare with, and the output of the training form is.
-Where there is no case, keys and shapes are tested and values are not.
+Where there is no case, keys and shapes are tested and values are not. A case that is marked "described" is a block that was
+written from the project's description, and what it fuses to was measured (testdata/golden/described.py).
 
 Behind the families: [what is asked](#what-is-asked), [what is refused](#what-is-refused), [mistakes of the
 references](#mistakes-of-the-references).

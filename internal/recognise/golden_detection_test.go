@@ -99,6 +99,8 @@ var detection = map[string]expectation{
 	"rtmosr-repconv":       {family: "rtmosr"},
 	"snowvision-reparamdw": {family: "snowvision", choices: []string{"snowvision"}, sets: []string{"identity=yes"}},
 	"syenet-convrep5":      {family: "syenet"},
+	"syenet-model-isp":     {family: "syenet/tenth"},
+	"mobileie-model-lle":   {family: "mobileie"},
 	"syenet-convreppoint":  {family: "syenet"},
 	"wespeaker-repspk-s1":  {family: "wespeaker-repspk"},
 	"wespeaker-repvgg-se":  {family: "repvgg"},
