@@ -135,7 +135,9 @@ func (m measuredCase) apart(f *family.Family) (d float64, compared bool) {
 }
 
 // flags is what is typed for a case where no facts are at hand.
-func (m measuredCase) flags() string { return typed(slices.Concat(m.request, m.choices), slices.Concat(m.told, m.sets)) }
+func (m measuredCase) flags() string {
+	return typed(slices.Concat(m.request, m.choices), slices.Concat(m.told, m.sets))
+}
 
 func typed(choices, sets []string) string {
 	var words []string

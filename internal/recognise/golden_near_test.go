@@ -17,17 +17,22 @@ import (
 // without is single keys that a block may lack: it is then another block of the same
 // family.
 var without = map[string]string{
-	"layer_scale":       "use_layer_scale=False",
-	"layer_scale.gamma": "use_layer_scale=False",
-	"gamma":             "layer_scale_init_value=None",
-	"bias":              "a layer without bias",
-	"conv.bias":         "a convolution without bias",
-	"l.bias":            "BN_Linear(bias=False)",
-	"linear.bias":       "NormLinear(bias=False)",
-	"alpha":             "use_alpha=False",
-	"weight1":           "without incremental weight optimization",
-	"attn.qkv.bias":     "qkv_bias=False",
-	"branch_1x1.bias":   "use_1x1_bias=False",
+	"layer_scale":           "use_layer_scale=False",
+	"layer_scale.gamma":     "use_layer_scale=False",
+	"gamma":                 "layer_scale_init_value=None",
+	"bias":                  "a layer without bias",
+	"conv.bias":             "a convolution without bias",
+	"0.bias":                "a convolution without bias",
+	"rbr_reparam.conv.bias": "a convolution without bias",
+	"l.bias":                "BN_Linear(bias=False)",
+	"linear.bias":           "NormLinear(bias=False)",
+	"alpha":                 "use_alpha=False",
+	"weight1":               "without incremental weight optimization",
+	"attn.qkv.bias":         "qkv_bias=False",
+	"e_mhsa.q.bias":         "qkv_bias=False",
+	"e_mhsa.k.bias":         "qkv_bias=False",
+	"e_mhsa.v.bias":         "qkv_bias=False",
+	"branch_1x1.bias":       "use_1x1_bias=False",
 
 	"scale_identity.weight": "a block of stride 2",
 }
@@ -183,12 +188,19 @@ func outputAxis(b plan.Block, key string) int {
 	return axis
 }
 
+// unheld is kernels whose number of outputs nothing else in the case tells.
+var unheld = map[string]string{
+	"slab-merging":     "b.reduction.weight",
+	"weight-norm-all":  "b.weight_v",
+	"weight-norm-taps": "b.weight_v",
+}
+
 // reshaped takes an output channel off every tensor that a block reads.
 func (n *near) reshaped(whole *plan.Plan) {
 	for _, b := range whole.Blocks {
 		for _, key := range b.Used {
 			k := slices.IndexFunc(n.c.Train, func(t tensor.Named) bool { return t.Key == key })
-			if k < 0 || len(n.c.Train[k].Shape) == 0 || n.c.Train[k].Shape[0] == 1 {
+			if k < 0 || len(n.c.Train[k].Shape) == 0 || n.c.Train[k].Shape[0] == 1 || unheld[n.c.Meta.Name] == key {
 				continue
 			}
 			shape := slices.Clone(n.c.Train[k].Shape)

@@ -128,8 +128,6 @@ def pack(folder, path):
     keys = [name[len("train/"):] for name, *_ in found if name.startswith("train/")]
     with open(os.path.join(folder, "meta.json")) as f:
         meta = unify(json.load(f), os.path.basename(folder), keys)
-    if not any(name.startswith("deploy/") for name, *_ in found):
-        meta.setdefault("deploy_error", "there is none")
     header, data = {"__metadata__": {"case": json.dumps(meta)}}, b""
     for name, dtype, shape, raw in found:
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(raw)]}
