@@ -174,3 +174,30 @@ func TestRefused(t *testing.T) {
 		t.Errorf("%v are there (%v), want out alone", entries, err)
 	}
 }
+
+// What a .safetensors file says beside its tensors goes along.
+func TestMetadata(t *testing.T) {
+	dir := t.TempDir()
+	src, dst := filepath.Join(dir, "a.safetensors"), filepath.Join(dir, "b.safetensors")
+	header := `{"__metadata__":{"format":"pt"},"k":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`
+	if err := os.WriteFile(src, append([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0}, header+"x"...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repfuse.Convert(ctx, src, dst, repfuse.ConvertOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	c, err := repfuse.Open(ctx, dst, repfuse.Reading{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if len(c.Tensors) != 1 || c.Metadata["format"] != "pt" {
+		t.Errorf("%d tensors, metadata %v, want one and what the source has", len(c.Tensors), c.Metadata)
+	}
+	if b, err := c.Tensors[0].Bytes(); err != nil || string(b) != "x" {
+		t.Errorf("elements %q, %v", b, err)
+	}
+	if v, err := c.Tensors[0].Floats(); err == nil {
+		t.Errorf("%v as floats, want an error, as integers are none", v)
+	}
+}
