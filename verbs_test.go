@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"repfuse/internal/golden"
+	"repfuse/internal/tensor"
 
 	"repfuse"
 )
@@ -179,7 +183,7 @@ func TestRefused(t *testing.T) {
 func TestMetadata(t *testing.T) {
 	dir := t.TempDir()
 	src, dst := filepath.Join(dir, "a.safetensors"), filepath.Join(dir, "b.safetensors")
-	header := `{"__metadata__":{"format":"pt"},"k":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`
+	header := `{"__metadata__":{"author":"me"},"k":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`
 	if err := os.WriteFile(src, append([]byte{byte(len(header)), 0, 0, 0, 0, 0, 0, 0}, header+"x"...), 0o666); err != nil {
 		t.Fatal(err)
 	}
@@ -191,7 +195,7 @@ func TestMetadata(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	if len(c.Tensors) != 1 || c.Metadata["format"] != "pt" {
+	if len(c.Tensors) != 1 || c.Metadata["author"] != "me" {
 		t.Errorf("%d tensors, metadata %v, want one and what the source has", len(c.Tensors), c.Metadata)
 	}
 	if b, err := c.Tensors[0].Bytes(); err != nil || string(b) != "x" {
@@ -199,5 +203,96 @@ func TestMetadata(t *testing.T) {
 	}
 	if v, err := c.Tensors[0].Floats(); err == nil {
 		t.Errorf("%v as floats, want an error, as integers are none", v)
+	}
+}
+
+// What is asked for is what is done: of the images, the witness, the page, the notes.
+func TestVerifyOptions(t *testing.T) {
+	dir := t.TempDir()
+	out, page, worst := filepath.Join(dir, "out"), filepath.Join(dir, "page.html"), filepath.Join(dir, "worst", "x.npy")
+	if _, err := repfuse.Fuse(ctx, weights, out, repfuse.FuseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{os.WriteFile(filepath.Join(out, "readme.txt"), nil, 0o666), os.Mkdir(filepath.Dir(worst), 0o777)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := repfuse.Verify(ctx, weights, out, repfuse.VerifyOptions{Size: []int{6}, Trials: 2, Seed: 7, Range: 3, Report: page, Witness: worst})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, c := v.Measured, v.Certificate
+	if m.Seed != 7 || m.Trials != 2 || m.Range != 3 || c.Range != 3 || !slices.Equal(m.Blocks[0].Size, []int{6, 6}) {
+		t.Errorf("seed %d, %d trials, range %g and %g, size %v; want what was asked for", m.Seed, m.Trials, m.Range, c.Range, m.Blocks[0].Size)
+	}
+	if want := out + ": passed over, not .npy: readme.txt"; !slices.Contains(v.Notes, want) {
+		t.Errorf("notes %q, want %q", v.Notes, want)
+	}
+	if text, err := os.ReadFile(page); err != nil || !strings.Contains(string(text), "Fitness for low precision") {
+		t.Errorf("the page has no section on fitness (%v)", err)
+	}
+	w, err := repfuse.Open(ctx, filepath.Dir(worst), repfuse.Reading{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	x, err := w.Tensors[0].Floats()
+	if err != nil || slices.Max(x) != 3 && slices.Min(x) != -3 {
+		t.Errorf("the witness is from %g to %g (%v), want ±3 in it", slices.Min(x), slices.Max(x), err)
+	}
+	if got := c.Blocks[c.Largest].Bound.Value; v.Witness == nil || v.Witness.Difference != got {
+		t.Errorf("witness %+v, want one of the certified %g", v.Witness, got)
+	}
+}
+
+// Each option that says how to recognise blocks has Verify leave the plan on record.
+func TestOverruled(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := repfuse.Fuse(ctx, weights, out, repfuse.FuseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, r := range map[string]repfuse.Recognition{
+		"plan":     {Plan: "nowhere.yaml"},
+		"families": {Families: []string{"nowhere.yaml"}},
+		"prefix":   {Prefix: "nowhere."},
+		"set":      {Set: []string{"nothing=yes"}},
+		"family":   {Family: []string{"nothing"}},
+		"eps":      {Eps: []string{"nothing"}},
+		"identity": {Identity: []string{"nowhere=yes"}},
+	} {
+		if _, err := repfuse.Verify(ctx, weights, out, repfuse.VerifyOptions{Recognition: r}); err == nil {
+			t.Errorf("%s: verified by the record, want an error, as the option makes no sense", name)
+		}
+	}
+}
+
+// A setting with a glob holds for the modules that it fits.
+func TestGlob(t *testing.T) {
+	var o repfuse.PlanOptions
+	o.Eps = []string{"stage1.*=0.5"}
+	p, err := repfuse.Plan(ctx, weights, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, b := range p.Blocks {
+		if has := strings.Contains(b.Makes[0].Expression, "eps 0.5"); has != strings.HasPrefix(b.Module, "stage1.") {
+			t.Errorf("%s: %s", b.Module, b.Makes[0].Expression)
+		}
+	}
+}
+
+// Kernels are what has rows of several elements.
+func TestKernels(t *testing.T) {
+	dir := t.TempDir()
+	one := []float64{1, 2}
+	golden.Write(t, dir, []tensor.Named{
+		{Key: "column", Tensor: tensor.Of(tensor.F32, []int{2, 1}, one)},
+		{Key: "row", Tensor: tensor.Of(tensor.F32, []int{1, 2}, one)},
+		{Key: "vector", Tensor: tensor.Of(tensor.F32, []int{2}, one)},
+	})
+	i, err := repfuse.Inspect(ctx, dir, repfuse.InspectOptions{})
+	if err != nil || len(i.Kernels) != 1 || i.Kernels[0].Key != "row" {
+		t.Errorf("kernels %v (%v), want row", i.Kernels, err)
 	}
 }
