@@ -2,11 +2,17 @@ package fuse
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"repfuse/internal/micro"
 	"repfuse/internal/tensor"
 )
+
+// notFinite is the error of an element of a source tensor.
+func notFinite(key string, i int, x float64) error {
+	return fmt.Errorf("%s[%d] is %g, want a finite number", key, i, x)
+}
 
 // encode stores src, rounded to nearest even, and tells what there is among the
 // elements. Where they all have ordinary exponents, as nearly always, it is told without

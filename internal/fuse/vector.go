@@ -48,10 +48,6 @@ func fill(v []float64, x float64) {
 	}
 }
 
-func notFinite(key string, i int, x float64) error {
-	return fmt.Errorf("%s[%d] is %g, want a finite number", key, i, x)
-}
-
 // inDD is v as double-double numbers; nil stays nil.
 func inDD(v []float64) []exact.DD {
 	if v == nil {
