@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"repfuse/internal/fuse"
 	"repfuse/internal/graph"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -299,4 +300,33 @@ func same(a, b image) error {
 		}
 	}
 	return nil
+}
+
+// fused is g with each region's last node replaced by its layer, and the others gone.
+func fused(g *graph.Graph, regions []graph.Region) (*graph.Graph, error) {
+	gone := map[int]bool{}
+	in := map[int]*graph.Region{}
+	for i := range regions {
+		r := &regions[i]
+		for _, k := range r.Nodes {
+			if gone[k] {
+				return nil, fmt.Errorf("node %d is in two regions", k)
+			}
+			gone[k] = true
+		}
+		in[r.Nodes[len(r.Nodes)-1]] = r
+	}
+	h := &graph.Graph{Values: g.Values}
+	for k, n := range g.Nodes {
+		if r := in[k]; r != nil {
+			c, err := fuse.Collapse(r.Expr, tensor.F64)
+			if err != nil || !equal(c.Padding, r.Begin) {
+				return nil, fmt.Errorf("%s, padded by %v, %v: %w", r.Expr, c.Padding, r.Begin, err)
+			}
+			h.Nodes = append(h.Nodes, graph.Node{Kind: graph.Linear, Inputs: []int{r.Anchor}, Outputs: []int{r.Sink}, Op: c, After: r.End})
+		} else if !gone[k] {
+			h.Nodes = append(h.Nodes, n)
+		}
+	}
+	return h, nil
 }

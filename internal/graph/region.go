@@ -93,20 +93,20 @@ func (f *finder) weigh(nodes []int, c candidate, all *form, v *int) (*layer, *fa
 	return &layer{*all, nodes, c.anchor, c.was, now}, nil
 }
 
-// write adds the region of a layer. It asks op.Check, which knows no extents, whether it
-// sees the same layer.
+// write adds the region of a layer. It asks op.Check, which knows no extents and of the
+// channels only what the expression says, whether it sees the same layer.
 func (f *finder) write(l *layer, sink int) *failure {
 	r := Region{Nodes: slices.Sorted(slices.Values(l.nodes)), Anchor: l.anchor, Sink: sink,
 		Axis: l.from, Like: l.like, Was: l.was, Now: l.now}
 	r.Expr = f.expr(&r)
 	rank := max(l.rank, 0)
 	var err error
-	if r.Form, err = op.CheckFrom(r.Expr, l.in, rank); err != nil {
+	if r.Form, err = op.Check(r.Expr); err != nil {
 		return unfit("%v", err)
 	}
-	same := r.Form.Out == l.out && r.Form.Groups == l.groups && r.Form.Bias == l.bias
+	same := r.Form.Rank() == rank && r.Form.In == l.in && r.Form.Out == l.out && r.Form.Groups == l.groups && r.Form.Bias == l.bias
 	for a, x := range l.axes[:rank] {
-		if l.like >= 0 {
+		if l.like >= 0 || !same {
 			break
 		}
 		r.Begin, r.End = append(r.Begin, int(-x.lo)), append(r.End, int(x.extent+1+x.hi))
