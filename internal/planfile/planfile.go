@@ -145,73 +145,48 @@ func moduleOf(b plan.Block) string {
 
 // YAML is the file's text.
 func (f *File) YAML() []byte {
-	root := mapping()
-	if f.Prefix != "" {
-		root.put("prefix", scalar(f.Prefix))
+	type block struct {
+		Module string
+		Family string   `yaml:",omitempty"`
+		Stale  []string `yaml:",omitempty,flow"`
+		Make   *yaml.Node
 	}
-	blocks := &yaml.Node{Kind: yaml.SequenceNode}
+	blocks := []block{}
 	for _, b := range f.Blocks {
-		m := mapping()
-		m.put("module", scalar(b.Module))
-		if b.Family != "" {
-			m.put("family", scalar(b.Family))
-		}
-		if len(b.Stale) > 0 {
-			m.put("stale", scalars(b.Stale))
-		}
-		made := mapping()
-		for _, o := range b.Make {
-			made.put(o.Key, scalar(o.Text))
-		}
-		m.put("make", made.Node)
-		blocks.Content = append(blocks.Content, m.Node)
-	}
-	root.put("blocks", blocks)
-	if len(f.Drop) > 0 {
-		m := mapping()
-		for _, d := range f.Drop {
-			m.put(d.Glob, scalar(d.Why))
-		}
-		root.put("drop", m.Node)
-	}
-	if len(f.Rename) > 0 {
-		m := mapping()
-		for _, r := range f.Rename {
-			m.put(r.From, scalar(r.To))
-		}
-		root.put("rename", m.Node)
+		made := inOrder(b.Make, func(o family.Output) (string, string) { return o.Key, o.Text })
+		blocks = append(blocks, block{b.Module, b.Family, b.Stale, made})
 	}
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(2)
-	if err := e.Encode(root.Node); err != nil {
+	if err := e.Encode(struct {
+		Prefix string `yaml:",omitempty"`
+		Blocks []block
+		Drop   *yaml.Node `yaml:",omitempty"`
+		Rename *yaml.Node `yaml:",omitempty"`
+	}{f.Prefix, blocks,
+		inOrder(f.Drop, func(d family.Drop) (string, string) { return d.Glob, d.Why }),
+		inOrder(f.Rename, func(r family.Rename) (string, string) { return r.From, r.To })}); err != nil {
 		panic(fmt.Sprintf("planfile: a plan that YAML cannot hold: %v", err))
 	}
 	return out.Bytes()
 }
 
-type yamlMapping struct{ *yaml.Node }
-
-func mapping() yamlMapping { return yamlMapping{&yaml.Node{Kind: yaml.MappingNode}} }
-
-func (m yamlMapping) put(key string, value *yaml.Node) {
-	m.Content = append(m.Content, scalar(key), value)
-}
-
-func scalar(text string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
-	if strings.Contains(text, "\n") {
-		n.Style = yaml.LiteralStyle
+// inOrder is a mapping whose pairs stay in the order of a list, nil of none.
+func inOrder[T any](list []T, pair func(T) (key, value string)) *yaml.Node {
+	if len(list) == 0 {
+		return nil
 	}
-	return n
-}
-
-func scalars(list []string) *yaml.Node {
-	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-	for _, text := range list {
-		n.Content = append(n.Content, scalar(text))
+	m := &yaml.Node{Kind: yaml.MappingNode}
+	for _, item := range list {
+		key, value := pair(item)
+		for _, text := range []string{key, value} {
+			n := &yaml.Node{}
+			n.SetString(text)
+			m.Content = append(m.Content, n)
+		}
 	}
-	return n
+	return m
 }
 
 // UnmarshalJSON reads a plan as the record holds it, parsing the expressions.
