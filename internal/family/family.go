@@ -3,8 +3,21 @@
 // notation (docs/notation.md); the built-in families, a user's own and the blocks of
 // a plan file are all written in it.
 //
-// The package does no input or output and no arithmetic, but for the kernel
-// generators (generate.go): formulas that the algebra cannot say.
+// From the text to an expression over tensors, and the type that each step hands on:
+//
+//  1. Load reads a YAML file of declarations → []*Family (load.go)
+//  2. Parse reads an expression of one → Node, over templates of keys: <n> in them is a
+//     number to come (lexer.go, parse.go, node.go, key.go)
+//  3. Family.Match tries the declaration at a module: the numbers come from the keys that
+//     are there (indices.go), what no key says from the user and the facts (answers.go,
+//     attributes.go), and each Node becomes an op.Expr (build.go, weights.go) → *Match
+//  4. Format writes an op.Expr in the notation again, with all that was decided
+//
+// Parse and Format are each other's inverse: what is written is read as the same
+// expression over the same tensors, whatever their keys are.
+//
+// The package does no arithmetic, except in the kernel generators (generate.go): formulas
+// that the algebra cannot say.
 package family
 
 import (

@@ -5,6 +5,22 @@
 // Nothing is guessed in silence. A block is taken when its expression accounts for
 // every key below its module; what no key says is a fact, an answer of the user, or
 // an assumption that stands on the plan as a note.
+//
+// From the keys to the plan, and the type that each step hands on:
+//
+//  1. plan.Strip takes a prefix off all keys → []tensor.Named
+//  2. the keys become a tree of modules → *tree (tree.go)
+//  3. offer says which families may be tried at a module: those that have a key of their
+//     anchor there, and those that the user, a fact or a network asks for → []*family.Family
+//  4. matcher tries one of them and says what is wrong with it → candidate (candidate.go)
+//  5. of several that fit one is preferred, or the user is asked (choose.go); of several
+//     that do not, the nearest is the error
+//  6. the match is taken: its keys are gone for others → plan.Block in a plan.Found (take.go)
+//  7. what looks left behind, or is fused already, is noted (leftover.go, deployed.go)
+//  8. plan.New settles what becomes of every key → *plan.Plan
+//
+// A plan file takes the place of 3 and 5 (byhand.go); where the network's graph is known,
+// it has to agree with 4 and adds blocks of its own (evidence.go).
 package recognise
 
 import (
