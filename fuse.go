@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime/debug"
 
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/onnx"
 	"repfuse/internal/plan"
 	"repfuse/internal/record"
 	"repfuse/internal/stream"
@@ -75,7 +77,7 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 		return nil, err
 	}
 	f := &Fused{Source: src, Output: dst, Bytes: p.Bytes, Plan: p, Notes: []Note{}}
-	w := writing{Destination: o.Destination, Work: o.Work, items: items}
+	w := writing{Destination: o.Destination, Work: o.Work, items: items, layers: s.layers}
 	if s.Shards {
 		w.directory = s.Format
 	}
@@ -113,6 +115,8 @@ type writing struct {
 	items []plan.Item
 	// directory is the format of a directory where Destination says none.
 	directory string
+	// layers is what takes the place of nodes where an .onnx is written.
+	layers []onnx.Layer
 	// record, where it is not nil, makes what is left beside the tensors.
 	record func(*stream.Result) ([]byte, error)
 }
@@ -123,6 +127,9 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 		return err
 	}
 	o, err := w.options(c)
+	if err == nil && c.Model != nil && checkpoint.IsModel(dst) {
+		o.Model, err = c.Model.Rewrite(w.layers, filepath.Base(dst)+"."+checkpoint.External)
+	}
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"repfuse/internal/family"
 	"repfuse/internal/graph"
 	"repfuse/internal/hint"
+	"repfuse/internal/onnx"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/recognise"
@@ -45,6 +46,10 @@ type Recognition struct {
 	// same architecture; "" takes the one that lies beside the tensors, if one does. With a
 	// graph nothing is assumed.
 	Graph string
+	// AnyCost lifts the rule that a layer that a graph shows may not cost more products
+	// than its parts. FreezeInputs takes initializers of an .onnx that are inputs too for
+	// constants.
+	AnyCost, FreezeInputs bool
 	// Plan is the path of a file that names the blocks by hand, see Planned.YAML.
 	Plan string
 	// Prefix is taken off each key; "module." is without being asked.
@@ -226,6 +231,10 @@ type source struct {
 	notes []Note // on the checkpoint and on the plan
 	// already is the modules that the record beside it says are fused.
 	already []string
+	// layers is what the plan writes into the network of an .onnx, by its own nodes.
+	layers []onnx.Layer
+	// rounded says that constants in the layers are as the file computed them.
+	rounded bool
 }
 
 // read opens a checkpoint and plans it. That nothing is recognised is an error unless it is
@@ -236,6 +245,13 @@ func (r *Recognition) read(ctx context.Context, path string) (*source, error) {
 		return nil, err
 	}
 	s := &source{Checkpoint: c}
+	if c.Model != nil {
+		if err := r.model(s); err != nil {
+			c.Close()
+			return nil, err
+		}
+		return s, nil
+	}
 	rec, err := record.Read(path)
 	if err == nil {
 		s.already = rec.Fused(c.Tensors)
@@ -296,7 +312,7 @@ func (r *Recognition) graph(c *checkpoint.Checkpoint, file *planfile.File) (func
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 		n.Source = path
-		return regions.Blocks(*n, tensors, graph.Options{})
+		return regions.Blocks(*n, tensors, graph.Options{AnyCost: r.AnyCost})
 	}, err
 }
 

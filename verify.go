@@ -73,6 +73,10 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		return nil, err
 	}
 	defer out.Close()
+	differences, err := s.compare(out)
+	if err != nil {
+		return nil, err
+	}
 	v := &Verdict{Source: src, Output: dst, Notes: []string{}}
 	for _, n := range append(s.notes, notesOf(out)...) {
 		v.Notes = append(v.Notes, n.String())
@@ -81,17 +85,21 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if v.Measured, err = verify.Run(ctx, s.plan, out.Tensors, run); err != nil {
 		return nil, err
 	}
+	v.Measured.Findings = append(v.Measured.Findings, differences...)
 	co := certify.Options{Range: o.Range, Jobs: o.Jobs, Progress: o.half(1, total)}
 	if v.Certificate, err = certify.Run(ctx, s.plan, out.Tensors, co); err != nil {
 		return nil, err
 	}
-	if rec != nil {
+	if rec != nil && out.Model == nil {
 		if v.Changed, err = rec.Changed(ctx, out.Tensors, o.Jobs); err != nil {
 			return nil, err
 		}
 	}
 	if err := v.decide(o.Atol != nil || o.Rtol != nil); err != nil {
 		return nil, err
+	}
+	if s.rounded && v.Grade == Exact {
+		v.Grade = Equivalent
 	}
 	if err := o.writeFiles(ctx, v, s.plan, out); err != nil {
 		return nil, err
@@ -130,7 +138,7 @@ func (o *VerifyOptions) options() (verify.Options, error) {
 // source is the source and its plan: the one on record, unless options say how to
 // recognise the blocks.
 func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Record, run *verify.Options) (*source, error) {
-	if rec == nil || o.given() {
+	if rec == nil || o.given() || checkpoint.IsModel(src) {
 		return o.read(ctx, src)
 	}
 	o.BFloat16, o.State = o.BFloat16 || rec.BFloat16, cmp.Or(o.State, rec.State)

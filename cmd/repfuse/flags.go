@@ -29,6 +29,8 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	addFamilies(c, &r.Families)
 	f.BoolVar(&r.FoldNorms, "fold-bn", false, "fold every batch norm that stands behind a layer, of any network: nothing stands between, by your word")
 	f.StringVar(&r.Graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter): nothing is assumed")
+	f.Var(cost{&r.AnyCost}, "cost", "`same|any`: whether a layer that a graph shows may cost more products than its parts (default same)")
+	f.BoolVar(&r.FreezeInputs, "freeze-inputs", false, "take initializers of an .onnx that are inputs too for constants")
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
 	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. is by itself)")
 	addReading(c, &r.Reading)
@@ -95,5 +97,19 @@ func (n *positive) Set(s string) error {
 		return errors.New("want a number of at least 1")
 	}
 	*n = positive(v)
+	return nil
+}
+
+// cost is same or any as a flag.
+type cost struct{ any *bool }
+
+func (c cost) String() string { return "" }
+func (c cost) Type() string   { return "string" }
+
+func (c cost) Set(s string) error {
+	if s != "same" && s != "any" {
+		return errors.New("want same or any")
+	}
+	*c.any = s == "any"
 	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"repfuse/internal/facts"
 	"repfuse/internal/hint"
+	"repfuse/internal/onnx"
 	"repfuse/internal/tensor"
 )
 
@@ -45,6 +46,8 @@ type Checkpoint struct {
 	States []string
 	// Facts is what the checkpoint says of its modules, or nil.
 	Facts *facts.Model
+	// Model is the network that holds the tensors, nil where they lie by themselves.
+	Model *onnx.Model
 
 	close func() error
 }
@@ -182,3 +185,9 @@ func wrap(path string, err error) error {
 // modules: a .pth holds an ordered dict, and .npz files of one are as it was. How tensors lie in a
 // .safetensors file follows from their types, and a directory has no order.
 func (c *Checkpoint) Ordered() bool { return c.Format != npyName && c.Format != safetensorsName }
+
+// IsModel reports whether a path is that of a network with its tensors, by its name.
+func IsModel(path string) bool {
+	f, ok := bySuffix(path)
+	return ok && f.name == onnxName
+}

@@ -21,6 +21,7 @@ const Record = "repfuse.json"
 const (
 	npyName         = "npy"
 	safetensorsName = "safetensors"
+	onnxName        = "onnx"
 )
 
 // format is one row of the table: what a path looks like, who opens it, who makes it.
@@ -43,6 +44,7 @@ var formats = []format{
 	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil},
 	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth},
 	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil},
+	{onnxName, []string{".onnx"}, ".onnx", openModel, createModel},
 }
 
 // partOf is the note on a file that is one of several by its name, "" of any other.
@@ -55,7 +57,7 @@ func partOf(path string) string {
 }
 
 // foreign are file names that end like a model's and that repfuse cannot read.
-var foreign = []string{".onnx", ".h5", ".hdf5", ".keras", ".pb", ".tflite", ".gguf", ".msgpack", ".mlmodel", ".pkl", ".zip", npy.Ext}
+var foreign = []string{".h5", ".hdf5", ".keras", ".pb", ".tflite", ".gguf", ".msgpack", ".mlmodel", ".pkl", ".zip", npy.Ext}
 
 // dir reports whether the format is one of a directory.
 func (f format) dir() bool { return len(f.suffixes) == 0 }

@@ -10,7 +10,9 @@ import (
 	"strings"
 
 	"repfuse/internal/facts"
+	"repfuse/internal/hint"
 	"repfuse/internal/npy"
+	"repfuse/internal/onnx"
 	"repfuse/internal/pth"
 	"repfuse/internal/safetensors"
 	"repfuse/internal/tensor"
@@ -135,4 +137,19 @@ func openPth(path string, o Options) (*Checkpoint, error) {
 func createPth(path, dst string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
 	name := filepath.Base(dst)
 	return pth.Create(path, strings.TrimSuffix(name, filepath.Ext(name)), specs)
+}
+
+func openModel(path string, _ Options) (*Checkpoint, error) {
+	m, err := onnx.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Checkpoint{Tensors: m.Tensors(), Metadata: m.Metadata, Model: m, close: m.Close}, nil
+}
+
+func createModel(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
+	if o.Model == nil {
+		return nil, hint.Add(errors.New("an .onnx is a network, which tensors alone are not"), "want an .onnx as SRC, or another ending of DST")
+	}
+	return o.Model.Create(path, sibling(dst+"."+External, temporary), specs)
 }

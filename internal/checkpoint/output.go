@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"repfuse/internal/hint"
+	"repfuse/internal/onnx"
 	"repfuse/internal/tensor"
 )
 
@@ -31,7 +32,13 @@ type CreateOptions struct {
 	Metadata map[string]string
 	// Sync has everything on the disk before Commit returns.
 	Sync bool
+	// Model is the model that an .onnx is made of, rewritten for a path whose external
+	// data lies beside it under the same name and External; nil for other formats.
+	Model *onnx.Rewrite
 }
+
+// External is the end of the name of an .onnx file's external data.
+const External = "data"
 
 // Output is a checkpoint being written. It takes the tensors' bytes as
 // tensor.Writer says; then Commit puts it in its place. Until then, and after
@@ -132,8 +139,11 @@ func (out *Output) begin(specs []tensor.Spec) (err error) {
 			return err
 		}
 	}
+	if out.o.Model != nil && out.o.Model.External {
+		out.beside = append(out.beside, out.place(External))
+	}
 	out.w, err = out.format.create(out.tmp, out.dst, specs, out.o)
-	if err == nil && !out.dir() {
+	if err == nil && !out.dir() && out.o.Model == nil {
 		var total int64
 		for _, s := range specs {
 			total += s.Bytes()

@@ -16,8 +16,11 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// Name is the family of a block that the graph alone shows.
-const Name = "graph"
+// Name is the family of a block that the graph alone shows, Title what it is.
+const (
+	Name  = "graph"
+	Title = "Layers that the graph shows"
+)
 
 // Network is a graph over the tensors of a checkpoint.
 type Network struct {
@@ -130,7 +133,7 @@ func (m *maker) block(r graph.Region) (b plan.Block, why string) {
 	if r.Form.Bias && m.stored[out.Bias] && !slices.Contains(used, out.Bias) {
 		return b, out.Bias + " is there already"
 	}
-	return plan.Block{Path: common(used), Family: Name, Title: "Blocks that the graph shows", Outputs: []plan.Output{out}, Used: used}, ""
+	return plan.Block{Path: common(used), Family: Name, Title: Title, Outputs: []plan.Output{out}, Used: used}, ""
 }
 
 // common is the module that all keys are in.
@@ -153,17 +156,10 @@ func (m *maker) leave(r graph.Region, why string) {
 	m.found.Notes = append(m.found.Notes, plan.Note{Where: m.Values[r.Sink].Name, Text: "one layer by the graph, and not fused: " + why})
 }
 
-// note says what the graph leaves, each reason once with how often it holds, and of each
-// norm that is left why.
+// note says what the graph leaves, and of each norm that is left why.
 func (m *maker) note(left []graph.Left) {
-	var order []graph.Reason
-	count := map[graph.Reason]int{}
 	for _, l := range left {
 		n := m.Nodes[l.Node]
-		if count[l.Reason] == 0 {
-			order = append(order, l.Reason)
-		}
-		count[l.Reason]++
 		if n.Op == nil {
 			continue
 		}
@@ -171,7 +167,28 @@ func (m *maker) note(left []graph.Left) {
 			m.found.Kept[p.Key] = "left by the graph: " + l.Detail
 		}
 	}
-	for _, reason := range order {
-		m.found.Notes = append(m.found.Notes, plan.Note{Where: Name, Text: fmt.Sprintf("%d steps left %s", count[reason], reason)})
+	m.found.Notes = append(m.found.Notes, Notes(left)...)
+}
+
+// Notes counts what a graph leaves, by the reasons.
+func Notes(left []graph.Left) []plan.Note {
+	var notes []plan.Note
+	count := map[graph.Reason]int{}
+	for _, l := range left {
+		count[l.Reason]++
 	}
+	for _, l := range left {
+		if n := count[l.Reason]; n > 0 {
+			delete(count, l.Reason)
+			notes = append(notes, plan.Note{Where: Name, Text: fmt.Sprintf("%d sums, norms and other linear steps left, %s: %s%s", n, l.Reason, l.Detail, more(n-1))})
+		}
+	}
+	return notes
+}
+
+func more(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n)
 }

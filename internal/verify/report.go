@@ -43,6 +43,7 @@ const (
 	Shape      = "shape"
 	Type       = "type"
 	Value      = "value" // an element of a tensor that passes through
+	Node       = "node"  // of the network that holds the tensors
 )
 
 // Finding is something that is wrong with one key of the result.
@@ -67,6 +68,8 @@ func (f Finding) String() string {
 		return fmt.Sprintf("%s has shape %s, want %s", f.Key, f.Got, f.Want)
 	case Type:
 		return fmt.Sprintf("%s has element type %s, want %s", f.Key, f.Got, f.Want)
+	case Node:
+		return fmt.Sprintf("%s: %s, want %s", f.Key, f.Got, f.Want)
 	default:
 		return fmt.Sprintf("%s%v is %s, want %s", f.Key, f.Index, f.Got, f.Want)
 	}

@@ -1,0 +1,113 @@
+package repfuse
+
+import (
+	"fmt"
+
+	"repfuse/internal/checkpoint"
+	"repfuse/internal/graph"
+	"repfuse/internal/hint"
+	"repfuse/internal/onnx"
+	"repfuse/internal/op"
+	"repfuse/internal/plan"
+	"repfuse/internal/regions"
+	"repfuse/internal/verify"
+)
+
+// model plans the network of an .onnx: its own graph shows the layers, and what they do
+// not read stays.
+func (r *Recognition) model(s *source) error {
+	if o := (Recognition{Reading: r.Reading, AnyCost: r.AnyCost, FreezeInputs: r.FreezeInputs}); r.given() && !o.given() {
+		return hint.Add(fmt.Errorf("%s: an .onnx is fused by its own graph", s.Path), "flags on families, ε, identities and plans are for checkpoints")
+	}
+	found := &plan.Found{Dropped: map[string]string{}, Kept: map[string]string{}}
+	names := s.Model.Names()
+	for _, net := range s.Model.Nets(r.FreezeInputs) {
+		shown, left, err := graph.Find(&net.Graph, graph.Options{AnyCost: r.AnyCost})
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.Path, err)
+		}
+		for _, f := range net.Layers(shown, names) {
+			s.layers = append(s.layers, f.Layer)
+			found.Blocks = append(found.Blocks, blockOfLayer(net, f))
+			if s.rounded = s.rounded || f.Rounded; f.Rounded {
+				found.Notes = append(found.Notes, Note{Where: f.Weight, Text: "the file computed some of its constants in its own precision, and so do we"})
+			}
+		}
+		found.Notes = append(found.Notes, regions.Notes(left)...)
+	}
+	if err := settle(s, found); err != nil {
+		return err
+	}
+	var err error
+	s.plan, err = plan.New(s.Tensors, "", *found)
+	if err == nil {
+		s.notes = append(notesOf(s.Checkpoint), s.plan.Notes...)
+	}
+	return err
+}
+
+// blockOfLayer is a layer of a network as a block.
+func blockOfLayer(net *onnx.Net, f onnx.Fused) plan.Block {
+	out := plan.Output{Weight: f.Weight, Bias: f.Bias, Expr: f.Region.Expr, Form: f.Region.Form}
+	b := plan.Block{Path: net.Vals[f.Region.Sink].Name, Family: regions.Name, Title: regions.Title, Outputs: []plan.Output{out}}
+	for _, p := range op.Params(f.Region.Expr) {
+		b.Used = append(b.Used, p.Key)
+	}
+	return b
+}
+
+// compare holds the network of a result to what is made of the source's, and gives the tensors of
+// its layers the keys that the plan has for them. Checkpoints without a network have no
+// differences.
+func (s *source) compare(out *checkpoint.Checkpoint) ([]verify.Finding, error) {
+	switch {
+	case s.Model == nil && out.Model == nil:
+		return nil, nil
+	case s.Model == nil || out.Model == nil:
+		return nil, fmt.Errorf("%s is %s and %s is %s, want two networks or two checkpoints", s.Path, s.Format, out.Path, out.Format)
+	}
+	keys, different, err := s.Model.Compare(s.layers, out.Model)
+	if err != nil {
+		return nil, err
+	}
+	var found []verify.Finding
+	for _, d := range different {
+		found = append(found, verify.Finding{Kind: verify.Node, Key: d.Where, Got: d.Got, Want: d.Want})
+	}
+	planned := map[string]string{}
+	for ours, theirs := range keys {
+		planned[theirs] = ours
+	}
+	for k, t := range out.Tensors {
+		if key, ok := planned[t.Key]; ok {
+			out.Tensors[k].Key = key
+		}
+	}
+	return found, nil
+}
+
+// settle says which tensors the rewritten network has no more, and why.
+func settle(s *source, found *plan.Found) error {
+	r, err := s.Model.Rewrite(s.layers, "")
+	if err != nil {
+		return fmt.Errorf("%s: %w", s.Path, err)
+	}
+	kept := map[string]bool{}
+	for _, t := range r.Kept {
+		kept[t.Key] = true
+	}
+	for k := range found.Blocks {
+		b := &found.Blocks[k]
+		for _, key := range b.Used {
+			if kept[key] {
+				b.Stale = append(b.Stale, key)
+			}
+		}
+	}
+	for _, t := range s.Tensors {
+		if !kept[t.Key] {
+			found.Dropped[t.Key] = "served only what is fused"
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package repfuse_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"repfuse"
+	"repfuse/internal/onnx/onnxtest"
+)
+
+// TestNetworks: each model of the corpus is fused, verified, and, with a bit of one of its weights
+// turned or a name in it changed, no longer the same.
+func TestNetworks(t *testing.T) {
+	ctx := context.Background()
+	for _, c := range onnxtest.Cases(t, "") {
+		t.Run(c.Name, func(t *testing.T) {
+			t.Parallel()
+			src := c.Write(t)
+			dst := filepath.Join(t.TempDir(), "fused.onnx")
+			f, err := repfuse.Fuse(ctx, src, dst, repfuse.FuseOptions{})
+			if c.Expect == "refuse" && strings.HasPrefix(c.Name, "x-") { // its weights are not to be had
+				if entries, _ := os.ReadDir(filepath.Dir(dst)); err == nil || len(entries) > 0 {
+					t.Fatalf("error %v, %d files left, want an error and none", err, len(entries))
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			v, err := repfuse.Verify(ctx, src, dst, repfuse.VerifyOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if v.Grade == repfuse.Different {
+				t.Errorf("%s", v)
+			}
+			if c.Expect == "refuse" && len(f.Plan.Blocks) > 0 {
+				t.Errorf("%d blocks, want none: %s", len(f.Plan.Blocks), c.Note)
+			}
+			if len(f.Plan.Blocks) == 0 {
+				a, _ := os.ReadFile(src)
+				b, _ := os.ReadFile(dst)
+				if !bytes.Equal(a, b) {
+					t.Error("nothing is fused, and the file is another")
+				}
+				return
+			}
+			falsify(t, ctx, src, dst, []byte("Conv"), []byte("Konv"))
+			right, wrong := elements(t, ctx, dst, f.Plan.Blocks[0].Makes[0].Weight)
+			falsify(t, ctx, src, dst, right, wrong)
+		})
+	}
+}
+
+// falsify changes the last of some bytes of a fused model and wants verify to see it.
+func falsify(t *testing.T, ctx context.Context, src, dst string, what, other []byte) {
+	t.Helper()
+	b, err := os.ReadFile(dst)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := bytes.LastIndex(b, what)
+	if at < 0 {
+		return // no such node; or the weights are in a file of their own, or in halves of words
+	}
+	copy(b[at:], other)
+	wrong := filepath.Join(t.TempDir(), filepath.Base(dst))
+	if err := os.WriteFile(wrong, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if data, err := os.ReadFile(dst + ".data"); err == nil {
+		if err := os.WriteFile(wrong+".data", data, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v, err := repfuse.Verify(ctx, src, wrong, repfuse.VerifyOptions{})
+	if err == nil && v.Grade != repfuse.Different {
+		t.Errorf("%.20q changed, and the verdict is %s", what, v.Grade)
+	}
+}
+
+// elements is a tensor's bytes in a checkpoint, and the same with one bit turned.
+func elements(t *testing.T, ctx context.Context, path, key string) (right, wrong []byte) {
+	t.Helper()
+	c, err := repfuse.Open(ctx, path, repfuse.Reading{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, x := range c.Tensors {
+		if x.Key == key {
+			if right, err = x.Bytes(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	wrong = bytes.Clone(right)
+	wrong[len(wrong)-2] ^= 0x40
+	return right, wrong
+}
