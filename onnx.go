@@ -2,6 +2,7 @@ package repfuse
 
 import (
 	"fmt"
+	"maps"
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/graph"
@@ -10,6 +11,7 @@ import (
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/regions"
+	"repfuse/internal/tensor"
 	"repfuse/internal/verify"
 )
 
@@ -110,4 +112,30 @@ func settle(s *source, found *plan.Found) error {
 		}
 	}
 	return nil
+}
+
+// graphOfModel finds what the graph of an .onnx shows of a checkpoint of the same architecture, whose
+// keys its initializers bear.
+func (r *Recognition) graphOfModel(path string) func([]tensor.Named) (*plan.Found, error) {
+	return func(tensors []tensor.Named) (*plan.Found, error) {
+		m, err := onnx.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer m.Close()
+		found := &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}}
+		for _, net := range m.Nets(r.FreezeInputs) {
+			if err := net.Bind(tensors); err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			n := regions.Network{Graph: &net.Graph, Source: path, Elsewhere: net.ReadElsewhere()}
+			more, err := regions.Blocks(n, tensors, graph.Options{AnyCost: r.AnyCost})
+			if err != nil {
+				return nil, err
+			}
+			found.Blocks, found.Notes = append(found.Blocks, more.Blocks...), append(found.Notes, more.Notes...)
+			maps.Copy(found.Kept, more.Kept)
+		}
+		return found, nil
+	}
 }

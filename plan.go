@@ -43,7 +43,7 @@ type Recognition struct {
 	// nothing without keys stands between the two is the caller's word.
 	FoldNorms bool
 	// Graph is the path of a graph.json of repfuse exporter, traced from a model of the
-	// same architecture; "" takes the one that lies beside the tensors, if one does. With a
+	// same architecture, or of an .onnx whose initializers have the checkpoint's keys; "" takes the one that lies beside the tensors, if one does. With a
 	// graph nothing is assumed.
 	Graph string
 	// AnyCost lifts the rule that a layer that a graph shows may not cost more products
@@ -304,6 +304,9 @@ func (r *Recognition) graph(c *checkpoint.Checkpoint, file *planfile.File) (func
 	}
 	if path == "" {
 		return nil, nil
+	}
+	if checkpoint.IsModel(path) {
+		return r.graphOfModel(path), nil
 	}
 	text, err := readFile(option, path)
 	return func(tensors []tensor.Named) (*plan.Found, error) {

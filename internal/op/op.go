@@ -263,3 +263,47 @@ func Params(e Expr) []Param {
 	})
 	return all
 }
+
+// Rebind is e over other tensors: f gives, for each that e reads, the one to read in its
+// place.
+func Rebind(e Expr, f func(Param) (Param, error)) (Expr, error) {
+	var err error
+	one := func(p *Param) *Param {
+		if p == nil || err != nil {
+			return p
+		}
+		var q Param
+		q, err = f(*p)
+		return &q
+	}
+	all := func(parts []Expr) []Expr {
+		list := make([]Expr, len(parts))
+		for k, p := range parts {
+			if err == nil {
+				list[k], err = Rebind(p, f)
+			}
+		}
+		return list
+	}
+	switch x := e.(type) {
+	case Conv:
+		x.Weight, x.Bias = *one(&x.Weight), one(x.Bias)
+		e = x
+	case BatchNorm:
+		x.Gamma, x.Beta, x.Mean, x.Var = one(x.Gamma), one(x.Beta), one(x.Mean), one(x.Var)
+		e = x
+	case Scale:
+		x.By = one(x.By)
+		e = x
+	case Shift:
+		x.By = one(x.By)
+		e = x
+	case Seq:
+		e = Seq(all(x))
+	case Sum:
+		e = Sum(all(x))
+	case Concat:
+		e = Concat(all(x))
+	}
+	return e, err
+}
