@@ -129,7 +129,7 @@ func missing(path string) error {
 // is a checkpoint is the likely one that was meant.
 func empty(c *Checkpoint) error {
 	err := fmt.Errorf("%s: no tensor in it", c.Path)
-	if c.Format == npyName {
+	if c.Format == formats[0].name {
 		err = fmt.Errorf("%s: no .npy and no .safetensors file in it", c.Path)
 	}
 	entries, _ := os.ReadDir(c.Path)

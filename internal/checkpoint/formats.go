@@ -17,7 +17,7 @@ import (
 // very file, beside a file the file's name and this after a dot.
 const Record = "repfuse.json"
 
-// The names of the formats that a directory can have, safetensors also a file.
+// The names of formats that something hangs on; safetensors can be a directory and a file.
 const (
 	npyName         = "npy"
 	safetensorsName = "safetensors"
@@ -33,18 +33,20 @@ type format struct {
 	// create makes the file, or fills the empty directory, at path, which will be
 	// renamed to dst; nil where the format is only read.
 	create func(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error)
+	// strangers is, of a directory's format, which files are no part of one checkpoint.
+	strangers func(names []string) []string
 }
 
-// formats is the table; directories come first.
+// formats is the table; directories come first, and of them what is taken where nobody says.
 var formats = []format{
-	{npyName, nil, "a directory of .npy files", openDir, createDir},
-	{safetensorsName, nil, "a directory of .safetensors", openDir, createShards},
-	{"npz", []string{".npz"}, ".npz", openZip, createZip},
-	{safetensorsName, []string{safetensors.Ext}, safetensors.Ext, openSafetensors, createSafetensors},
-	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil},
-	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth},
-	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil},
-	{onnxName, []string{".onnx"}, ".onnx", openModel, createModel},
+	{npyName, nil, "a directory of .npy files", openDir, createDir, notArrays},
+	{safetensorsName, nil, "a directory of .safetensors", openDir, createShards, safetensors.Strangers},
+	{"npz", []string{".npz"}, ".npz", openZip, createZip, nil},
+	{safetensorsName, []string{safetensors.Ext}, safetensors.Ext, openSafetensors, createSafetensors, nil},
+	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil, nil},
+	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth, nil},
+	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil, nil},
+	{onnxName, []string{".onnx"}, ".onnx", openModel, createModel, nil},
 }
 
 // partOf is the note on a file that is one of several by its name, "" of any other.

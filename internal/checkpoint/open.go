@@ -25,7 +25,7 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Checkpoint{Tensors: set.Tensors, Format: npyName, close: set.Close}
+	c := &Checkpoint{Tensors: set.Tensors, close: set.Close}
 	others, what := set.Others, "not .npy"
 	if len(set.Tensors) == 0 {
 		f, err := safetensors.OpenDir(dir)
@@ -48,6 +48,10 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+func notArrays(names []string) []string {
+	return slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) == npy.Ext })
 }
 
 func createDir(dir, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {

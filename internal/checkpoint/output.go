@@ -105,7 +105,7 @@ func writer(path, name, otherwise string) (format, error) {
 			return format{}, fmt.Errorf("%s: repfuse does not write %s, want %s", path, suffix, writable())
 		}
 	}
-	name = cmp.Or(name, otherwise, npyName)
+	name = cmp.Or(name, otherwise, formats[0].name)
 	for _, f := range formats {
 		if f.name == name && f.dir() {
 			return f, nil

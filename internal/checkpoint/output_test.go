@@ -181,12 +181,18 @@ func TestRefused(t *testing.T) {
 	must(t, os.WriteFile("full/sub/thesis.tex", []byte("x"), 0o666))
 	must(t, os.Mkdir("dir.safetensors", 0o777))
 	must(t, os.Symlink("nowhere", "dangling"))
+	for _, link := range []string{"a.npy", Record} { // whose target nobody has looked at
+		must(t, os.Mkdir("to "+link+"s", 0o777))
+		must(t, os.Symlink("../full/sub/thesis.tex", filepath.Join("to "+link+"s", link)))
+	}
 	before := names(t, dir)
 	for _, test := range []struct{ dst, format, err, hint string }{
 		{"a/b/out", "", "a/b/out: its directory is not there", "mkdir -p a/b"},
 		{"file/out", "", "file/out: file is a file, want a directory", ""},
 		{"file", "", "file is a file, want a directory or nothing there", ""},
 		{"full", "", "full holds " + filepath.FromSlash("sub/thesis.tex") + ", want an empty directory or nothing there", ""},
+		{"to a.npys", "", "to a.npys holds a.npy, want an empty directory or nothing there", ""},
+		{"to " + Record + "s", "", "to " + Record + "s holds " + Record + ", want an empty directory or nothing there", ""},
 		{"dir.safetensors", "", "dir.safetensors is a directory, want a file or nothing there", ""},
 		{".", "", ". is the working directory or holds it", "name a directory in it that is not there yet"},
 		{"/", "", "/ is the working directory or holds it", "name a directory in it that is not there yet"},

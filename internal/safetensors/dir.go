@@ -63,6 +63,40 @@ func OpenDir(dir string) (*File, error) {
 	return single(path, f)
 }
 
+// Strangers is which files of a directory, by their names in it, are no part of one checkpoint:
+// of a folder of several models, those of a second.
+func Strangers(names []string) []string {
+	var whole, shards, indexes, others []string
+	for _, name := range names {
+		_, numbered := Shards(name)
+		switch {
+		case strings.ContainsRune(name, filepath.Separator):
+			others = append(others, name)
+		case strings.HasSuffix(name, IndexSuffix):
+			indexes = append(indexes, name)
+		case !strings.HasSuffix(name, Ext):
+			others = append(others, name)
+		case numbered:
+			shards = append(shards, name)
+		default:
+			whole = append(whole, name)
+		}
+	}
+	switch {
+	case len(others) > 0:
+		return others
+	case len(whole) > 1:
+		return whole[1:]
+	case len(indexes) > 1:
+		return indexes[1:]
+	case len(whole) > 0 && len(shards)+len(indexes) > 0:
+		return whole
+	case len(indexes) == 0:
+		return shards
+	}
+	return nil
+}
+
 // only finds the one name with that ending in a directory.
 func only(dir, suffix string) (string, error) {
 	list, err := os.ReadDir(dir)
