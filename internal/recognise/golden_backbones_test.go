@@ -143,6 +143,7 @@ var backbones = map[string]expectation{
 	"overlock-repconvblock": {family: "unireplknet"},
 	"rapidnet-repcpe":       {family: "fastvit-repcpe"},
 	"rmnet-resblock":        {family: "rmnet"},
+	"rmnet-resblock-s2":     {family: "rmnet"},
 	"slab-block":            {family: "slab-block"},
 	"slab-patchembed-REFBUG": {family: "slab-patch",
 		wrong: []string{"b.proj.bias"}, bug: "it forgets α times the convolution's bias"},
