@@ -117,7 +117,7 @@ func kind(p object) string {
 
 // TestJSONSchema validates what the command prints, of good results and bad ones.
 func TestJSONSchema(t *testing.T) {
-	for _, name := range []string{"repvgg-model-tiny", "repnext-model-tiny", "levit-c-model-tiny", "mobileclip-text-repmixer", "rtdetrv2-repvggblock"} {
+	for _, name := range []string{"repvgg-model-tiny", "repnext-model-tiny", "levit-c-model-tiny", "mobileclip-text-repmixer", "rtdetrv2-cspresnet-alpha0"} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			src, dst := filepath.Join(dir, "weights"), filepath.Join(dir, "out")

@@ -167,6 +167,7 @@ var backbones = map[string]expectation{
 }
 
 const (
+	askedParallel = "no key says: whether conv1 and conv2 stand side by side"
 	askedIdentity = "no key says: whether the block adds its input"
 	// YOLOv6's QARepVGG has the keys of version 2, another ε, and keeps the batch norm.
 	askedProject = "is a qarepvgg and a yolov6-qarepvgg block"

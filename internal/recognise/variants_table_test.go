@@ -66,7 +66,7 @@ var variants = []variant{
 		train: `m.anchors[1,3,2] m.anchor_grid[1,1,3,1,1,2] m.m.0.weight[21,8,1,1] m.m.0.bias[21] m.m2.0.weight[21,8,1,1] m.m2.0.bias[21]
 			m.ia.0.implicit[1,8,1,1] m.im.0.implicit[1,21,1,1]`,
 		deploy: `m.anchors[1,3,2] m.anchor_grid[1,1,3,1,1,2] m.m.0.weight[21,8,1,1] m.m.0.bias[21]`},
-	{name: "yolov9, groups 2, stride 2", family: "repconv",
+	{name: "yolov9, groups 2, stride 2", family: "repconv", sets: []string{"parallel=yes"},
 		train:  `cv1.conv1.conv.weight[16,4,3,3] cv1.conv1.bn:16 cv1.conv2.conv.weight[16,4,1,1] cv1.conv2.bn:16`,
 		deploy: `cv1.conv.weight[16,4,3,3] cv1.conv.bias[16]`},
 	{name: "ultralytics, network", family: "yolo-conv",
@@ -77,7 +77,7 @@ var variants = []variant{
 	{name: "ultralytics, Conv2, groups 2", family: "ultralytics-conv2",
 		train:  `model.0.conv.weight[16,4,3,3] model.0.bn:16 model.0.cv2.weight[16,4,1,1]`,
 		deploy: `model.0.conv.weight[16,4,3,3] model.0.conv.bias[16]`},
-	{name: "rtdetr, CSPRepLayer", family: "rtdetr",
+	{name: "rtdetr, CSPRepLayer", family: "rtdetr", sets: []string{"parallel=yes"},
 		train: `b.conv1.conv.weight[8,16,1,1] b.conv1.norm:8 b.conv2.conv.weight[8,16,1,1] b.conv2.norm:8
 			b.bottlenecks.0.conv1.conv.weight[8,8,3,3] b.bottlenecks.0.conv1.norm:8 b.bottlenecks.0.conv2.conv.weight[8,8,1,1] b.bottlenecks.0.conv2.norm:8`,
 		deploy: `b.conv1.conv.weight[8,16,1,1] b.conv1.norm:8 b.conv2.conv.weight[8,16,1,1] b.conv2.norm:8
