@@ -129,10 +129,11 @@ func (b *builder) transposed(e op.Expr, form op.Form) (forward, pulled node, err
 			if err != nil {
 				return nil, nil, err
 			}
+			c.node.(*conv).scatters = form.Out
 			parts, in, met = append(parts, c.node), form.Out, true
 			continue
 		case op.BatchNorm, op.Shift:
-			if !met {
+			if !met && b.rank > 0 {
 				return nil, nil, fmt.Errorf("%s before a transposed convolution: a constant does not reach all its outputs alike", p)
 			}
 		case op.Scale, op.Identity, op.Window:

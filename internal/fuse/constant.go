@@ -108,6 +108,9 @@ func (n *conv) constant(k *kernels, in []exact.DD) ([]exact.DD, error) {
 	if in == nil {
 		return out, nil
 	}
+	if n.scatters > 0 {
+		return n.scatter(k, in, out)
+	}
 	if out == nil {
 		out = make([]exact.DD, n.rows)
 	}
@@ -115,6 +118,21 @@ func (n *conv) constant(k *kernels, in []exact.DD) ([]exact.DD, error) {
 	err := k.scan(n, func(o int, row []float64) error {
 		from := o / n.perGroup * n.cells
 		out[o] = out[o].Add(dot(hi[from:from+n.cells], lo[from:from+n.cells], row))
+		return nil
+	})
+	return out, err
+}
+
+// scatter adds what a product by a matrix [I, O/g] makes of a constant.
+func (n *conv) scatter(k *kernels, in, out []exact.DD) ([]exact.DD, error) {
+	if out == nil {
+		out = make([]exact.DD, n.scatters)
+	}
+	err := k.scan(n, func(i int, row []float64) error {
+		for j, w := range row {
+			o := i/n.perGroup*n.width + j
+			out[o] = out[o].Add(in[i].Times(w))
+		}
 		return nil
 	})
 	return out, err

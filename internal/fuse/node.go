@@ -32,6 +32,7 @@ type conv struct {
 	perGroup int       // rows of a group
 	width    int       // input channels of a group
 	cells    int       // elements of a row: width × taps
+	scatters int       // transposed: the output channels, as rows are input channels; else 0
 }
 
 // diag acts on each channel by itself: BatchNorm, Scale, Shift, Identity, Window, Select

@@ -281,8 +281,11 @@ func TestMoves(t *testing.T) {
 		{"a sum of moved branches", func(n *net) {
 			n.sum(n.move(graph.LastAxis, graph.Channels, 0), n.move(graph.LastAxis, graph.Channels, last(n, op.Scale{By: param(8)}, 0)))
 		}, "n3 with parts that do not fit: channels along different axes\n"},
+		{"a norm before a product of two axes", func(n *net) {
+			n.op(op.Conv{Weight: *param(8, 12), Transposed: true, Groups: 1}, n.norm(8, n.relu(0)))
+		}, "layer of nodes [1 2] along axis 1, moves []\n"},
 		{"a constant before a product", func(n *net) { last(n, op.Scale{By: param(8)}, n.matrix(32, 8, last(n, op.Shift{By: param(32)}, 0))) },
-			"layer of nodes [1 2] along axis -1, moves []\n"},
+			"layer of nodes [0 1 2] along axis -1, moves []\n"},
 	} {
 		n := newNet()
 		test.net(n)

@@ -102,7 +102,7 @@ func ofNode(n *Node, index int) (form, *failure) {
 		}
 	})
 	if of.Transposed {
-		f.like, f.outside, f.axes = index, true, identity().axes
+		f.like, f.outside, f.axes = index, rank > 0, identity().axes
 		return f, nil
 	}
 	f.axes = identity().axes
@@ -187,8 +187,6 @@ func (f *form) then(g *form) (form, *failure) {
 		return h, unfit("channels along different axes")
 	case f.out != 0 && g.in != 0 && f.out != g.in:
 		return h, unfit("%d channels where %d are read", f.out, g.in)
-	case f.bias && g.like >= 0:
-		return h, unfit("a constant is added before a transposed kernel")
 	case f.bias && g.outside:
 		return h, final(BiasPadded, "a constant is added before zeros are put around it")
 	case f.moved && g.layers > 0:

@@ -66,8 +66,13 @@ func Transposed(seed uint64, o Options) op.Expr {
 		c.Bias = g.tensor("bias", g.value, out)
 	}
 	e := op.Seq{c, g.batchNorm(out)}
-	if g.IntN(2) == 0 {
+	switch g.IntN(4) {
+	case 0, 1:
 		e = append(op.Seq{op.Scale{By: g.tensor("by", g.value, in)}}, e...)
+	case 2: // a constant reaches all outputs alike if there are no taps
+		if g.Rank == 0 {
+			e = append(op.Seq{g.batchNorm(in)}, e...)
+		}
 	}
 	return e
 }
