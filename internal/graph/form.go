@@ -39,7 +39,9 @@ func identity() form {
 }
 
 // onChannels reports whether f acts on each channel by itself, in place.
-func (f *form) onChannels() bool { return f.inPlace() && f.layers == 0 && f.groups == f.in }
+func (f *form) onChannels() bool {
+	return f.layers == 0 && f.groups == f.in && f.axes == identity().axes
+}
 
 // steps is how many nodes a layer of form f is.
 func (f *form) steps() int {
@@ -48,9 +50,6 @@ func (f *form) steps() int {
 	}
 	return 1
 }
-
-// inPlace reports whether every output looks at its own place only.
-func (f *form) inPlace() bool { return f.axes == identity().axes }
 
 // failure is why values are not one layer. final says that no earlier step mends it.
 type failure struct {
