@@ -57,6 +57,7 @@ func TestBorder(t *testing.T) {
 		})},
 		{"a place left out", "opaque: ", bordered(bias, whole[1:], of)},
 		{"a place inside", "opaque: ", bordered(bias, append(ring(), [4]int{0, 1, 1, 1}), of)},
+		{"a place inside for one of the border", "opaque: ", bordered(bias, append(ring()[1:], [4]int{0, 0, 1, 1}), of)},
 		{"a place twice", border, bordered(bias, append(ring(), whole[3]), of)},
 		{"the padded value is read too", "opaque: ", bordered(bias, whole, of, call("Relu", "q", "z"), msg(12, text(1, "z")))},
 		{"its shape is read too, for another purpose", "opaque: ", bordered(bias, whole, of, call("Shape", "q", "z"), msg(12, text(1, "z")))},

@@ -128,6 +128,14 @@ func TestWhatStays(t *testing.T) {
 			cat(withOpset(17, x, v, call("F", "x v", "y", text(7, "own"), attrInts("p", 1, 1, 1, 1)), msg(12, text(1, "y"))), msg(8, text(1, "own"), num(2, 1)), function)},
 		{"a call of which nothing is a layer", `in x v; tensors; about; F "" x,v -> y p [1 1 1 1]`,
 			cat(withOpset(17, x, input("v", 4, 4, 3, 3), call("F", "x v", "y", text(7, "own"), attrInts("p", 1, 1, 1, 1)), msg(12, text(1, "y"))), msg(8, text(1, "own"), num(2, 1)), function)},
+		{"attributes", `in x; tensors y.weight[4 2 3 3] y.bias[4]; about; Conv "" x,y.weight,y.bias -> y dilations [2 1] group [2] kernel_shape [3 3] pads [1 2 3 0] strides [2 1]`,
+			withOpset(17, x, floats("w", []int{4, 2, 3, 3}), floats("s", []int{4}), call("Conv", "x w", "a", attrInt("group", 2), attrInts("dilations", 2, 1), attrInts("strides", 2, 1), attrInts("pads", 1, 2, 3, 0)),
+				call("BatchNormalization", "a s s s s", "y"), msg(12, text(1, "y")))},
+		{"extents of an inner value", `in x; tensors w[4 4 1 1] s[4]; about; Conv "" x,w -> a; Shape "" a -> z; BatchNormalization "" a,s,s,s,s -> y`,
+			withOpset(17, x, w, floats("s", []int{4}), call("Conv", "x w", "a"), call("Shape", "a", "z"), call("BatchNormalization", "a s s s s", "y"), msg(12, text(1, "y")), msg(12, text(1, "z")))},
+		{"a branch that a body reads", `in x c; tensors w[4 4 1 1] s[4]; about; Conv "" x,w -> a; If "" c -> z; BatchNormalization "" a,s,s,s,s -> y; in; tensors; about; Relu "" a -> r`,
+			withOpset(17, x, msg(11, text(1, "c")), w, floats("s", []int{4}), call("Conv", "x w", "a"), msg(1, text(1, "c"), text(2, "z"), text(4, "If"), msg(5, text(1, "then_branch"), msg(6, call("Relu", "a", "r"), msg(12, text(1, "r"))), num(20, int64(KindGraph)))),
+				call("BatchNormalization", "a s s s s", "y"), msg(12, text(1, "y")), msg(12, text(1, "z")))},
 		{"a norm behind a transpose", `in x; tensors s[4] v.weight[3 4] v.bias[4]; about; MatMul "M" x,v.weight -> v.product; Add "M.bias" v.product,v.bias -> v; Transpose "T" v -> y perm [0 2 1]; Shape "" v -> z`,
 			withOpset(17, input("x", 2, 5, 3), floats("k", []int{3, 4}), floats("s", []int{4}), call("MatMul", "x k", "v", name("M")), call("Transpose", "v", "u", name("T"), attrInts("perm", 0, 2, 1)),
 				call("BatchNormalization", "u s s s s", "y"), call("Shape", "v", "z"), msg(12, text(1, "y")), msg(12, text(1, "z")), msg(12, text(1, "s")))},
@@ -135,5 +143,19 @@ func TestWhatStays(t *testing.T) {
 		if got := fused(t, test.model); got != test.want {
 			t.Errorf("%s:\n%s\nwant\n%s", test.name, got, test.want)
 		}
+	}
+}
+
+// A function that calls itself is not followed for ever.
+func TestRecursion(t *testing.T) {
+	self := msg(25, text(1, "F"), text(10, "own"), text(4, "in"), text(5, "out"), msg(9, num(2, 17)), msg(9, text(1, "own"), num(2, 1)),
+		msg(7, body("F", "in", "mid", text(7, "own"))), msg(7, body("F", "mid", "out", text(7, "own"))))
+	m, err := open(t, cat(withOpset(17, input("x", 1), call("F", "x", "y", text(7, "own")), msg(12, text(1, "y"))), msg(8, text(1, "own"), num(2, 1)), self))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Nets(false)
+	if n := len(m.Graph.Nodes); n > maxInlined {
+		t.Errorf("%d nodes, want at most %d", n, maxInlined)
 	}
 }
