@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/disk"
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
 	"repfuse/internal/graph"
@@ -297,7 +297,7 @@ func (r *Recognition) recognise(c *checkpoint.Checkpoint, already []string) (*pl
 func (r *Recognition) graph(c *checkpoint.Checkpoint, file *planfile.File) (func([]tensor.Named) (*plan.Found, error), error) {
 	path, option := r.Graph, "--graph"
 	if path == "" && file == nil {
-		path, option = filepath.Join(c.Path, facts.Graph), "beside the tensors:"
+		path, option = filepath.Join(c.Path, facts.Graph), besideTensors
 		if _, err := os.Lstat(path); err != nil {
 			return nil, nil
 		}
@@ -348,12 +348,16 @@ func parseDType(name string) (tensor.Type, error) {
 	return t, nil
 }
 
-// readFile reads the file that an option names.
+// besideTensors is in place of an option for a file that no one named.
+const besideTensors = "beside the tensors:"
+
+// readFile reads the file that an option names, or that lies beside the tensors.
 func readFile(option, path string) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fs.ErrNotExist
+	read := disk.Small
+	if option == besideTensors {
+		read = disk.SmallBeside
 	}
+	b, err := read(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", option, path, err)
 	}

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/facts"
 	"repfuse/internal/hint"
 	"repfuse/internal/npy"
@@ -72,15 +72,14 @@ func passedOver(names []string, what string) []string {
 
 // openFacts reads the facts in a directory, nil where there are none.
 func openFacts(dir string) (*facts.Model, error) {
-	f, err := os.Open(filepath.Join(dir, facts.File))
+	text, err := disk.SmallBeside(filepath.Join(dir, facts.File))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", facts.File, err)
 	}
-	defer f.Close()
-	return facts.Read(f)
+	return facts.Read(text)
 }
 
 func openZip(path string, o Options) (*Checkpoint, error) {

@@ -6,7 +6,6 @@ package facts
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 )
 
 // File is the name of the facts in a directory of .npy files.
@@ -43,11 +42,10 @@ type Module struct {
 	Flags map[string]any `json:"flags,omitempty"`
 }
 
-// Read parses a modules.json of at most 64 MiB.
-func Read(r io.Reader) (*Model, error) {
+// Read parses a modules.json.
+func Read(text []byte) (*Model, error) {
 	var m Model
-	d := json.NewDecoder(io.LimitReader(r, 64<<20))
-	if err := d.Decode(&m); err != nil {
+	if err := json.Unmarshal(text, &m); err != nil {
 		return nil, fmt.Errorf("%s: %w", File, err)
 	}
 	if m.Version != Version {

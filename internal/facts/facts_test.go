@@ -6,7 +6,7 @@ import (
 )
 
 func TestRead(t *testing.T) {
-	m, err := Read(strings.NewReader(`{"version": 1, "modules": {"": {"class": "Net"}, "a.bn": {"class": "BatchNorm2d", "eps": 0.001}}}`))
+	m, err := Read([]byte(`{"version": 1, "modules": {"": {"class": "Net"}, "a.bn": {"class": "BatchNorm2d", "eps": 0.001}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,8 +25,9 @@ func TestReadRefuses(t *testing.T) {
 		`{"modules": {}}`:                       "modules.json: version 0, want 1",
 		`{"version": 1, "modules": []}`:         "modules.json: ",
 		`{"version": 1, "modules": {"a": {"eps`: "modules.json: ",
+		`{"version": 1, "modules": {}} {}`:      "modules.json: ",
 	} {
-		if _, err := Read(strings.NewReader(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
+		if _, err := Read([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s…", text, err, want)
 		}
 	}

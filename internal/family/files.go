@@ -1,10 +1,9 @@
 package family
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+
+	"repfuse/internal/disk"
 )
 
 // WithFiles is the built-in families and those that the user's files declare.
@@ -14,10 +13,7 @@ func WithFiles(paths []string) (*Set, error) {
 		return nil, err
 	}
 	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fs.ErrNotExist
-		}
+		text, err := disk.Small(path)
 		if err != nil {
 			return nil, fmt.Errorf("--families %s: %w", path, err)
 		}

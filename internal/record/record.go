@@ -17,6 +17,7 @@ import (
 	"slices"
 
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/disk"
 	"repfuse/internal/parallel"
 	"repfuse/internal/planfile"
 	"repfuse/internal/tensor"
@@ -67,12 +68,12 @@ func Path(output string) string {
 // Read finds the record of an output; nil where there is none.
 func Read(output string) (*Record, error) {
 	path := Path(output)
-	b, err := os.ReadFile(path)
+	b, err := disk.SmallBeside(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var r Record
 	if err := json.Unmarshal(b, &r); err != nil {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"repfuse/internal/disk"
 )
 
 // IndexSuffix ends the name of the file that says in which shard a tensor is.
@@ -40,16 +42,7 @@ func openIndex(path string) (*File, error) {
 
 // readIndex gives the keys of every shard.
 func readIndex(path string) (map[string]map[string]bool, error) {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("a %s, want a regular file", kind(info.Mode()))
-	case info.Size() > maxHeader:
-		return nil, fmt.Errorf("%d bytes, want at most %d", info.Size(), maxHeader)
-	}
-	text, err := os.ReadFile(path)
+	text, err := disk.SmallBeside(path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,101 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// What any command may cost on a small file, whatever the file says.
+const (
+	mostTime   = 10 * time.Second
+	mostMemory = 200 << 10 // KiB, as the system counts them
+)
+
+// bounded runs repfuse in dir as a process of its own, and holds its time and the memory that
+// the system saw to the bounds. A process that has lost them is stopped at 4 GB or after mostTime.
+func bounded(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), mostTime)
+	defer cancel()
+	c := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -v 4000000; exec repfuse "$@"`, "sh"}, args...)...)
+	var out, errs bytes.Buffer
+	c.Dir, c.Stdout, c.Stderr = dir, &out, &errs
+	begun := time.Now()
+	err := c.Run()
+	if failed := new(exec.ExitError); err != nil && !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	used := c.ProcessState.SysUsage().(*syscall.Rusage)
+	t.Logf("%s: exit %d, %v, %d MB", strings.Join(args, " "), c.ProcessState.ExitCode(), time.Since(begun).Round(time.Millisecond), used.Maxrss>>10)
+	if ctx.Err() != nil || used.Maxrss > mostMemory {
+		t.Errorf("%s: %v, %d MB, want at most %v, %d MB", strings.Join(args, " "), time.Since(begun), used.Maxrss>>10, mostTime, mostMemory>>10)
+	}
+	return out.String(), errs.String(), c.ProcessState.ExitCode()
+}
+
+// refused is bounded for what must end in exit status 2 and lines that say want.
+func refused(t *testing.T, dir, want string, args ...string) {
+	t.Helper()
+	_, stderr, code := bounded(t, dir, args...)
+	if code != exitError || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") > 3 || len(stderr) > 4000 {
+		t.Errorf("%s: exit status %d, %d bytes %.300q, want %d and a line or two with %q", strings.Join(args, " "), code, len(stderr), stderr, exitError, want)
+	}
+}
+
+// fused has the reference case in dir/weights, fused in dir/out.
+func fused(t *testing.T, name string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	weights(t, dir, name)
+	if _, stderr, code := bounded(t, dir, "fuse", "weights", "out"); code != exitYes {
+		t.Fatal(stderr)
+	}
+	return dir
+}
+
+// A small file that is a pipe or a link to what never ends is refused, whoever reads it.
+func TestSmallFiles(t *testing.T) {
+	dir := fused(t, "repvgg-block-s1")
+	at := func(name string) string { return filepath.Join(dir, name) }
+	pipe := func(path string) error { return syscall.Mkfifo(path, 0o666) }
+	zero := func(path string) error { return os.Symlink("/dev/zero", path) }
+	for kind, put := range map[string]func(string) error{"pipe": pipe, "zero": zero} {
+		for _, test := range []struct {
+			file string
+			args []string
+		}{
+			{"out/repfuse.json", []string{"verify", "weights", "out"}},
+			{"weights/repfuse.json", []string{"plan", "weights"}},
+			{"weights/modules.json", []string{"plan", "weights"}},
+			{"weights/graph.json", []string{"plan", "weights"}},
+			{"my.yaml", []string{"plan", "--plan", "my.yaml", "weights"}},
+			{"my.yaml", []string{"families", "--families", "my.yaml"}},
+			{"my.txt", []string{"plan", "--expect", "my.txt", "weights"}},
+			{"model.safetensors.index.json", []string{"plan", "model.safetensors.index.json"}},
+			{"model.json", []string{"plan", "--graph", "model.json", "weights"}},
+		} {
+			t.Run(kind+" "+test.file, func(t *testing.T) {
+				old, _ := os.ReadFile(at(test.file))
+				os.Remove(at(test.file))
+				if err := put(at(test.file)); err != nil {
+					t.Fatal(err)
+				}
+				refused(t, dir, filepath.Base(test.file), test.args...)
+				os.Remove(at(test.file))
+				if old != nil {
+					os.WriteFile(at(test.file), old, 0o666)
+				}
+			})
+		}
+	}
+}
