@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math"
 	"math/big"
 	"sync"
@@ -13,9 +14,11 @@ import (
 )
 
 // scaled is a form of weights: a stored kernel times a factor for each index along one
-// axis. A factor is the sum of two float64, within 2⁻⁹⁰ of the real one, and an element
-// is the real one rounded to float64 once, up to 2⁻³⁰ of an ulp. The kernel is read in
-// pieces, once for the factors and once for the elements, and never held whole.
+// axis. Of a stored float64 a factor is the sum of two, within 2⁻⁹⁰ of the real one, and
+// an element the real one rounded to float64 once, up to 2⁻³⁰ of an ulp. Of what is stored
+// in fewer bits factors and elements are within 2⁻⁴² of the real ones, which is 2⁻¹⁸ of an
+// ulp of float32. The kernel is read in pieces, once for the factors and once for the
+// elements, and never held whole.
 type scaled struct {
 	of   *op.Param
 	axis int // noAxis: one factor for all
@@ -23,6 +26,7 @@ type scaled struct {
 	once sync.Once
 	by   []factor
 	err  error
+	room sync.Pool // of *piece
 }
 
 const noAxis = -1
@@ -50,7 +54,12 @@ func normed(a []argument) (*scaled, error) {
 	}
 	s.make = func() ([]factor, error) {
 		sums := make([]sum, s.factors())
-		if err := s.each(func(k int, x float64) { sums[s.index(k)].add(x, x) }); err != nil {
+		err := s.each(func(at int, v []float64) {
+			for k, part := range s.runs(at, v) {
+				sums[k].addSquares(part, s.of.Type)
+			}
+		})
+		if err != nil {
 			return nil, err
 		}
 		norms := make([]float64, len(sums))
@@ -117,11 +126,14 @@ func spectral(a []argument) (*scaled, error) {
 			return nil, err
 		}
 		var total sum
-		err = s.each(func(k int, x float64) {
-			row, rest := k/inner%len(left), k/inner/len(left)*inner+k%inner
-			p := float64(left[row] * right[rest])
-			total.add(p, x)
-			total.add(math.FMA(left[row], right[rest], -p), x)
+		err = s.each(func(at int, v []float64) {
+			for k, x := range v {
+				k += at
+				row, rest := k/inner%len(left), k/inner/len(left)*inner+k%inner
+				p := float64(left[row] * right[rest])
+				total.add(p, x)
+				total.add(math.FMA(left[row], right[rest], -p), x)
+			}
 		})
 		if err == nil && total.value() == 0 {
 			err = fmt.Errorf("%s: σ is 0", w.Key)
@@ -170,6 +182,31 @@ func (s *sum) add(a, b float64) {
 
 func (s *sum) value() float64 { return s.hi + s.lo }
 
+// addSquares adds the squares of a piece of a kernel. Those of what is stored in fewer
+// bits than float64 are exact, and so many of them lose 2⁻⁴³ of their sum at most.
+func (s *sum) addSquares(v []float64, stored tensor.Type) {
+	if stored == tensor.F64 {
+		for _, x := range v {
+			s.add(x, x)
+		}
+		return
+	}
+	var a, b, c, d float64
+	for ; len(v) >= 4; v = v[4:] {
+		a += float64(v[0] * v[0])
+		b += float64(v[1] * v[1])
+		c += float64(v[2] * v[2])
+		d += float64(v[3] * v[3])
+	}
+	for _, x := range v {
+		a += float64(x * x)
+	}
+	s.add(a, 1)
+	s.add(b, 1)
+	s.add(c, 1)
+	s.add(d, 1)
+}
+
 func (s *scaled) factors() int {
 	if s.axis == noAxis {
 		return 1
@@ -177,30 +214,39 @@ func (s *scaled) factors() int {
 	return s.of.Shape[s.axis]
 }
 
-// index is which factor element k has.
-func (s *scaled) index(k int) int {
-	if s.axis == noAxis {
-		return 0
+// runs cuts elements from the one at place at on into those of one factor each, which
+// come with its place among the factors.
+func (s *scaled) runs(at int, v []float64) iter.Seq2[int, []float64] {
+	inner := s.of.Len()
+	if s.axis != noAxis {
+		inner = tensor.Elems(s.of.Shape[s.axis+1:])
 	}
-	return k / tensor.Elems(s.of.Shape[s.axis+1:]) % s.of.Shape[s.axis]
+	return func(yield func(int, []float64) bool) {
+		for len(v) > 0 {
+			run := min(inner-at%inner, len(v))
+			if !yield(at/inner%s.factors(), v[:run]) {
+				return
+			}
+			v, at = v[run:], at+run
+		}
+	}
 }
 
-// each reads the stored kernel from end to end.
-func (s *scaled) each(do func(k int, v float64)) error {
+// each reads the stored kernel from end to end, in pieces.
+func (s *scaled) each(do func(at int, v []float64)) error {
 	d, err := s.of.Open()
 	if err != nil {
 		return err
 	}
 	defer d.Close()
-	p := newPiece(s.of.Type)
+	p := s.piece()
+	defer s.room.Put(p)
 	for at, n := 0, s.of.Len(); at < n; {
 		v, err := p.read(d, at, n-at)
 		if err != nil {
 			return err
 		}
-		for k, x := range v {
-			do(at+k, x)
-		}
+		do(at, v)
 		at += len(v)
 	}
 	return nil
@@ -234,7 +280,8 @@ func (d *scaledData) ReadAt(p []byte, off int64) (int, error) {
 	}
 	at, n := int(off/size), len(p)/size
 	have := min(n, max(d.of.Len()-at, 0))
-	in := newPiece(d.of.Type)
+	in := d.piece()
+	defer d.room.Put(in)
 	for done := 0; done < have; {
 		v, err := in.read(d.Data, at+done, have-done)
 		if err != nil {
@@ -252,17 +299,18 @@ func (d *scaledData) ReadAt(p []byte, off int64) (int, error) {
 
 // scale multiplies elements from the one at place at on.
 func (d *scaledData) scale(v []float64, at int) {
-	inner := d.of.Len()
-	if d.axis != noAxis {
-		inner = tensor.Elems(d.of.Shape[d.axis+1:])
-	}
-	for len(v) > 0 {
-		f, run := d.by[d.index(at)], min(inner-at%inner, len(v))
-		for k, x := range v[:run] {
-			p := float64(x * f.hi)
-			v[k] = p + (math.FMA(x, f.hi, -p) + float64(x*f.lo))
+	for k, run := range d.runs(at, v) {
+		f := d.by[k]
+		if d.of.Type != tensor.F64 {
+			for k := range run {
+				run[k] *= f.hi
+			}
+			continue
 		}
-		v, at = v[run:], at+run
+		for k, x := range run {
+			p := float64(x * f.hi)
+			run[k] = p + (math.FMA(x, f.hi, -p) + float64(x*f.lo))
+		}
 	}
 }
 
@@ -273,13 +321,16 @@ type piece struct {
 	v     []float64
 }
 
-func newPiece(t tensor.Type) piece {
+func (s *scaled) piece() *piece {
+	if p, ok := s.room.Get().(*piece); ok {
+		return p
+	}
 	const elements = 4096
-	return piece{t, make([]byte, elements*t.Size()), make([]float64, elements)}
+	return &piece{s.of.Type, make([]byte, elements*s.of.Type.Size()), make([]float64, elements)}
 }
 
 // read is elements from at on, n of them or fewer.
-func (p piece) read(d io.ReaderAt, at, n int) ([]float64, error) {
+func (p *piece) read(d io.ReaderAt, at, n int) ([]float64, error) {
 	n = min(n, len(p.v))
 	b := p.bytes[:n*p.typ.Size()]
 	if err := tensor.ReadFull(d, b, int64(at)*int64(p.typ.Size())); err != nil {
