@@ -18,6 +18,71 @@ const (
 )
 
 var variants = []variant{
+	{name: "gcnet, stride 2", family: "gcnet",
+		train: `b.path_3x3_1.conv1.conv.weight[8,6,3,3] b.path_3x3_1.conv1.bn:8 b.path_3x3_1.conv2.conv.weight[8,8,1,1] b.path_3x3_1.conv2.bn:8
+			b.path_3x3_2.conv1.conv.weight[8,6,3,3] b.path_3x3_2.conv1.bn:8 b.path_3x3_2.conv2.conv.weight[8,8,1,1] b.path_3x3_2.conv2.bn:8
+			b.path_1x1.conv1.conv.weight[8,6,1,1] b.path_1x1.conv1.bn:8 b.path_1x1.conv2.conv.weight[8,8,1,1] b.path_1x1.conv2.bn:8`,
+		deploy: `b.reparam_3x3.weight[8,6,3,3] b.reparam_3x3.bias[8]`},
+	{name: "textnet, doctr", family: "textnet",
+		train: `b.conv.weight[8,8,3,3] b.bn:8 b.ver_conv.weight[8,8,3,1] b.ver_bn:8 b.hor_conv.weight[8,8,1,3] b.hor_bn:8 b.rbr_identity:8
+			c.conv.weight[8,8,3,1] c.bn:8 c.hor_conv.weight[8,8,1,1] c.hor_bn:8 c.rbr_identity:8`,
+		deploy: `b.fused_conv.weight[8,8,3,3] b.fused_conv.bias[8] c.fused_conv.weight[8,8,3,1] c.fused_conv.bias[8]`},
+	{name: "textnet, transformers", family: "textnet",
+		train: `b.main_conv.weight[8,4,3,3] b.main_batch_norm:8 b.vertical_conv.weight[8,4,3,1] b.vertical_batch_norm:8
+			b.horizontal_conv.weight[8,4,1,3] b.horizontal_batch_norm:8`,
+		deploy: `b.fused_conv.weight[8,4,3,3] b.fused_conv.bias[8]`},
+	{name: "slab, layer norm left behind", family: "slab-block",
+		train: `b.norm1.warm[1] b.norm1.iter[1] b.norm1.total_step[1] b.norm1.norm1.weight[8] b.norm1.norm1.bias[8] b.norm1.norm2.alpha[1] b.norm1.norm2.bn:8
+			b.norm2.warm[1] b.norm2.iter[1] b.norm2.total_step[1] b.norm2.norm1.weight[8] b.norm2.norm1.bias[8] b.norm2.norm2.alpha[1] b.norm2.norm2.bn:8
+			b.attn.qkv.weight[24,8] b.attn.proj.weight[8,8] b.attn.proj.bias[8]
+			b.mlp.fc1.weight[16,8] b.mlp.fc1.bias[16] b.mlp.fc2.weight[8,16] b.mlp.fc2.bias[8]`,
+		deploy: `b.attn.qkv.weight[24,8] b.attn.qkv.bias[24] b.attn.proj.weight[8,8] b.attn.proj.bias[8]
+			b.mlp.fc1.weight[16,8] b.mlp.fc1.bias[16] b.mlp.fc2.weight[8,16] b.mlp.fc2.bias[8]`},
+	{name: "omnishift, RTMoSR", family: "omnishift",
+		train: `b.alpha1[1,6,1,1] b.alpha2[1,6,1,1] b.alpha3[1,6,1,1] b.alpha4[1,6,1,1] b.conv1x1.weight[6,1,1,1] b.conv1x1.bias[6]
+			b.conv3x3.weight[6,1,3,3] b.conv3x3.bias[6] b.conv5x5.weight[6,1,5,5] b.conv5x5.bias[6]
+			b.conv5x5_reparam.weight[6,1,5,5] b.conv5x5_reparam.bias[6]`,
+		deploy: `b.conv5x5_reparam.weight[6,1,5,5] b.conv5x5_reparam.bias[6]`},
+	{name: "repghost, birder", family: "repghost",
+		train:  `b.primary_conv.0.weight[6,4,1,1] b.primary_conv.1:6 b.cheap_operation.0.weight[6,1,3,3] b.cheap_operation.1:6 b.fusion_bn:6`,
+		deploy: `b.primary_conv.0.weight[6,4,1,1] b.primary_conv.1:6 b.cheap_operation.weight[6,1,3,3] b.cheap_operation.bias[6]`},
+	{name: "birder, repvit", family: "birder-repvit-dw",
+		train: `body.stage1.blocks.0.token_mixer.conv.c.weight[6,1,3,3] body.stage1.blocks.0.token_mixer.conv.bn:6
+			body.stage1.blocks.0.token_mixer.conv1x1.weight[6,1,1,1] body.stage1.blocks.0.token_mixer.conv1x1.bias[6] body.stage1.blocks.0.token_mixer.bn:6
+			body.stage1.blocks.0.channel_mixer.conv1.c.weight[12,6,1,1] body.stage1.blocks.0.channel_mixer.conv1.bn:12`,
+		deploy: `body.stage1.blocks.0.token_mixer.conv.weight[6,1,3,3] body.stage1.blocks.0.token_mixer.conv.bias[6]
+			body.stage1.blocks.0.channel_mixer.conv1.c.weight[12,6,1,1] body.stage1.blocks.0.channel_mixer.conv1.c.bias[12]`},
+	{name: "timm, levit", family: "conv-norm",
+		train: `stem.conv1.linear.weight[8,3,3,3] stem.conv1.bn:8 stages.0.blocks.0.attn.qkv.linear.weight[8,8] stages.0.blocks.0.attn.qkv.bn:8
+			head.bn:8 head.linear.weight[8,8] head.linear.bias[8]`,
+		deploy: `stem.conv1.weight[8,3,3,3] stem.conv1.bias[8] stages.0.blocks.0.attn.qkv.weight[8,8] stages.0.blocks.0.attn.qkv.bias[8] head.weight[8,8] head.bias[8]`},
+	{name: "ultralytics, YOLO26", family: "yolo-conv",
+		train: `model.0.conv.weight[8,3,3,3] model.0.bn:8 model.1.one2one_cv2.0.0.conv.weight[8,8,3,3] model.1.one2one_cv2.0.0.bn:8
+			model.1.one2one_cv2.0.2.weight[4,8,1,1] model.1.one2one_cv2.0.2.bias[4]`,
+		deploy: `model.0.conv.weight[8,3,3,3] model.0.conv.bias[8] model.1.one2one_cv2.0.0.conv.weight[8,8,3,3] model.1.one2one_cv2.0.0.conv.bias[8]
+			model.1.one2one_cv2.0.2.weight[4,8,1,1] model.1.one2one_cv2.0.2.bias[4]`},
+	{name: "ultralytics, classifier", family: "yolo-conv",
+		train: `model.0.conv.weight[8,3,3,3] model.0.bn:8 model.1.conv.conv.weight[16,8,1,1] model.1.conv.bn:16 model.1.linear.weight[5,16] model.1.linear.bias[5]`,
+		deploy: `model.0.conv.weight[8,3,3,3] model.0.conv.bias[8] model.1.conv.conv.weight[16,8,1,1] model.1.conv.conv.bias[16]
+			model.1.linear.weight[5,16] model.1.linear.bias[5]`},
+	{name: "rtdetr, encoder", family: "rtdetr/encoder",
+		train: `encoder.fpn_blocks.0.bottlenecks.0.conv1.conv.weight[8,8,3,3] encoder.fpn_blocks.0.bottlenecks.0.conv1.norm:8
+			encoder.fpn_blocks.0.bottlenecks.0.conv2.conv.weight[8,8,1,1] encoder.fpn_blocks.0.bottlenecks.0.conv2.norm:8
+			encoder.pan_blocks.0.bottlenecks.0.conv1.conv.weight[8,8,3,3] encoder.pan_blocks.0.bottlenecks.0.conv1.norm:8
+			encoder.pan_blocks.0.bottlenecks.0.conv2.conv.weight[8,8,1,1] encoder.pan_blocks.0.bottlenecks.0.conv2.norm:8`,
+		deploy: `encoder.fpn_blocks.0.bottlenecks.0.conv1.conv.weight[8,8,3,3] encoder.fpn_blocks.0.bottlenecks.0.conv1.norm:8
+			encoder.fpn_blocks.0.bottlenecks.0.conv2.conv.weight[8,8,1,1] encoder.fpn_blocks.0.bottlenecks.0.conv2.norm:8
+			encoder.pan_blocks.0.bottlenecks.0.conv1.conv.weight[8,8,3,3] encoder.pan_blocks.0.bottlenecks.0.conv1.norm:8
+			encoder.pan_blocks.0.bottlenecks.0.conv2.conv.weight[8,8,1,1] encoder.pan_blocks.0.bottlenecks.0.conv2.norm:8
+			encoder.fpn_blocks.0.bottlenecks.0.conv.weight[8,8,3,3] encoder.fpn_blocks.0.bottlenecks.0.conv.bias[8]
+			encoder.pan_blocks.0.bottlenecks.0.conv.weight[8,8,3,3] encoder.pan_blocks.0.bottlenecks.0.conv.bias[8]`},
+	{name: "weight norm, new keys", family: "weight-norm",
+		train:  `b.parametrizations.weight.original0[8,1,1] b.parametrizations.weight.original1[8,4,3] b.bias[8]`,
+		deploy: `b.weight[8,4,3] b.bias[8]`},
+	{name: "weight norm before a batch norm", family: "conv-bn", choices: []string{"conv-bn"},
+		train: `a.conv.weight_g[8,1,1,1] a.conv.weight_v[8,4,3,3] a.conv.bias[8] a.bn:8
+			b.conv.parametrizations.weight.original0[8,1,1,1] b.conv.parametrizations.weight.original1[8,4,3,3] b.bn:8`,
+		deploy: `a.conv.weight[8,4,3,3] a.conv.bias[8] b.conv.weight[8,4,3,3] b.conv.bias[8]`},
 	{name: "damoyolo, stride 2, groups 2", family: "repvgg/yolov6", choices: []string{"repvgg/yolov6"},
 		train:  `b.rbr_dense.conv.weight[12,4,3,3] b.rbr_dense.bn:12 b.rbr_1x1.conv.weight[12,4,1,1] b.rbr_1x1.bn:12`,
 		deploy: `b.rbr_reparam.weight[12,4,3,3] b.rbr_reparam.bias[12]`},
