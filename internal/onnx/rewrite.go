@@ -85,8 +85,25 @@ func (m *Model) Rewrite(layers []Layer, location string) (*Rewrite, error) {
 	if err != nil {
 		return nil, err
 	}
-	var inside, outside []*Tensor
-	for _, t := range m.tensors {
+	inside, outside := r.keep(s)
+	if r.External = len(m.file.externals) > 0; r.External {
+		edits = append(edits, r.moveOut(outside, len(layers) == 0, location)...)
+	}
+	for _, l := range layers {
+		edits = append(edits, r.bring(l, location)...)
+	}
+	pieces, err := m.apply(edits)
+	if err != nil {
+		return nil, err
+	}
+	r.pieces = lay(pieces, inside, r.places)
+	return r, nil
+}
+
+// keep lists the tensors that stay: those whose elements are streamed into the model, and
+// those of external data.
+func (r *Rewrite) keep(s *sweep) (inside, outside []*Tensor) {
+	for _, t := range r.m.tensors {
 		switch {
 		case s.tensors[t]:
 			continue
@@ -99,28 +116,21 @@ func (m *Model) Rewrite(layers []Layer, location string) (*Rewrite, error) {
 		}
 		r.Kept = append(r.Kept, t.Named)
 	}
-	r.External = len(m.file.externals) > 0
-	if r.External {
-		same := len(layers) == 0 && oneFile(outside)
-		spread(outside, r.Fresh, same, r.places)
-		if same { // what lies between them stays as well
-			e := outside[0].external
-			r.between = lay([]piece{{span: span{0, m.file.sizes[e.location]}}}, outside, map[string]place{})
-			r.old = e.location
-		}
-		for _, t := range outside {
-			edits = append(edits, t.moved(location, r.places[t.Key].off)...)
-		}
+	return inside, outside
+}
+
+// moveOut lays external data out in one file, the old one again where nothing else changes.
+func (r *Rewrite) moveOut(outside []*Tensor, unchanged bool, location string) (edits []edit) {
+	same := unchanged && oneFile(outside)
+	spread(outside, r.Fresh, same, r.places)
+	if same { // what lies between them stays as well
+		r.old = outside[0].external.location
+		r.between = lay([]piece{{span: span{0, r.m.file.sizes[r.old]}}}, outside, map[string]place{})
 	}
-	for _, l := range layers {
-		edits = append(edits, r.bring(l, location)...)
+	for _, t := range outside {
+		edits = append(edits, t.moved(location, r.places[t.Key].off)...)
 	}
-	pieces, err := m.apply(edits)
-	if err != nil {
-		return nil, err
-	}
-	r.pieces = lay(pieces, inside, r.places)
-	return r, nil
+	return edits
 }
 
 // moved points a tensor at another place in another file.
