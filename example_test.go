@@ -103,7 +103,7 @@ func ExampleVerify() {
 	fmt.Println(v.Grade == repfuse.Exact, v)
 	fmt.Printf("%s: at most %.2e for any input within ±1\n", worst.Weight, worst.Bound.Value)
 	// Output:
-	// true yes: exact: every stored element is within 0.501 ulp of the real fused value
+	// true yes: exact, if ε is 1e-05 (assumed for 8 blocks; --eps says it)
 	// stage3.1.rbr_reparam.weight: at most 7.57e-07 for any input within ±1
 }
 

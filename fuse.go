@@ -98,7 +98,7 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 // record is the text of the record.
 func (o *FuseOptions) record(s *source, f *Fused, items []plan.Item, crc []uint32) ([]byte, error) {
 	r := record.Record{Version: record.Version, Tool: Version(), Source: s.Format, State: o.State, BFloat16: o.BFloat16,
-		DType: o.DType, Plan: f.Plan.file, Already: s.already, Notes: s.Notes, Layers: record.Layers(s.plan), CRC32: map[string]string{}}
+		DType: o.DType, Plan: f.Plan.file, Conditions: f.Plan.Conditions, Said: o.said(), Already: s.already, Notes: s.Notes, Layers: record.Layers(s.plan), CRC32: map[string]string{}}
 	for _, n := range append(s.plan.Notes, f.Notes...) {
 		r.Notes = append(r.Notes, n.String())
 	}

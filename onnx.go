@@ -17,16 +17,16 @@ import (
 
 // model plans the network of an .onnx: its own graph shows the layers, and what they do
 // not read stays.
-func (r *Recognition) model(s *source) error {
+func (r *Recognition) model(s *source) (*plan.Plan, error) {
 	if o := (Recognition{Reading: r.Reading, AnyCost: r.AnyCost, FreezeInputs: r.FreezeInputs}); r.given() && !o.given() {
-		return hint.Add(fmt.Errorf("%s: an .onnx is fused by its own graph", s.Path), "flags on families, ε, identities and plans are for checkpoints")
+		return nil, hint.Add(fmt.Errorf("%s: an .onnx is fused by its own graph", s.Path), "flags on families, ε, identities and plans are for checkpoints")
 	}
 	found := &plan.Found{Dropped: map[string]string{}, Kept: map[string]string{}}
 	names := s.Model.Names()
 	for _, net := range s.Model.Nets(r.FreezeInputs) {
 		shown, left, err := graph.Find(&net.Graph, graph.Options{AnyCost: r.AnyCost})
 		if err != nil {
-			return fmt.Errorf("%s: %w", s.Path, err)
+			return nil, fmt.Errorf("%s: %w", s.Path, err)
 		}
 		for _, f := range net.Layers(shown, names) {
 			s.layers = append(s.layers, f.Layer)
@@ -38,14 +38,9 @@ func (r *Recognition) model(s *source) error {
 		found.Notes = append(found.Notes, regions.Notes(left)...)
 	}
 	if err := settle(s, found); err != nil {
-		return err
+		return nil, err
 	}
-	var err error
-	s.plan, err = plan.New(s.Tensors, "", *found)
-	if err == nil {
-		s.notes = append(notesOf(s.Checkpoint), s.plan.Notes...)
-	}
-	return err
+	return plan.New(s.Tensors, "", *found)
 }
 
 // blockOfLayer is a layer of a network as a block.

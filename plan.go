@@ -54,6 +54,8 @@ type Recognition struct {
 	Plan string
 	// Prefix is taken off each key; "module." is without being asked.
 	Prefix string
+	// Strict makes an error of each condition that nobody's word answers, an *OpenError.
+	Strict bool
 }
 
 // given reports whether anything is said that decides what is recognised.
@@ -92,6 +94,8 @@ type Planned struct {
 	Deployed []string `json:"deployed,omitempty"`
 	// What was assumed, or is worth knowing.
 	Notes []Note `json:"notes"`
+	// What the result depends on and nothing in the source shows.
+	Conditions []Condition `json:"conditions"`
 	// Differences is how the result differs from what was expected, a sentence for each key.
 	Differences []string `json:"differences,omitempty"`
 
@@ -170,8 +174,12 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	conditions, err := s.under(o.Strict)
+	if err != nil {
+		return nil, nil, err
+	}
 	p := &Planned{Source: s.Path, Format: s.Format, Prefix: s.plan.Prefix, Deployed: s.plan.Deployed,
-		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes, file: planfile.Of(s.plan)}
+		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes(), Conditions: conditions, file: planfile.Of(s.plan)}
 	for _, b := range s.plan.Blocks {
 		p.Blocks = append(p.Blocks, blockOf(b))
 	}
@@ -227,46 +235,76 @@ func (p *Planned) Unexpected() error {
 // source is an open checkpoint and its plan.
 type source struct {
 	*checkpoint.Checkpoint
-	plan  *plan.Plan
-	notes []Note // on the checkpoint and on the plan
-	// already is the modules that the record beside it says are fused.
-	already []string
+	plan *plan.Plan
+	// already is the modules that the record beside it says are fused; wasFused says that it
+	// is a result by that record.
+	already  []string
+	wasFused bool
+	// conditions is those that no note of the plan has.
+	conditions []Condition
 	// layers is what the plan writes into the network of an .onnx, by its own nodes.
 	layers []onnx.Layer
 	// rounded says that constants in the layers are as the file computed them.
 	rounded bool
 }
 
-// read opens a checkpoint and plans it. That nothing is recognised is an error unless it is
-// fused already, by its keys or by its record.
+// read opens a checkpoint and plans it.
 func (r *Recognition) read(ctx context.Context, path string) (*source, error) {
-	c, err := r.open(ctx, path)
+	s, err := r.open(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	if s.plan, err = s.recognised(r); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// open opens a checkpoint with what the record beside it says of it, as far as its
+// checksums hold.
+func (r *Recognition) open(ctx context.Context, path string) (*source, error) {
+	c, err := r.Reading.open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	s := &source{Checkpoint: c}
-	if c.Model != nil {
-		if err := r.model(s); err != nil {
-			c.Close()
-			return nil, err
-		}
-		return s, nil
-	}
 	rec, err := record.Read(path)
-	if err == nil {
-		s.already = rec.Fused(c.Tensors)
-		s.plan, err = r.recognise(c, s.already)
-	}
-	if err == nil && rec == nil && len(s.plan.Blocks)+len(s.plan.Deployed) == 0 {
-		err = hint.Add(fmt.Errorf("%s: no block recognised among its %d tensors", path, len(c.Tensors)),
-			"repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
+	if err == nil && rec != nil {
+		s.already, s.wasFused, err = rec.Fused(ctx, c.Tensors)
 	}
 	if err != nil {
 		c.Close()
 		return nil, err
 	}
-	s.notes = append(notesOf(c), s.plan.Notes...)
 	return s, nil
+}
+
+// recognised plans a source. That nothing is recognised is an error unless it is fused
+// already, by its keys or by its record.
+func (s *source) recognised(r *Recognition) (*plan.Plan, error) {
+	if s.Model != nil {
+		return r.model(s)
+	}
+	p, err := r.recognise(s.Checkpoint, s.already)
+	if err == nil && !s.wasFused && len(p.Blocks)+len(p.Deployed) == 0 {
+		err = hint.Add(fmt.Errorf("%s: no block recognised among its %d tensors", s.Path, len(s.Tensors)),
+			"repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
+	}
+	return p, err
+}
+
+// notes is what is noted of the checkpoint and of its plan.
+func (s *source) notes() []Note { return append(notesOf(s.Checkpoint), s.plan.Notes...) }
+
+// under is what a claim about the source is under; an error where strict is asked for and
+// something is open.
+func (s *source) under(asked bool) ([]Condition, error) {
+	all := append(plan.Conditions(s.plan.Notes), s.conditions...)
+	if !asked {
+		return all, nil
+	}
+	return all, strict(all, s.Facts == nil)
 }
 
 // recognise finds the blocks of a checkpoint by its keys.
@@ -331,6 +369,21 @@ func (r *Recognition) answers() []string {
 	short("eps", r.Eps)
 	short("identity", r.Identity)
 	return all
+}
+
+// said is what the record keeps of it, with paths that are the same everywhere.
+func (r *Recognition) said() record.Said {
+	name := func(path string) string {
+		if filepath.IsAbs(path) {
+			path = filepath.Base(path)
+		}
+		return filepath.ToSlash(path)
+	}
+	s := record.Said{Eps: r.Eps, Identity: r.Identity, Set: r.Set, Family: r.Family, FoldNorms: r.FoldNorms, AnyCost: r.AnyCost, Graph: name(r.Graph), Plan: name(r.Plan)}
+	for _, path := range r.Families {
+		s.Families = append(s.Families, name(path))
+	}
+	return s
 }
 
 // parseDType reads an option DType; "" is Invalid, which leaves every type as it is.

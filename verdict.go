@@ -42,6 +42,8 @@ type Verdict struct {
 	Why string `json:"why,omitempty"`
 	// Changed is the tensors that are not as fuse left them, by the record.
 	Changed []string `json:"changed,omitempty"`
+	// Conditions is what the verdict depends on and nothing in the source shows.
+	Conditions []Condition `json:"conditions"`
 	// Notes is what was assumed, or is worth knowing.
 	Notes []string `json:"notes"`
 	// What both forms did on random images.
@@ -105,17 +107,22 @@ func (v *Verdict) different(format string, args ...any) {
 	}
 }
 
-// String is the verdict as a sentence that begins with yes or no.
+// String is the verdict as a sentence that begins with yes or no, with what it depends on.
 func (v *Verdict) String() string {
-	switch {
-	case v.Grade == Different:
+	if v.Grade == Different {
 		return "no: different: " + v.Why
-	case v.Rule == byRequest:
-		return "yes: within the tolerance that was asked for"
-	case len(v.Measured.Blocks) == 0:
-		return "yes: every tensor is as it was"
-	case v.Grade == Exact:
-		return "yes: exact: every stored element is within 0.501 ulp of the real fused value"
 	}
-	return "yes: equivalent: every stored element is within what rounding explains"
+	text, why := "yes: equivalent", "every stored element is within what rounding explains"
+	switch {
+	case v.Rule == byRequest:
+		text, why = "yes: within the tolerance that was asked for", ""
+	case len(v.Measured.Blocks) == 0:
+		text, why = "yes: every tensor is as it was", ""
+	case v.Grade == Exact:
+		text, why = "yes: exact", "every stored element is within 0.501 ulp of the real fused value"
+	}
+	if len(v.Conditions) > 0 || why == "" {
+		return claim(text, v.Conditions)
+	}
+	return text + ": " + why
 }

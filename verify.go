@@ -2,17 +2,14 @@ package repfuse
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
 	"repfuse/internal/certify"
 	"repfuse/internal/checkpoint"
-	"repfuse/internal/family"
-	"repfuse/internal/hint"
 	"repfuse/internal/npy"
 	"repfuse/internal/plan"
-	"repfuse/internal/recognise"
 	"repfuse/internal/record"
 	"repfuse/internal/report"
 	"repfuse/internal/tensor"
@@ -58,13 +55,17 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	s, err := o.source(ctx, src, rec, &run)
+	s, against, err := o.source(ctx, src, rec, &run)
 	if err != nil {
 		return nil, err
 	}
 	defer s.Close()
+	conditions, err := s.under(o.Strict)
+	if err != nil {
+		return nil, err
+	}
 	items, total := s.plan.Items(run.Type), int64(0)
-	brain := o.BFloat16
+	brain := o.BFloat16 || rec != nil && rec.BFloat16
 	for _, it := range items {
 		brain, total = brain || it.Type == tensor.BF16, total+it.Bytes()
 	}
@@ -77,15 +78,22 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	v := &Verdict{Source: src, Output: dst, Notes: []string{}}
-	for _, n := range append(s.notes, notesOf(out)...) {
+	v := &Verdict{Source: src, Output: dst, Notes: []string{}, Conditions: conditions}
+	for _, n := range append(s.notes(), notesOf(out)...) {
 		v.Notes = append(v.Notes, n.String())
+	}
+	for _, text := range recordedNotes(rec) {
+		if !slices.Contains(v.Notes, text) {
+			v.Notes = append(v.Notes, text)
+		}
 	}
 	run.Progress = o.half(0, total)
 	if v.Measured, err = verify.Run(ctx, s.plan, out.Tensors, run); err != nil {
 		return nil, err
 	}
-	v.Measured.Findings = append(v.Measured.Findings, differences...)
+	against = append(differences, against...)
+	v.Measured.Findings = append(v.Measured.Findings, against...)
+	v.Measured.Passed = v.Measured.Passed && len(against) == 0
 	co := certify.Options{Range: o.Range, Jobs: o.Jobs, Progress: o.half(1, total)}
 	if v.Certificate, err = certify.Run(ctx, s.plan, out.Tensors, co); err != nil {
 		return nil, err
@@ -135,36 +143,46 @@ func (o *VerifyOptions) options() (verify.Options, error) {
 		Jobs: o.Jobs, Health: o.Health || o.Report != ""}, nil
 }
 
-// source is the source and its plan: the one on record, unless options say how to
-// recognise the blocks.
-func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Record, run *verify.Options) (*source, error) {
-	if rec == nil || o.given() || checkpoint.IsModel(src) {
-		return o.read(ctx, src)
+// recordedNotes is what fuse noted, as of the elements that it wrote.
+func recordedNotes(rec *record.Record) []string {
+	if rec == nil {
+		return nil
 	}
-	o.BFloat16, o.State = o.BFloat16 || rec.BFloat16, cmp.Or(o.State, rec.State)
-	if run.Type == tensor.Invalid {
+	return rec.Notes
+}
+
+// source is the source and its own plan, to which the record is held.
+func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Record, run *verify.Options) (*source, []verify.Finding, error) {
+	asked := o.Recognition
+	var read []Condition
+	if rec != nil {
 		var err error
-		if run.Type, err = parseDType(rec.DType); err != nil {
-			return nil, fmt.Errorf("record: %w", err)
+		if run.Type == tensor.Invalid {
+			run.Type, err = parseDType(rec.DType)
+		}
+		if err != nil {
+			return nil, nil, fmt.Errorf("record: %w", err)
+		}
+		if rec.State != "" && o.State == "" {
+			asked.State = rec.State
+			read = append(read, Condition{If: "the dict is " + rec.State, By: plan.TheRecord, Flag: "--state", Value: rec.State, Modules: []string{}})
+		}
+		if rec.BFloat16 && !o.BFloat16 {
+			asked.BFloat16 = true
+			read = append(read, Condition{If: "two-byte elements are bfloat16", By: plan.TheRecord, Flag: "--bfloat16", Modules: []string{}})
 		}
 	}
-	c, err := o.open(ctx, src)
+	s, err := asked.open(ctx, src)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	s := &source{Checkpoint: c}
-	for _, text := range rec.Notes {
-		s.notes = append(s.notes, Note{Text: text})
-	}
-	families, err := family.WithFiles(o.Families)
-	if err == nil {
-		s.plan, err = recognise.Plan(c.Tensors, recognise.Options{Families: families, File: rec.Plan})
-	}
+	s.conditions = read
+	findings, err := s.held(&asked, rec)
 	if err != nil {
-		c.Close()
-		return nil, hint.Add(err, "the record beside the result does not fit %s; say how to recognise it with flags", src)
+		s.Close()
+		return nil, nil, err
 	}
-	return s, nil
+	return s, findings, nil
 }
 
 // writeFiles writes the witness and the report where they are asked for.

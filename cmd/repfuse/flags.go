@@ -33,6 +33,7 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.BoolVar(&r.FreezeInputs, "freeze-inputs", false, "take initializers of an .onnx that are inputs too for constants")
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
 	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. is by itself)")
+	f.BoolVar(&r.Strict, "strict", false, "assume nothing: what no key, fact or flag says is an error that says what to type")
 	addReading(c, &r.Reading)
 	yaml(c, "plan")
 }

@@ -61,12 +61,21 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 			return err
 		case asJSON:
 			return printJSON(stdout, r)
-		case !quiet:
+		case quiet:
+			printUnder(stderr, r.Plan)
+		default:
 			printFused(stdout, stderr, r)
 		}
 		return nil
 	}
 	return c
+}
+
+// printUnder says what the result depends on.
+func printUnder(w io.Writer, p *repfuse.Planned) {
+	if p.Under() != "" {
+		printWrapped(w, "", "  ", "right, "+p.Under())
+	}
 }
 
 // printFused says what was done, and on stderr what was assumed.
@@ -76,8 +85,9 @@ func printFused(stdout, stderr io.Writer, r *repfuse.Fused) {
 	printNotes(stderr, r.Notes)
 	if len(p.Blocks) == 0 {
 		fmt.Fprintf(stdout, "%s: already fused (%s); copied to %s\n", r.Source, count(len(p.Deployed), "block"), r.Output)
-		return
+	} else {
+		fmt.Fprintf(stdout, "%s: fused %s\n", r.Source, familyCounts(p.Blocks))
+		fmt.Fprintf(stdout, "%s: %s, %s (from %s, %s)\n", r.Output, count(len(p.Result), "tensor"), size(r.Bytes), count(len(p.Tensors), "tensor"), size(p.SourceBytes))
 	}
-	fmt.Fprintf(stdout, "%s: fused %s\n", r.Source, familyCounts(p.Blocks))
-	fmt.Fprintf(stdout, "%s: %s, %s (from %s, %s)\n", r.Output, count(len(p.Result), "tensor"), size(r.Bytes), count(len(p.Tensors), "tensor"), size(p.SourceBytes))
+	printUnder(stdout, p)
 }

@@ -11,9 +11,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
+	"unicode"
 
+	"repfuse"
 	"repfuse/internal/hint"
 	"repfuse/internal/micro"
 )
@@ -57,8 +60,25 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	case ctx.Err() != nil:
 		err = errors.New("interrupted, nothing is left behind")
 	}
+	if open := (*repfuse.OpenError)(nil); errors.As(err, &open) && len(open.Flags) > 0 {
+		err = hint.Add(err, "%s", commandLine(slices.Insert(slices.Clone(args), 1, open.Flags...)))
+	}
 	printError(stderr, err)
 	return exitError
+}
+
+// commandLine is a command as a shell takes it.
+func commandLine(args []string) string {
+	line := "repfuse"
+	for _, a := range args {
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
+			return !(r > unicode.MaxASCII || unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./=,:+%@", r))
+		}) {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		line += " " + a
+	}
+	return line
 }
 
 // collect sets how much garbage may lie about before it is collected, in percent of what

@@ -134,6 +134,8 @@ func (f *verifyFlags) run(c *cobra.Command, src, dst string, o repfuse.VerifyOpt
 		err = printJSON(stdout, v)
 	case !f.quiet:
 		printVerdict(stdout, stderr, v, f.verbose)
+	case v.Grade != repfuse.Different && len(v.Conditions) > 0:
+		printWrapped(stderr, "", "  ", v.String())
 	}
 	if required := repfuse.Grade(f.require); err == nil && v.Grade.Worse(required) != required {
 		err = errNo

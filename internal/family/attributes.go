@@ -19,19 +19,28 @@ func (e *SettingError) Error() string { return fmt.Sprintf("%s=%s, want %s", e.N
 const EpsDefault = 1e-5
 
 // eps decides what a batch norm adds to its variance: what the expression says,
-// what the user said, the fact, the family's own.
+// what the user said, the fact, the family's own. The user and a fact that differ are an error.
 func (b *builder) eps(n *bnNode) (float64, error) {
 	if n.eps != nil {
 		return *n.eps, nil
 	}
-	if said, ok := b.site.Said("eps"); ok {
+	path := b.whole(b.fill(n.module))
+	m, _ := b.module(path)
+	if m.Eps != nil && (!(*m.Eps >= 0) || math.IsInf(*m.Eps, 0)) {
+		return 0, fmt.Errorf("%s: its ε is %g by its facts, want a number of at least 0", path, *m.Eps)
+	}
+	said, ok := b.site.Said("eps")
+	switch {
+	case ok:
 		v, err := strconv.ParseFloat(said, 64)
 		if err != nil || !(v >= 0) || math.IsInf(v, 0) {
 			return 0, &SettingError{"eps", said, "a number such as 1e-5"}
 		}
+		if m.Eps != nil && *m.Eps != v {
+			return 0, &SettingError{"eps", said, fmt.Sprintf("%g, which the facts say of %s", *m.Eps, path)}
+		}
 		return v, nil
-	}
-	if m, ok := b.module(b.whole(b.fill(n.module))); ok && m.Eps != nil {
+	case m.Eps != nil:
 		return *m.Eps, nil
 	}
 	b.epsAssumed = EpsDefault
@@ -97,10 +106,13 @@ func (b *builder) convFacts(c *op.Conv, path string) error {
 		return fmt.Errorf("%s: transposed is %t, want %t as %s says", c.Weight.Key, c.Transposed, m.Transposed, facts.File)
 	}
 	if c.Dilation != nil && len(m.Dilation) > 0 && !slices.Equal(c.Dilation, m.Dilation) {
-		return fmt.Errorf("%s has dilation %v by its key, want %v as %s says", c.Weight.Key, c.Dilation, m.Dilation, facts.File)
+		return fmt.Errorf("%s has dilation %v by its key or your word, want %v as %s says", c.Weight.Key, c.Dilation, m.Dilation, facts.File)
 	}
 	if len(m.Dilation) > 0 && slices.Max(m.Dilation) > 1 {
 		c.Dilation = m.Dilation
+	}
+	if c.Groups > 0 && m.Groups > 0 && c.Groups != m.Groups {
+		return fmt.Errorf("%s has groups %d by your word, want %d as %s says", c.Weight.Key, c.Groups, m.Groups, facts.File)
 	}
 	c.Groups = m.Groups
 	if c.Stride == nil && len(m.Stride) > 0 {

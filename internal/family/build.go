@@ -1,6 +1,7 @@
 package family
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strconv"
@@ -306,11 +307,15 @@ func (b *builder) ask(n *askNode) part {
 	if len(keysOf(n.expr)) > 0 {
 		b.keyed[q.Name] = true
 	}
-	switch v := b.answer(q, "yes").Value; {
+	a := b.answer(q, "yes")
+	fact, known := b.fact(q)
+	switch v := a.Value; {
+	case !isYes(v) && v != "no" && v != "0":
+		return part{err: &SettingError{q.Name, v, "yes or no"}}
+	case a.By == "said" && known && isYes(fact) != isYes(v):
+		return part{err: &SettingError{q.Name, v, fact + ", which the facts say of " + cmp.Or(b.site.Module, ".")}}
 	case isYes(v):
 		return b.build(n.expr)
-	case v != "no" && v != "0":
-		return part{err: &SettingError{q.Name, v, "yes or no"}}
 	case n.no != nil:
 		return b.build(n.no)
 	}

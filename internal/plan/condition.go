@@ -32,19 +32,21 @@ func (c *Condition) Open() bool { return c.By != YourWord }
 
 // String is the condition behind "if", with on whose word it stands and what says it.
 func (c *Condition) String() string {
-	blocks := "blocks"
-	if len(c.Modules) == 1 {
-		blocks = "block"
-	}
 	by := c.By
 	if by == TheRecord {
 		by = "by the record"
 	}
-	s := fmt.Sprintf("%s (%s for %d %s", c.If, by, len(c.Modules), blocks)
-	if c.Open() && c.Flag != "" {
-		s += "; " + c.Flag + " says it"
+	switch n := len(c.Modules); n {
+	case 0:
+	case 1:
+		by += " for 1 block"
+	default:
+		by += fmt.Sprintf(" for %d blocks", n)
 	}
-	return s + ")"
+	if c.Open() && c.Flag != "" {
+		by += "; " + c.Flag + " says it"
+	}
+	return fmt.Sprintf("%s (%s)", c.If, by)
 }
 
 // same reports whether both are one condition on other modules.

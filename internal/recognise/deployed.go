@@ -12,7 +12,7 @@ import (
 // findDeployed lists the modules that a record says are fused, and those that are the
 // deploy form of a family: all their keys are, and no batch norm of the block is left.
 func (r *recogniser) findDeployed(tensors []tensor.Named) {
-	all := slices.Clone(r.deployed)
+	var all []string
 	for _, t := range tensors {
 		if _, free := r.keys.Lookup("", t.Key); !free {
 			continue
@@ -23,6 +23,16 @@ func (r *recogniser) findDeployed(tensors []tensor.Named) {
 				break
 			}
 		}
+	}
+	var recorded, shown []string
+	for _, m := range r.deployed {
+		if !slices.Contains(all, m) {
+			recorded, shown = append(recorded, m), append(shown, plan.Shown(m))
+		}
+	}
+	if all = append(all, recorded...); len(recorded) > 0 {
+		r.note(plan.Note{Where: list(shown), Text: "fused already by the record beside it, which no key shows",
+			Condition: &plan.Condition{If: "that is fused already which its keys do not show", By: plan.TheRecord, Flag: "--family", Value: noFamily, Modules: recorded}})
 	}
 	r.found.Deployed = all
 	if len(all) > 0 && len(r.taken) > 0 {

@@ -19,6 +19,7 @@ import (
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/disk"
 	"repfuse/internal/parallel"
+	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/tensor"
 )
@@ -39,12 +40,29 @@ type Record struct {
 	DType string         `json:"dtype,omitempty"`
 	Plan  *planfile.File `json:"plan"`
 	Notes []string       `json:"notes,omitempty"`
+	// Conditions is what the result depends on, Said how the blocks were recognised.
+	Conditions []plan.Condition `json:"conditions,omitempty"`
+	Said       Said             `json:"said,omitzero"`
 	// Layers is what was fused, for whoever puts it into a living model.
 	Layers []Layer `json:"layers,omitempty"`
 	// Already is the modules that were fused before, where the source was a result.
 	Already []string `json:"already,omitempty"`
 	// CRC32 is the checksum of each tensor written, by its key.
 	CRC32 map[string]string `json:"crc32"`
+}
+
+// Said is what the user said of the blocks, as flags have it. Of files it is their names
+// alone: nobody opens what a record names.
+type Said struct {
+	Eps       []string `json:"eps,omitempty"`
+	Identity  []string `json:"identity,omitempty"`
+	Set       []string `json:"set,omitempty"`
+	Family    []string `json:"family,omitempty"`
+	FoldNorms bool     `json:"fold_bn,omitempty"`
+	AnyCost   bool     `json:"any_cost,omitempty"`
+	Families  []string `json:"families,omitempty"`
+	Graph     string   `json:"graph,omitempty"`
+	Plan      string   `json:"plan,omitempty"`
 }
 
 // Bytes is the record's text.
@@ -101,24 +119,30 @@ func plainly(err error) error {
 }
 
 // Fused lists the modules that are fused in a checkpoint by the record beside it, the
-// root as "": none where the record is of other keys.
-func (r *Record) Fused(tensors []tensor.Named) []string {
-	if r == nil || len(tensors) != len(r.CRC32) {
-		return nil
+// root as "": none where the record is of other keys. holds reports whether it is a record of these
+// tensors at all, perhaps among others: of some of them, with each as it was written.
+func (r *Record) Fused(ctx context.Context, tensors []tensor.Named) (modules []string, holds bool, err error) {
+	changed, err := r.Changed(ctx, tensors, 0)
+	if err != nil || len(changed) > 0 {
+		return nil, false, err
 	}
+	known := 0
 	for _, t := range tensors {
-		if _, ok := r.CRC32[t.Key]; !ok {
-			return nil
+		if _, ok := r.CRC32[t.Key]; ok {
+			known++
 		}
 	}
-	all := slices.Clone(r.Already)
+	if known == 0 || known < len(tensors) || known < len(r.CRC32) {
+		return nil, known > 0, nil
+	}
+	modules = slices.Clone(r.Already)
 	for _, b := range r.Plan.Blocks {
 		if b.Module == "." {
 			b.Module = ""
 		}
-		all = append(all, b.Module)
+		modules = append(modules, b.Module)
 	}
-	return all
+	return modules, true, nil
 }
 
 // Changed lists the tensors whose bytes are not those that were written, by their

@@ -23,8 +23,8 @@ func header(in Input) g.Node {
 
 // verdict is the answer in one word, and of the sentence what stands behind that word.
 func verdict(v certify.Verdict, sentence string) g.Node {
-	_, reason, _ := strings.Cut(sentence, string(v)+": ")
-	if reason == "" {
+	_, reason, _ := strings.Cut(sentence, string(v))
+	if reason = strings.TrimLeft(reason, ":, "); reason == "" {
 		reason = sentence
 	}
 	return h.Div(h.Class("verdict "+string(v)), h.Strong(g.Text(string(v))), h.P(g.Text(reason)))

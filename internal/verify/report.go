@@ -42,8 +42,9 @@ const (
 	Unexpected = "unexpected" // the other way round
 	Shape      = "shape"
 	Type       = "type"
-	Value      = "value" // an element of a tensor that passes through
-	Node       = "node"  // of the network that holds the tensors
+	Value      = "value"  // an element of a tensor that passes through
+	Node       = "node"   // of the network that holds the tensors
+	Record     = "record" // the record says something else of the key than its source shows
 )
 
 // Finding is something that is wrong with one key of the result.
@@ -70,9 +71,22 @@ func (f Finding) String() string {
 		return fmt.Sprintf("%s has element type %s, want %s", f.Key, f.Got, f.Want)
 	case Node:
 		return fmt.Sprintf("%s: %s, want %s", f.Key, f.Got, f.Want)
+	case Record:
+		return recordSays(f)
 	default:
 		return fmt.Sprintf("%s%v is %s, want %s", f.Key, f.Index, f.Got, f.Want)
 	}
+}
+
+// recordSays is what a record says against what its source shows.
+func recordSays(f Finding) string {
+	switch {
+	case f.Want == "" && f.Got != "":
+		return fmt.Sprintf("%s: the record has %s, the source itself shows no such thing", f.Key, f.Got)
+	case f.Got == "":
+		return fmt.Sprintf("%s: the source itself shows %s, the record has nothing of it", f.Key, f.Want)
+	}
+	return fmt.Sprintf("%s: the record has %s, the source itself shows %s", f.Key, f.Got, f.Want)
 }
 
 // Block is the comparison of one fused convolution with its branches.

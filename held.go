@@ -1,0 +1,246 @@
+package repfuse
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
+	"repfuse/internal/record"
+	"repfuse/internal/verify"
+)
+
+// held plans a source by itself and holds a record to that. The plan is the source's own
+// wherever it has one: what the record says beyond it is a condition on the notes, and what
+// it says against it a finding. An error says that the source has no plan of its own and
+// the record does not say how it got one.
+func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, error) {
+	own, err := s.recognised(r)
+	if rec == nil || s.Model != nil {
+		s.plan = own
+		return nil, err
+	}
+	theirs, misfit := s.followed(rec)
+	if err == nil && misfit == nil && len(unlike(own, theirs)) == 0 {
+		s.plan = own
+		return nil, nil
+	}
+	asked, said := r.asRecorded(rec)
+	if guided, e := s.recognised(&asked); e == nil && (err != nil || misfit == nil && len(unlike(guided, theirs)) == 0) {
+		own, err = guided, nil
+		s.conditions = append(s.conditions, conditionsOf(said, guided)...)
+		recorded(own.Notes, said)
+	}
+	files := rec.Said.Plan + strings.Join(rec.Said.Families, "") + rec.Said.Graph
+	if misfit == nil && files != "" && (err != nil || !against(own, theirs)) {
+		s.conditions = append(s.conditions, alone(own, theirs, rec)...)
+		s.plan = theirs
+		return nil, nil
+	}
+	switch {
+	case err != nil:
+		return nil, err
+	case misfit != nil:
+		s.plan = own
+		return []verify.Finding{{Kind: verify.Record, Key: s.Path, Got: misfit.Error()}}, nil
+	}
+	s.plan = own
+	return unlike(own, theirs), nil
+}
+
+// followed is the plan of a record.
+func (s *source) followed(rec *record.Record) (*plan.Plan, error) {
+	families, err := family.WithFiles(nil)
+	if err != nil {
+		return nil, err
+	}
+	return recognise.Plan(s.Tensors, recognise.Options{Families: families, File: rec.Plan})
+}
+
+// asRecorded is what the record says was said, under what is said now; said is what of
+// it nobody says now.
+func (r *Recognition) asRecorded(rec *record.Record) (asked Recognition, said record.Said) {
+	asked = *r
+	under := func(now, then []string) (all, left []string) {
+		for _, text := range then {
+			if !slices.ContainsFunc(now, func(s string) bool { return question(s) == question(text) }) {
+				left = append(left, text)
+			}
+		}
+		return append(slices.Clone(left), now...), left
+	}
+	asked.Eps, said.Eps = under(r.Eps, rec.Said.Eps)
+	asked.Identity, said.Identity = under(r.Identity, rec.Said.Identity)
+	asked.Set, said.Set = under(r.Set, rec.Said.Set)
+	asked.Family, said.Family = under(r.Family, rec.Said.Family)
+	said.FoldNorms = rec.Said.FoldNorms && !r.FoldNorms
+	asked.FoldNorms = rec.Said.FoldNorms || r.FoldNorms
+	asked.AnyCost = rec.Said.AnyCost || r.AnyCost
+	if r.Prefix == "" {
+		asked.Prefix = rec.Plan.Prefix
+	}
+	return asked, said
+}
+
+// question is a setting without its value.
+func question(setting string) string { return setting[:strings.LastIndexByte(setting, '=')+1] }
+
+// conditionsOf is what stands on the record's word alone, of the blocks of a plan.
+func conditionsOf(said record.Said, p *plan.Plan) []Condition {
+	var all []Condition
+	add := func(what, flag string, settings []string) {
+		for _, text := range settings {
+			at := strings.LastIndexByte(text, '=') + 1
+			c := Condition{If: what + " is " + text[at:], By: plan.TheRecord, Flag: flag, Value: text, Modules: []string{}}
+			of, name := "**", strings.TrimSuffix(text[:at], "=")
+			if flag != "--set" && name != "" {
+				of = name
+			} else if glob, question, ok := strings.Cut(name, "="); ok {
+				of, name = glob, question
+			}
+			if flag == "--set" {
+				c.If = name + " is " + text[at:]
+			}
+			for _, b := range p.Blocks {
+				if family.CompileGlob(of).Match(b.Path) {
+					c.Modules = append(c.Modules, b.Path)
+				}
+			}
+			all = append(all, c)
+		}
+	}
+	add("ε", "--eps", said.Eps)
+	add("identity", "--identity", said.Identity)
+	add("", "--set", said.Set)
+	add("the family", "--family", said.Family)
+	return all
+}
+
+// recorded has the conditions of notes stand on the record's word, where nobody else says
+// what they are about.
+func recorded(notes []Note, said record.Said) {
+	for _, n := range notes {
+		if c := n.Condition; c != nil && c.Flag == "--fold-bn" && said.FoldNorms {
+			c.By = plan.TheRecord
+		}
+	}
+}
+
+// layers is what a plan makes, by the key of the weight.
+func layers(p *plan.Plan) map[string]string {
+	made := map[string]string{}
+	for _, b := range p.Blocks {
+		for _, o := range b.Outputs {
+			made[o.Weight] = strings.ReplaceAll(family.Format(o.Expr, ""), "\n", " ")
+			if o.Bias != "" {
+				made[o.Weight] += ", with " + o.Bias
+			}
+		}
+	}
+	return made
+}
+
+// unlike is how a record's plan is not the source's own.
+func unlike(own, theirs *plan.Plan) []verify.Finding {
+	var all []verify.Finding
+	ours, recorded := layers(own), layers(theirs)
+	differ := func(key, got, want string) {
+		if got != want {
+			all = append(all, verify.Finding{Kind: verify.Record, Key: key, Got: got, Want: want})
+		}
+	}
+	eachOutput(theirs, func(_ *plan.Block, o *plan.Output) { differ(o.Weight, recorded[o.Weight], ours[o.Weight]) })
+	eachOutput(own, func(_ *plan.Block, o *plan.Output) {
+		if recorded[o.Weight] == "" {
+			differ(o.Weight, "", ours[o.Weight])
+		}
+	})
+	for k, f := range own.Fates {
+		if f.Fate != plan.Fused && theirs.Fates[k].Fate != plan.Fused { // of those the layers tell
+			differ(f.Key, fate(theirs.Fates[k]), fate(f))
+		}
+	}
+	return all
+}
+
+// fate is what becomes of a tensor in a word or two.
+func fate(f plan.Fate) string {
+	if f.Fate == plan.Kept && f.NewKey != f.Key {
+		return "kept as " + f.NewKey
+	}
+	return f.Fate
+}
+
+// eachOutput calls do for what a plan makes.
+func eachOutput(p *plan.Plan, do func(*plan.Block, *plan.Output)) {
+	for k := range p.Blocks {
+		for j := range p.Blocks[k].Outputs {
+			do(&p.Blocks[k], &p.Blocks[k].Outputs[j])
+		}
+	}
+}
+
+// against reports whether a record's plan has anything else of a tensor that a block of the
+// source's own plan reads.
+func against(own, theirs *plan.Plan) bool {
+	ours, recorded := layers(own), layers(theirs)
+	for key, text := range ours {
+		if recorded[key] != text {
+			return true
+		}
+	}
+	for k, f := range own.Fates {
+		if f.Block >= 0 && fate(f) != fate(theirs.Fates[k]) {
+			return true
+		}
+	}
+	return false
+}
+
+// alone is the conditions that what a record alone knows is right; own may be nil.
+func alone(own, theirs *plan.Plan, rec *record.Record) []Condition {
+	c := Condition{By: plan.TheRecord, Modules: []string{}}
+	switch {
+	case rec.Said.Plan != "":
+		c.Flag, c.Value = "--plan", rec.Said.Plan
+	case rec.Said.Graph != "":
+		c.Flag, c.Value = "--graph", rec.Said.Graph
+	default:
+		c.Flag, c.Value = "--families", rec.Said.Families[0]
+	}
+	ours, recorded := map[string]string{}, layers(theirs)
+	if own != nil {
+		ours = layers(own)
+	}
+	eachOutput(theirs, func(b *plan.Block, o *plan.Output) {
+		if ours[o.Weight] != "" {
+			return
+		}
+		if c.If == "" {
+			expression, _, _ := strings.Cut(recorded[o.Weight], ", with ")
+			c.If = o.Weight + " is " + expression
+		} else if len(c.Modules) == 1 && c.Modules[0] != b.Path {
+			c.If += " and others are what the record has"
+		}
+		if !slices.Contains(c.Modules, b.Path) {
+			c.Modules = append(c.Modules, b.Path)
+		}
+	})
+	all := slices.Clone(rec.Conditions)
+	if c.If != "" {
+		all = append(all, c)
+	}
+	gone := 0
+	for k, f := range theirs.Fates {
+		if f.Fate == plan.Dropped && (own == nil || own.Fates[k].Fate != plan.Dropped) {
+			gone++
+		}
+	}
+	if gone > 0 {
+		c.If, c.Modules = fmt.Sprintf("the deploy model has no use for what is dropped, %d in number", gone), []string{}
+		all = append(all, c)
+	}
+	return all
+}

@@ -1,0 +1,228 @@
+package repfuse_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"repfuse"
+)
+
+// source is a copy of the small RepVGG, with facts of its batch norms where eps is not "".
+func source(t *testing.T, eps string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "weights")
+	if err := os.CopyFS(dir, os.DirFS(weights)); err != nil {
+		t.Fatal(err)
+	}
+	if eps == "" {
+		return dir
+	}
+	c, err := repfuse.Open(ctx, dir, repfuse.Reading{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	var modules []string
+	for _, tensor := range c.Tensors {
+		if module, ok := strings.CutSuffix(tensor.Key, ".running_mean"); ok {
+			modules = append(modules, `"`+module+`": {"class": "BatchNorm2d", "eps": `+eps+`}`)
+		}
+	}
+	write(t, filepath.Join(dir, "modules.json"), `{"version": 1, "modules": {`+strings.Join(modules, ", ")+`}}`)
+	return dir
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fused is a result of src, with its record changed as told.
+func fused(t *testing.T, src string, o repfuse.FuseOptions, change func(record map[string]any)) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "out")
+	if _, err := repfuse.Fuse(ctx, src, out, o); err != nil {
+		t.Fatal(err)
+	}
+	if change == nil {
+		return out
+	}
+	path := filepath.Join(out, "repfuse.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var record map[string]any
+	if err := json.Unmarshal(text, &record); err != nil {
+		t.Fatal(err)
+	}
+	change(record)
+	if text, err = json.Marshal(record); err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, string(text))
+	return out
+}
+
+// verdict is the sentence of a verdict.
+func verdict(t *testing.T, src, dst string, o repfuse.VerifyOptions) string {
+	t.Helper()
+	v, err := repfuse.Verify(ctx, src, dst, o)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	return v.String()
+}
+
+// A record that is forged together with the weights does not make them right: the source's
+// own plan stands against it, whether it says that a file named the blocks or not.
+func TestForged(t *testing.T) {
+	p, err := repfuse.Plan(ctx, weights, repfuse.PlanOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	honest := string(p.YAML())
+	hide := func(r map[string]any) { delete(r, "said") }
+	branch := regexp.MustCompile(`\n +\+ bn\(rbr_identity, eps 1e-05\)`)
+	for name, forge := range map[string]func(string) string{
+		"a zero network": func(s string) string { return strings.ReplaceAll(s, "eps 1e-05)", "eps 1e-05) > scale(0)") },
+		"a dropped branch": func(s string) string {
+			return strings.Replace(branch.ReplaceAllString(s, ""), "drop:", "drop:\n  '**.rbr_identity.**': forged", 1)
+		},
+		"ε 0.5":          func(s string) string { return strings.ReplaceAll(s, "eps 1e-05", "eps 0.5") },
+		"ε of one block": func(s string) string { return strings.Replace(s, "eps 1e-05", "eps 2e-05", 1) },
+		"a flipped sign": func(s string) string {
+			return strings.Replace(s, "bn(rbr_1x1.bn, eps 1e-05)", "bn(rbr_1x1.bn, eps 1e-05) > scale(-1)", 1)
+		},
+	} {
+		text := forge(honest)
+		if text == honest {
+			t.Fatalf("%s: nothing is forged", name)
+		}
+		file := filepath.Join(t.TempDir(), "plan.yaml")
+		write(t, file, text)
+		for _, src := range []string{weights, source(t, "1e-5")} {
+			o := repfuse.FuseOptions{}
+			o.Plan = file
+			for _, change := range []func(map[string]any){nil, hide} {
+				out := fused(t, src, o, change)
+				if got := verdict(t, src, out, repfuse.VerifyOptions{}); !strings.HasPrefix(got, "no: different: ") {
+					t.Errorf("%s: %s", name, got)
+				}
+			}
+		}
+	}
+}
+
+// A record that is forged and weights that are right: the record is what is wrong.
+func TestForgedRecordAlone(t *testing.T) {
+	out := fused(t, weights, repfuse.FuseOptions{}, func(r map[string]any) {
+		block := r["plan"].(map[string]any)["blocks"].([]any)[0].(map[string]any)
+		made := block["make"].([]any)[0].(map[string]any)
+		made["expression"] = "(" + made["expression"].(string) + ") > scale(0)"
+	})
+	got := verdict(t, weights, out, repfuse.VerifyOptions{})
+	if !strings.HasPrefix(got, "no: different: stage0.rbr_reparam.weight: the record has (") || !strings.Contains(got, "scale(0)") {
+		t.Error(got)
+	}
+}
+
+// A record that drops 112 of 113 tensors has dropped what the source's blocks read.
+func TestForgedDrop(t *testing.T) {
+	for _, said := range []any{nil, map[string]string{"plan": "plan.yaml"}} {
+		out := fused(t, weights, repfuse.FuseOptions{}, func(r map[string]any) {
+			r["plan"] = map[string]any{"blocks": []any{}, "drop": []any{map[string]string{"keys": "stage**", "why": "forged"}, map[string]string{"keys": "linear.weight", "why": "forged"}}}
+			r["said"] = said
+		})
+		files, err := filepath.Glob(filepath.Join(out, "*.npy"))
+		if err != nil || len(files) != 18 {
+			t.Fatal(files, err)
+		}
+		for _, f := range files {
+			if filepath.Base(f) != "linear.bias.npy" {
+				os.Remove(f)
+			}
+		}
+		if got := verdict(t, weights, out, repfuse.VerifyOptions{}); !strings.HasPrefix(got, "no: different: linear.weight is missing") {
+			t.Error(got)
+		}
+	}
+}
+
+// What only the record says is behind the if, until it is said; what facts say against it
+// is a no.
+func TestByTheRecord(t *testing.T) {
+	said := repfuse.FuseOptions{}
+	said.Eps = []string{"0.001"}
+	out := fused(t, weights, said, nil)
+	const byRecord = "yes: exact, if ε is 0.001 (by the record for 8 blocks; --eps says it)"
+	if got := verdict(t, weights, out, repfuse.VerifyOptions{}); got != byRecord {
+		t.Errorf("%s, want %s", got, byRecord)
+	}
+	again := repfuse.VerifyOptions{}
+	again.Eps = said.Eps
+	again.Strict = true
+	if got, want := verdict(t, weights, out, again), "yes: exact: every stored element is within 0.501 ulp of the real fused value"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := verdict(t, source(t, "1e-5"), out, repfuse.VerifyOptions{}); !strings.HasPrefix(got, "no: different: stage0.rbr_reparam.weight: the record has ") {
+		t.Error(got)
+	}
+	again.Eps = []string{"1e-5"}
+	if got := verdict(t, weights, out, again); !strings.HasPrefix(got, "no: different: stage0.rbr_reparam.weight: the record has ") {
+		t.Error(got)
+	}
+	strict := repfuse.VerifyOptions{}
+	strict.Strict = true
+	if got, want := verdict(t, weights, out, strict), "error: --strict: right only if ε is 0.001 (by the record for 8 blocks; --eps says it)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// A record of another source, or of none of the tensors, proves nothing.
+func TestForeignRecord(t *testing.T) {
+	out := fused(t, weights, repfuse.FuseOptions{}, func(r map[string]any) {
+		for _, b := range r["plan"].(map[string]any)["blocks"].([]any) {
+			b.(map[string]any)["module"] = "elsewhere"
+		}
+	})
+	if got := verdict(t, weights, out, repfuse.VerifyOptions{}); !strings.HasPrefix(got, "no: different: ") || !strings.Contains(got, "elsewhere") {
+		t.Error(got)
+	}
+}
+
+// A record beside the source is believed as far as its checksums hold: a training
+// checkpoint that has the keys of one is fused all the same.
+func TestStaleRecordBesideSource(t *testing.T) {
+	src := source(t, "")
+	out := fused(t, src, repfuse.FuseOptions{}, nil)
+	record, err := os.ReadFile(filepath.Join(out, "repfuse.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(src, "repfuse.json"), string(record))
+	p, err := repfuse.Plan(ctx, src, repfuse.PlanOptions{})
+	if err != nil || len(p.Blocks) != 8 {
+		t.Fatalf("%v, %v, want 8 blocks", p, err)
+	}
+	var r map[string]any
+	if err := json.Unmarshal(record, &r); err != nil {
+		t.Fatal(err)
+	}
+	sums := map[string]string{}
+	for _, f := range p.Tensors {
+		sums[f.Key] = "00000000"
+	}
+	r["crc32"] = sums
+	text, _ := json.Marshal(r)
+	write(t, filepath.Join(src, "repfuse.json"), string(text))
+	if p, err = repfuse.Plan(ctx, src, repfuse.PlanOptions{}); err != nil || len(p.Blocks) != 8 {
+		t.Errorf("%v, %v, want 8 blocks by a record whose checksums do not hold", p, err)
+	}
+}
