@@ -22,6 +22,10 @@ func (r *Recognition) model(s *source) (*plan.Plan, error) {
 		return nil, hint.Add(fmt.Errorf("%s: an .onnx is fused by its own graph", s.Path), "flags on families, ε, identities and plans are for checkpoints")
 	}
 	found := &plan.Found{Dropped: map[string]string{}, Kept: map[string]string{}}
+	if n := s.Model.Overridable(); n > 0 && !r.FreezeInputs {
+		found.Notes = append(found.Notes, Note{Where: s.Path, Text: fmt.Sprintf("%d weights are inputs too, which a caller may replace, and are no constants", n),
+			Hint: "--freeze-inputs takes them for constants"})
+	}
 	names := s.Model.Names()
 	for _, net := range s.Model.Nets(r.FreezeInputs) {
 		shown, left, err := graph.Find(&net.Graph, graph.Options{AnyCost: r.AnyCost})

@@ -56,6 +56,28 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+// TestFrozen: weights that are inputs too are constants where that is asked for, and verify sees it.
+func TestFrozen(t *testing.T) {
+	ctx := context.Background()
+	src := onnxtest.Cases(t, "repvgg-initializers-as-inputs")[0].Write(t)
+	for _, freeze := range []bool{false, true} {
+		dst := filepath.Join(t.TempDir(), "fused.onnx")
+		var o repfuse.FuseOptions
+		o.FreezeInputs = freeze
+		f, err := repfuse.Fuse(ctx, src, dst, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{false: 0, true: 8}[freeze]; len(f.Plan.Blocks) != want || freeze == (len(f.Plan.Notes) > 0 && strings.Contains(f.Plan.Notes[0].Hint, "--freeze-inputs")) {
+			t.Errorf("frozen %t: %d blocks, want %d; notes %v", freeze, len(f.Plan.Blocks), want, f.Plan.Notes)
+		}
+		v, err := repfuse.Verify(ctx, src, dst, repfuse.VerifyOptions{})
+		if err != nil || v.Grade != repfuse.Exact || freeze != (len(v.Notes) > 0 && strings.Contains(v.Notes[len(v.Notes)-1], "no inputs of the result")) {
+			t.Errorf("frozen %t: %v, error %v", freeze, v, err)
+		}
+	}
+}
+
 // falsify changes the last of some bytes of a fused model and wants verify to see it.
 func falsify(t *testing.T, ctx context.Context, src, dst string, what, other []byte) {
 	t.Helper()

@@ -129,6 +129,7 @@ type Output struct {
 	// One number an axis, none for a linear layer. Padding is what the deploy layer must
 	// have to see what the block saw.
 	Kernel     []int `json:"kernel"`
+	Stride     []int `json:"stride,omitempty"` // where it is known
 	Dilation   []int `json:"dilation"`
 	Padding    []int `json:"padding"`
 	Transposed bool  `json:"transposed,omitempty"`
@@ -210,7 +211,7 @@ func blockOf(b plan.Block) Block {
 	for _, o := range b.Outputs {
 		f := o.Form
 		j.Makes = append(j.Makes, Output{o.Weight, o.Bias, family.Format(o.Expr, b.Path),
-			f.In, f.Out, f.Groups, f.Kernel(), f.Dilation(), f.Padding(), f.Transposed})
+			f.In, f.Out, f.Groups, f.Kernel(), f.Stride, f.Dilation(), f.Padding(), f.Transposed})
 	}
 	for _, a := range b.Answers {
 		j.Answers = append(j.Answers, Answer{a.Name, a.Value, a.By})

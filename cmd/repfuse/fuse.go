@@ -84,7 +84,11 @@ func printFused(stdout, stderr io.Writer, r *repfuse.Fused) {
 	printNotes(stderr, p.Notes)
 	printNotes(stderr, r.Notes)
 	if len(p.Blocks) == 0 {
-		fmt.Fprintf(stdout, "%s: already fused (%s); copied to %s\n", r.Source, count(len(p.Deployed), "block"), r.Output)
+		why := fmt.Sprintf("already fused (%s)", count(len(p.Deployed), "block"))
+		if len(p.Deployed) == 0 {
+			why = "nothing to fuse"
+		}
+		fmt.Fprintf(stdout, "%s: %s; copied to %s\n", r.Source, why, r.Output)
 	} else {
 		fmt.Fprintf(stdout, "%s: fused %s\n", r.Source, familyCounts(p.Blocks))
 		fmt.Fprintf(stdout, "%s: %s, %s (from %s, %s)\n", r.Output, count(len(p.Result), "tensor"), size(r.Bytes), count(len(p.Tensors), "tensor"), size(p.SourceBytes))

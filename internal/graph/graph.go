@@ -136,5 +136,5 @@ const (
 	Extents      Reason = "of different extents"
 	Costly       Reason = "that would cost more products"
 	Unfit        Reason = "with parts that do not fit"
-	NotLinear    Reason = "that is not linear"
+	NotLinear    Reason = "that cannot be shown to be linear"
 )

@@ -215,3 +215,15 @@ func (m *Model) Tensors() []tensor.Named {
 	}
 	return all
 }
+
+// Overridable counts the initializers that are inputs too, which whoever runs the model may
+// replace. Before version 4 of the format every initializer had to be one, and is a constant.
+func (m *Model) Overridable() int {
+	n := 0
+	for _, v := range m.Graph.Inputs {
+		if v.Tensor != nil && m.IR >= 4 {
+			n++
+		}
+	}
+	return n
+}

@@ -180,7 +180,11 @@ func Notes(left []graph.Left) []plan.Note {
 	for _, l := range left {
 		if n := count[l.Reason]; n > 0 {
 			delete(count, l.Reason)
-			notes = append(notes, plan.Note{Where: Name, Text: fmt.Sprintf("%d sums, norms and other linear steps left, %s: %s%s", n, l.Reason, l.Detail, more(n-1))})
+			steps := "steps"
+			if n == 1 {
+				steps = "step"
+			}
+			notes = append(notes, plan.Note{Where: Name, Text: fmt.Sprintf("%d %s left %s: %s%s", n, steps, l.Reason, l.Detail, more(n-1))})
 		}
 	}
 	return notes
