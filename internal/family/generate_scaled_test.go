@@ -155,9 +155,17 @@ func TestScaledInPieces(t *testing.T) {
 	}
 }
 
-// γ/√(σ²+ε) is rounded once: ε 2⁻⁶⁰ is lost in a sum that is rounded first.
+// γ/√(σ²+ε) is rounded once, which float64 arithmetic does for some values only.
 func TestGain(t *testing.T) {
-	_, values, err := gain([]argument{{word: "8.673617379884035e-19"}, given("var", true, 3), given("gamma", true, 3)})
+	const eps, n = 1e-5, 500
+	r := rand.New(rand.NewPCG(7, 8))
+	v := make([]float64, n)
+	for k := range v {
+		v[k] = r.Float64() / 1000
+	}
+	variance := argument{word: "var", tensor: &op.Param{Key: "var", Tensor: tensor.Of(tensor.F64, []int{n}, v)}}
+	gamma := random(r, "gamma", tensor.F64, n)
+	_, values, err := gain([]argument{{word: "1e-05"}, variance, gamma})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,10 +173,45 @@ func TestGain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for k, v := range got {
-		d := exactly(float64(k + 1))
-		d.Add(d, exactly(math.Ldexp(1, -60)))
-		rounded(t, "gain", v, new(big.Float).SetPrec(300).Quo(exactly(float64(k+1)), d.Sqrt(d)), tensor.F64)
+	g := floats(t, gamma.tensor.Tensor)
+	for k := range got {
+		d := exactly(v[k])
+		d.Add(d, exactly(eps))
+		rounded(t, "gain", got[k], new(big.Float).SetPrec(300).Quo(exactly(g[k]), d.Sqrt(d)), tensor.F64)
+	}
+}
+
+// Where a convolution has no weight, what its weight is computed of is taken, of a
+// transposed one along the second axis.
+func TestForms(t *testing.T) {
+	keys := listed{}
+	for key, shape := range map[string][]int{
+		"a.weight_v": {2, 3, 1}, "a.weight_g": {2, 1, 1}, "b.parametrizations.weight.original0": {2, 1, 1},
+		"b.parametrizations.weight.original1": {2, 3, 1}, "c.weight_orig": {3, 3, 1}, "c.weight_u": {3}, "c.weight_v": {3},
+		"d.theta": {2, 3}, "d.r": {2, 1},
+	} {
+		keys[key] = given(key, true, shape...).tensor
+	}
+	for text, want := range map[string]string{
+		"conv(a)":  "normed(a.weight_v, a.weight_g)",
+		"conv(b)":  "normed(b.parametrizations.weight.original1, b.parametrizations.weight.original0)",
+		"conv(c)":  "spectral(c.weight_orig, c.weight_u, c.weight_v)",
+		"convt(c)": "spectral(c.weight_orig, c.weight_u, c.weight_v, 1)",
+		"conv(d)":  "normed(d.theta, d.r)",
+	} {
+		n, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &Family{Name: "form", Make: []Output{{Key: "out", Expr: n}}}
+		m := f.Match(Site{Keys: keys, Said: func(string) (string, bool) { return "", false }})
+		if m.Err != nil || len(m.Made) != 1 {
+			t.Errorf("%s: %v, lacks %v", text, m.Err, m.Missing)
+			continue
+		}
+		if c, ok := m.Made[0].Expr.(op.Conv); !ok || c.Weight.Key != want {
+			t.Errorf("%s is of %s, want %s", text, m.Made[0].Expr, want)
+		}
 	}
 }
 
