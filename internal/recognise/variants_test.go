@@ -130,3 +130,20 @@ func extentsOf(t *testing.T, text string) []int {
 
 // under puts a module's path in the place of NAME.
 func under(path, words string) string { return strings.ReplaceAll(words, "NAME", path) }
+
+// A weight that is computed before use comes out in the type that its parts are stored in.
+func TestFormsKeepTheirType(t *testing.T) {
+	for _, typ := range []tensor.Type{tensor.F16, tensor.BF16, tensor.F32, tensor.F64} {
+		list := []tensor.Named{
+			{Key: "a.weight_g", Tensor: tensor.Of(typ, []int{2, 1, 1}, []float64{1, 2})},
+			{Key: "a.weight_v", Tensor: tensor.Of(typ, []int{2, 1, 2}, []float64{1, 2, 3, 4})},
+		}
+		p, err := recognise.Plan(list, recognise.Options{Families: builtin(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if items := p.Items(tensor.Invalid); len(items) != 1 || items[0].Key != "a.weight" || items[0].Type != typ {
+			t.Errorf("%s: comes to %v", typ, items)
+		}
+	}
+}
