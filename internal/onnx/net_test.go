@@ -84,7 +84,6 @@ func ops(t testing.TB, path string) map[string]int {
 // beyond are the models with more nodes left than their own deploy forms have, and those
 // that come without one: Conv and BatchNormalization.
 var beyond = map[string][2]int{
-	"yolov6-linearadd":  {13, 0},
 	"etds-default":      {10, 0}, // two streams as one of twice the channels: block matrices, no sums
 	"dbb-dynamic":       {12, 2}, // borders of unknown size
 	"wespeaker-default": {6, 1},  // a 5×5 of 25 products for a 3×3 and a dilated 3×3 of 18
