@@ -47,14 +47,14 @@ var mayImport = map[string]string{
 	"verify":      "plan conv op tensor parallel health micro",
 	"certify":     "plan fuse op tensor parallel micro",
 	"stream":      "plan fuse tensor parallel",
-	"record":      "plan planfile checkpoint disk op tensor parallel",
+	"record":      "plan planfile checkpoint disk op tensor parallel text",
 	"health":      "tensor parallel micro",
 	"text":        "",
 	"report":      "plan verify certify health fuse op tensor text",
 	"micro/gen":   "",
 
 	// Flags and printing; what the verbs do is package repfuse's.
-	"cmd/repfuse": "family verify certify health tensor text micro",
+	"cmd/repfuse": "family verify certify health tensor text micro parallel",
 
 	// For tests only.
 	"golden":        "tensor facts",

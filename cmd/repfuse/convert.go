@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/spf13/cobra"
 
 	"repfuse"
@@ -45,7 +43,7 @@ safetensors of shards as the transformers library names them, with their index.`
 			return printJSON(stdout, r)
 		case !quiet:
 			printNotes(stderr, r.Notes)
-			fmt.Fprintf(stdout, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
+			printf(stdout, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
 		}
 		return nil
 	}

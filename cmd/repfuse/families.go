@@ -74,9 +74,9 @@ func listFamilies(w io.Writer, set *family.Set, asJSON bool) error {
 		if f.Network {
 			title += " (network)"
 		}
-		fmt.Fprintf(w, "%-24s %s\n", f.Name, title)
+		printf(w, "%-24s %s\n", f.Name, title)
 		for _, d := range f.Dialects {
-			fmt.Fprintf(w, "  %-22s %s\n", f.Name+"/"+d.Name, d.Title)
+			printf(w, "  %-22s %s\n", f.Name+"/"+d.Name, d.Title)
 		}
 	}
 	return nil
@@ -84,18 +84,18 @@ func listFamilies(w io.Writer, set *family.Set, asJSON bool) error {
 
 // explain prints everything that a declaration says.
 func explain(w io.Writer, f *family.Family) {
-	fmt.Fprintf(w, "%s — %s\n", f, f.Title)
+	printf(w, "%s — %s\n", f, f.Title)
 	field := func(name, text string) {
 		if text != "" {
-			fmt.Fprintf(w, "%-9s %s\n", name, text)
+			printf(w, "%-9s %s\n", name, text)
 		}
 	}
 	field("paper", f.Paper)
 	field("source", f.Source)
 	for _, out := range f.Make {
-		fmt.Fprintf(w, "\n%s =\n", out.Key)
+		printf(w, "\n%s =\n", out.Key)
 		for _, line := range strings.Split(out.Text, "\n") {
-			fmt.Fprintf(w, "  %s\n", strings.TrimSpace(line))
+			printf(w, "  %s\n", strings.TrimSpace(line))
 		}
 	}
 	fmt.Fprintln(w)

@@ -88,10 +88,10 @@ func printFused(stdout, stderr io.Writer, r *repfuse.Fused) {
 		if len(p.Deployed) == 0 {
 			why = "nothing to fuse"
 		}
-		fmt.Fprintf(stdout, "%s: %s; copied to %s\n", r.Source, why, r.Output)
+		printf(stdout, "%s: %s; copied to %s\n", r.Source, why, r.Output)
 	} else {
-		fmt.Fprintf(stdout, "%s: fused %s\n", r.Source, familyCounts(p.Blocks))
-		fmt.Fprintf(stdout, "%s: %s, %s (from %s, %s)\n", r.Output, count(len(p.Result), "tensor"), size(r.Bytes), count(len(p.Tensors), "tensor"), size(p.SourceBytes))
+		printf(stdout, "%s: fused %s\n", r.Source, familyCounts(p.Blocks))
+		printf(stdout, "%s: %s, %s (from %s, %s)\n", r.Output, count(len(p.Result), "tensor"), size(r.Bytes), count(len(p.Tensors), "tensor"), size(p.SourceBytes))
 	}
 	printUnder(stdout, p)
 }

@@ -61,19 +61,19 @@ Exit status: 0, or 1 where an element is no finite number or a variance is negat
 // kernels.
 func printInspection(stdout, stderr io.Writer, r *repfuse.Inspection, verbose bool) {
 	for _, n := range r.Notes {
-		fmt.Fprintf(stderr, "note: %s: %s\n", r.Source, n)
+		printf(stderr, "note: %s: %s\n", r.Source, n)
 	}
-	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", r.Source, r.Format, count(len(r.Tensors), "tensor"), size(r.Bytes))
+	printf(stdout, "%s: %s, %s, %s\n", r.Source, r.Format, count(len(r.Tensors), "tensor"), size(r.Bytes))
 	if r.State != "" {
-		fmt.Fprintf(stdout, "%-10s %s\n", "state dict", r.State+prefixed("; not ", strings.Join(r.States, ", ")))
+		printf(stdout, "%-10s %s\n", "state dict", r.State+prefixed("; not ", strings.Join(r.States, ", ")))
 	}
 	for _, line := range typeLines(r) {
-		fmt.Fprintln(stdout, line)
+		printf(stdout, "%s\n", line)
 	}
 	if verbose {
 		fmt.Fprintln(stdout)
 		for _, t := range r.Tensors {
-			fmt.Fprintf(stdout, "%-54s %-9s %s\n", t.Key, t.Type, dims(t.Shape))
+			printf(stdout, "%-54s %-9s %s\n", t.Key, t.Type, dims(t.Shape))
 		}
 	}
 	if len(r.Kernels) > 0 {
@@ -82,7 +82,7 @@ func printInspection(stdout, stderr io.Writer, r *repfuse.Inspection, verbose bo
 	}
 	fmt.Fprintln(stdout)
 	for _, f := range r.Faults {
-		fmt.Fprintf(stdout, "no: %s%v: %s\n", f.Key, f.Index, f.Text)
+		printf(stdout, "no: %s%v: %s\n", f.Key, f.Index, f.Text)
 	}
 	if len(r.Faults) == 0 {
 		fmt.Fprintln(stdout, "yes: every element is a finite number, and no variance is negative")
@@ -128,19 +128,19 @@ func printHealth(w io.Writer, kernels []*repfuse.Kernel, verbose bool) {
 	if verbose {
 		most = len(kernels)
 	}
-	fmt.Fprintf(w, "%-28s %-13s %6s %6s %6s %8s %6s\n", "kernel", "shape", "peak", "spread", "int8", "channels", "zero")
+	printf(w, "%-28s %-13s %6s %6s %6s %8s %6s\n", "kernel", "shape", "peak", "spread", "int8", "channels", "zero")
 	for _, k := range kernels[:min(most, len(kernels))] {
-		fmt.Fprintf(w, "%-28s %-13s %6.3g %6.3g %3.0f dB %5.0f dB %4.0f %%\n", ellipsis(text.Module(k.Key), 28), ellipsis(dims(k.Shape), 13),
+		printf(w, "%-28s %-13s %6.3g %6.3g %3.0f dB %5.0f dB %4.0f %%\n", ellipsis(text.Module(k.Key), 28), ellipsis(dims(k.Shape), 13),
 			k.Peak, k.Spread, k.SNR.Int8Tensor, k.SNR.Int8Channel, 100*k.Vanish)
 		if k.Warning != "" {
 			printWrapped(w, "  ", "  ", k.Warning)
 		}
 	}
 	if len(kernels) > most {
-		fmt.Fprintf(w, "… and %s in better health (-v prints them)\n", count(len(kernels)-most, "kernel"))
+		printf(w, "… and %s in better health (-v prints them)\n", count(len(kernels)-most, "kernel"))
 	}
 	if warned > most && !verbose {
-		fmt.Fprintf(w, "%d of %d are warned of\n", warned, len(kernels))
+		printf(w, "%d of %d are warned of\n", warned, len(kernels))
 	}
 }
 

@@ -19,6 +19,8 @@ import (
 	"repfuse"
 	"repfuse/internal/hint"
 	"repfuse/internal/micro"
+	"repfuse/internal/parallel"
+	"repfuse/internal/text"
 )
 
 // What a shell script can trust.
@@ -37,22 +39,32 @@ var errNo = errors.New("no")
 
 // run is the command: its exit code, with nothing of the process but what it is
 // given.
-func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
+	shown := &text.Writer{To: stdout}
+	stderr = &text.Writer{To: stderr}
+	defer func() {
+		if p := recover(); p != nil {
+			printError(stderr, parallel.Panicked(p))
+			code = exitError
+		}
+	}()
 	if name := os.Getenv("REPFUSE_CPU"); name != "" {
 		if err := micro.Use(name); err != nil {
 			printError(stderr, fmt.Errorf("REPFUSE_CPU: %w", err))
 			return exitError
 		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(shown)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
 	switch {
+	case shown.Err != nil:
+		err = fmt.Errorf("printing the answer: %w", shown.Err)
 	case err == nil:
 		return exitYes
 	case errors.Is(err, errNo):
@@ -98,8 +110,8 @@ func printError(w io.Writer, err error) {
 		}
 		return
 	}
-	fmt.Fprintf(w, "repfuse: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	printf(w, "repfuse: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	if h := hint.Of(err); h != "" {
-		fmt.Fprintf(w, "hint: %s\n", h)
+		printf(w, "hint: %s\n", h)
 	}
 }

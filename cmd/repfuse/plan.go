@@ -72,9 +72,9 @@ func printPlan(stdout, stderr io.Writer, p *repfuse.Planned, style planStyle) er
 		_, err := stdout.Write(p.YAML())
 		return err
 	}
-	fmt.Fprintf(stdout, "%s: %s, %s, %s\n", p.Source, p.Format, count(len(p.Tensors), "tensor"), size(p.SourceBytes))
+	printf(stdout, "%s: %s, %s, %s\n", p.Source, p.Format, count(len(p.Tensors), "tensor"), size(p.SourceBytes))
 	if len(p.Blocks) == 0 {
-		fmt.Fprintf(stdout, "already fused: %s\n", count(len(p.Deployed), "block"))
+		printf(stdout, "already fused: %s\n", count(len(p.Deployed), "block"))
 		return nil
 	}
 	width := nameWidth(p.Blocks)
@@ -82,20 +82,20 @@ func printPlan(stdout, stderr io.Writer, p *repfuse.Planned, style planStyle) er
 	for _, b := range p.Blocks {
 		if b.Family != family {
 			family = b.Family
-			fmt.Fprintf(stdout, "\n%s%s\n", family, prefixed(" — ", b.Title))
+			printf(stdout, "\n%s%s\n", family, prefixed(" — ", b.Title))
 		}
 		for _, o := range b.Makes {
-			fmt.Fprintf(stdout, "  %-*s  %s\n", width, text.Module(o.Weight), layer(o))
+			printf(stdout, "  %-*s  %s\n", width, text.Module(o.Weight), layer(o))
 			for branch := range strings.Lines(o.Expression) {
 				if style.verbose {
-					fmt.Fprintf(stdout, "    %s\n", strings.TrimSuffix(branch, "\n"))
+					printf(stdout, "    %s\n", strings.TrimSuffix(branch, "\n"))
 				}
 			}
 		}
 	}
 	fmt.Fprintln(stdout)
 	printFates(stdout, p.Tensors, style.verbose)
-	fmt.Fprintf(stdout, "result   %s, %s\n", count(len(p.Result), "tensor"), size(p.Bytes))
+	printf(stdout, "result   %s, %s\n", count(len(p.Result), "tensor"), size(p.Bytes))
 	return nil
 }
 
@@ -159,7 +159,7 @@ func printFates(w io.Writer, fates []repfuse.Fate, verbose bool) {
 			kept[why].add(name)
 		}
 	}
-	fmt.Fprintf(w, "fused    %s\n", count(used, "tensor"))
+	printf(w, "fused    %s\n", count(used, "tensor"))
 	for _, why := range reasons {
 		kept[why].print(w, "kept", prefixed(", ", why), verbose)
 	}
@@ -191,5 +191,9 @@ func (t *tally) print(w io.Writer, title, why string, verbose bool) {
 	if !verbose && len(names) > most {
 		names = append(names[:most:most], fmt.Sprintf("… %d more", len(names)-most))
 	}
-	fmt.Fprintf(w, "%-8s %s%s: %s\n", title, count(t.all, "tensor"), why, strings.Join(names, ", "))
+	printf(w, "%-8s %s%s: ", title, count(t.all, "tensor"), why)
+	for k, name := range names {
+		printf(w, "%s%s", strings.Repeat(", ", min(k, 1)), name)
+	}
+	printf(w, "\n")
 }

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"repfuse"
+	"repfuse/internal/text"
 )
 
 func printJSON(w io.Writer, v any) error {
@@ -18,10 +19,26 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
+// printf is fmt.Fprintf for what people read: whatever file a string, an error or what
+// else is text came from, it stays on its line and does nothing to the terminal.
+func printf(w io.Writer, format string, args ...any) {
+	for k, a := range args {
+		switch a := a.(type) {
+		case string:
+			args[k] = text.Shown(a)
+		case error:
+			args[k] = text.Shown(a.Error())
+		case fmt.Stringer:
+			args[k] = text.Shown(a.String())
+		}
+	}
+	fmt.Fprintf(w, format, args...)
+}
+
 // printNotes prints what was assumed or is worth knowing.
 func printNotes(w io.Writer, notes []repfuse.Note) {
 	for _, n := range notes {
-		fmt.Fprintf(w, "note: %s%s\n", n, bracketed(n.Hint))
+		printf(w, "note: %s%s\n", n, bracketed(n.Hint))
 	}
 }
 
@@ -43,10 +60,10 @@ func prefixed(prefix, s string) string {
 const width = 80
 
 // printWrapped prints text in lines that end before width, broken at spaces: the first
-// behind lead, the others behind indent.
-func printWrapped(w io.Writer, lead, indent, text string) {
+// behind lead, the others behind indent. Foreign text is shown as printf does.
+func printWrapped(w io.Writer, lead, indent, sentence string) {
 	line, used := lead, utf8.RuneCountInString(lead)
-	for k, word := range strings.Split(text, " ") {
+	for k, word := range strings.Split(text.Shown(sentence), " ") {
 		n := utf8.RuneCountInString(word)
 		switch {
 		case k == 0:

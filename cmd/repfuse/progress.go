@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"repfuse/internal/text"
 )
 
 // progress is a line on a terminal for work that takes over a second; elsewhere it
@@ -21,7 +23,10 @@ type progress struct {
 
 func newProgress(w io.Writer, quiet bool, verb string) *progress {
 	p := &progress{w: w, verb: verb}
-	f, ok := w.(*os.File)
+	if shown, ok := w.(*text.Writer); ok {
+		p.w = shown.To // which is told to go back to the beginning of the line
+	}
+	f, ok := p.w.(*os.File)
 	if quiet || !ok || !term.IsTerminal(int(f.Fd())) || os.Getenv("TERM") == "dumb" {
 		return p
 	}

@@ -19,13 +19,13 @@ import (
 // that says yes or no. Lines keep to 80 columns.
 func printVerdict(stdout, stderr io.Writer, v *repfuse.Verdict, verbose bool) {
 	for _, n := range v.Notes {
-		fmt.Fprintf(stderr, "note: %s\n", n)
+		printf(stderr, "note: %s\n", n)
 	}
 	for _, key := range v.Changed {
-		fmt.Fprintf(stderr, "note: %s: changed since it was written\n", key)
+		printf(stderr, "note: %s: changed since it was written\n", key)
 	}
 	if w := v.Witness; w != nil {
-		fmt.Fprintf(stderr, "note: %s: on this input %s differs by %.3g at channel %d, position %v\n", w.File, w.Weight, w.Difference, w.Channel, w.Position)
+		printf(stderr, "note: %s: on this input %s differs by %.3g at channel %d, position %v\n", w.File, w.Weight, w.Difference, w.Channel, w.Position)
 	}
 	m := v.Measured
 	printWrapped(stdout, "", "", fmt.Sprintf("%s → %s: %s, %s passed through", v.Source, v.Output, blocksOf(m), count(m.Through.Tensors, "tensor")))
@@ -82,10 +82,10 @@ func printBlocks(w io.Writer, v *repfuse.Verdict, verbose bool) {
 	if verbose {
 		most = len(order)
 	}
-	fmt.Fprintf(w, "\n%-28s %-10s %9s %9s %9s %8s\n", "block", "verdict", "measured", "certified", "float32", "speed-up")
+	printf(w, "\n%-28s %-10s %9s %9s %9s %8s\n", "block", "verdict", "measured", "certified", "float32", "speed-up")
 	for n, k := range order {
 		if n >= most && (bad(k) == 1 || n >= 5*most) {
-			fmt.Fprintf(w, "… and %s with less (-v prints them)\n", count(len(order)-n, "block"))
+			printf(w, "… and %s with less (-v prints them)\n", count(len(order)-n, "block"))
 			break
 		}
 		printLine(w, m[k], c[k], bad(k) == 0)
@@ -93,7 +93,7 @@ func printBlocks(w io.Writer, v *repfuse.Verdict, verbose bool) {
 }
 
 func printLine(w io.Writer, m verify.Block, c certify.Block, bad bool) {
-	fmt.Fprintf(w, "%-28s %-10s %9.2g %9.2g %9.2g %8s\n", ellipsis(text.Module(m.Weight), 28), c.Verdict, m.Largest.Difference,
+	printf(w, "%-28s %-10s %9.2g %9.2g %9.2g %8s\n", ellipsis(text.Module(m.Weight), 28), c.Verdict, m.Largest.Difference,
 		c.Bound.Value, m.Float32.Largest.Difference, text.Ratio(m.Before.Seconds, m.After.Seconds))
 	switch {
 	case m.Skipped != "":

@@ -31,7 +31,7 @@ func Each(ctx context.Context, jobs, n int, worker func() func(k int) error) err
 					return
 				}
 				if failed[j] = ctx.Err(); failed[j] == nil {
-					failed[j] = do(k)
+					failed[j] = safely(do, k)
 				}
 				if failed[j] != nil {
 					stop.Store(true)

@@ -22,6 +22,7 @@ import (
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // Version is the version of the record that this program reads and writes.
@@ -68,7 +69,7 @@ type Said struct {
 // Bytes is the record's text.
 func (r *Record) Bytes() ([]byte, error) {
 	var b bytes.Buffer
-	e := json.NewEncoder(&b)
+	e := json.NewEncoder(&text.Writer{To: &b})
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	err := e.Encode(r)

@@ -15,6 +15,7 @@ import (
 	"repfuse/internal/certify"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 	"repfuse/internal/verify"
 )
 
@@ -41,5 +42,5 @@ func Write(ctx context.Context, w io.Writer, in Input) error {
 	if err != nil {
 		return err
 	}
-	return p.Render(w)
+	return p.Render(&text.Writer{To: w}) // what a file brought turns no text of the page around
 }
