@@ -62,7 +62,7 @@ check: lint test ## lint, test, and see that what is generated is fresh
 
 .PHONY: conformance
 conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, file bytes, the example, the report
-	$(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
+	REPFUSE=./repfuse $(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 	REPFUSE=./repfuse $(PYTHON) testdata/conformance/npy.py
 	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report ./cmd/repfuse
 	REPFUSE=./repfuse examples/pytorch/run.sh

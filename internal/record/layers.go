@@ -14,6 +14,9 @@ import (
 type Layer struct {
 	Weight string `json:"weight"`
 	Bias   string `json:"bias,omitempty"`
+	// Module is the path of the block, Reads the keys that the layer was made of.
+	Module string   `json:"module,omitempty"`
+	Reads  []string `json:"reads"`
 	// Branches is the modules of each branch in the order in which they run, the first
 	// that which the layer takes the place of; an empty branch is the input itself. Nil
 	// where the block is no sum of sequences of modules.
@@ -34,17 +37,40 @@ func Layers(p *plan.Plan) []Layer {
 	for _, b := range p.Blocks {
 		for _, o := range b.Outputs {
 			f := o.Form
-			all = append(all, Layer{Weight: o.Weight, Bias: o.Bias, Branches: branches(o.Expr, f.Kernel()), Stride: f.Stride, Padding: f.Padding(),
+			all = append(all, Layer{Weight: o.Weight, Bias: o.Bias, Module: b.Path, Reads: reads(b, o.Expr), Branches: branches(o.Expr, f.Kernel(), b.Path), Stride: f.Stride, Padding: f.Padding(),
 				Dilation: f.Dilation(), Groups: f.Groups, Transposed: f.Transposed, PaddingMode: f.PaddingMode})
 		}
 	}
 	return all
 }
 
+// reads is the keys of a block that an expression reads, each once, with those that a
+// computed tensor such as normed(weight_v, weight_g) is made of.
+func reads(b plan.Block, e op.Expr) []string {
+	var keys []string
+	for _, p := range op.Params(e) {
+		for _, word := range strings.FieldsFunc(p.Key, func(r rune) bool { return strings.ContainsRune("(), ", r) }) {
+			for _, key := range b.Used {
+				if word == key || b.Path+"."+word == key {
+					keys = append(keys, key)
+				}
+			}
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
 // branches is the modules of an expression's branches, that with the largest kernel first,
 // where modules are all that they are: what a function does between them still runs in the
 // living model, so that it may only be a padding of a kernel that stays as it was.
-func branches(e op.Expr, kernel []int) [][]string {
+func branches(e op.Expr, kernel []int, path string) [][]string {
+	owner := func(key string) string {
+		if strings.Contains(key, "(") { // computed, of tensors of the block's own module
+			return path
+		}
+		return key[:max(strings.LastIndexByte(key, '.'), 0)]
+	}
 	parts, ok := e.(op.Sum)
 	if !ok {
 		parts = op.Sum{e}
@@ -82,6 +108,3 @@ func branches(e op.Expr, kernel []int) [][]string {
 	first := all[main]
 	return slices.Insert(slices.Delete(all, main, main+1), 0, first)
 }
-
-// owner is the module that a key belongs to.
-func owner(key string) string { return key[:max(strings.LastIndexByte(key, '.'), 0)] }

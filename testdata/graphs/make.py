@@ -8,13 +8,13 @@ import sys
 
 import torch
 
-import exporter
+import export
 import test_networks
 
 graphs = {}
 for name, (make, shapes, _, _) in test_networks.NETWORKS.items():
     model = make().eval()
     model.write = test_networks.write
-    graphs[name] = exporter.trace(model, [torch.zeros(shape) for shape in shapes])
+    graphs[name] = export.trace(model, [torch.zeros(shape) for shape in shapes])
 with open(sys.argv[1], "wb") as f:
     f.write(gzip.compress(json.dumps(graphs, separators=(",", ":")).encode(), 9, mtime=0))

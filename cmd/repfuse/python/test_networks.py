@@ -3,6 +3,8 @@ put back into the living model, whose outputs have to stay.
 
     REPFUSE=./repfuse python3 -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 """
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -14,8 +16,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-import exporter
-import loader
+import check
+import export
+import load
 
 REPFUSE = os.environ.get("REPFUSE")
 
@@ -128,17 +131,17 @@ def write(x):
 
 @unittest.skipUnless(REPFUSE, "REPFUSE names no command")
 class TestNetworks(unittest.TestCase):
-    def check(self, name):
+    def run_one(self, name):
         make, shapes, layers, norms = NETWORKS[name]
         torch.manual_seed(1)
         model = random(make().double())
         model.write = write
         x = [torch.randn(shape, dtype=torch.float64) for shape in shapes]
         with torch.no_grad():
-            want = exporter.tensors(model(*x))
+            want = export.tensors(model(*x))
         with tempfile.TemporaryDirectory() as at:
             src, dst = os.path.join(at, "weights"), os.path.join(at, "out")
-            self.assertIsNotNone(exporter.export(model, src, *x))
+            self.assertIsNotNone(export.export(model, src, *x))
             run = subprocess.run([REPFUSE, "fuse", src, dst], capture_output=True, text=True)
             if "no block recognised" in run.stderr:
                 self.compare(model, layers, norms)
@@ -148,11 +151,15 @@ class TestNetworks(unittest.TestCase):
             run = subprocess.run([REPFUSE, "verify", "--json", src, dst], capture_output=True, text=True)
             self.assertEqual(run.returncode, 0, run.stderr)
             self.assertEqual(json.loads(run.stdout)["verdict"], "exact")
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                right = check.check(model, dst, *x)
+            self.assertTrue(right, said.getvalue())
+            self.assertRegex(said.getvalue(), "ok: largest difference")
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore" if name in NO_MODULE else "error")
-                loader.load(model, dst)
+                load.load(model, dst)
         with torch.no_grad():
-            got = exporter.tensors(model(*x))
+            got = export.tensors(model(*x))
         for a, b in zip(want, got):
             self.assertTrue(torch.allclose(a, b, rtol=1e-9, atol=1e-9), (a - b).abs().max())
         self.compare(model, layers, norms)
@@ -168,7 +175,7 @@ def count(model):
 
 
 for name in NETWORKS:
-    setattr(TestNetworks, "test_" + name.replace(" ", "_").replace("-", "_").replace(",", ""), lambda self, name=name: self.check(name))
+    setattr(TestNetworks, "test_" + name.replace(" ", "_").replace("-", "_").replace(",", ""), lambda self, name=name: self.run_one(name))
 
 
 if __name__ == "__main__":

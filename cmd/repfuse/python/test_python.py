@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-import exporter
-import loader
+import export
+import load
 
 
 class Block(nn.Module):
@@ -68,7 +68,7 @@ class TestGraph(unittest.TestCase):
 
     def graph(self, model, *inputs):
         path = os.path.join(self.at, "graph.json")
-        how = exporter.graph(model, path, *inputs)
+        how = export.graph(model, path, *inputs)
         with open(path) as f:
             found = json.load(f)
         self.assertEqual(found["version"], 1)
@@ -105,7 +105,7 @@ class TestGraph(unittest.TestCase):
                 model = Net().to(dtype).train()
                 x = torch.ones(1, 3, 8, 8, dtype=dtype)
                 before = {key: value.clone() for key, value in model.state_dict().items()}
-                found = exporter.trace(model, [x, {"x": x}])
+                found = export.trace(model, [x, {"x": x}])
                 self.assertEqual(found["device"], "meta")
                 self.check(json.loads(json.dumps(found)))
                 self.assertTrue(model.training)
@@ -121,16 +121,16 @@ class TestGraph(unittest.TestCase):
 
     def test_a_pass_that_fails(self):
         with self.assertRaisesRegex(RuntimeError, "aten.convolution"):
-            exporter.graph(nn.Conv2d(3, 4, 3), os.path.join(self.at, "g.json"), (1, 2, 8, 8))
+            export.graph(nn.Conv2d(3, 4, 3), os.path.join(self.at, "g.json"), (1, 2, 8, 8))
         at = os.path.join(self.at, "weights")
         with contextlib.redirect_stderr(io.StringIO()) as said:
-            self.assertIsNone(exporter.export(nn.Conv2d(3, 4, 3), at, (1, 2, 8, 8)))
+            self.assertIsNone(export.export(nn.Conv2d(3, 4, 3), at, (1, 2, 8, 8)))
         self.assertRegex(said.getvalue(), "no graph.json")
         self.assertEqual(sorted(os.listdir(at)), ["bias.npy", "modules.json", "weight.npy"])
 
     def test_export_writes_it(self):
         at = os.path.join(self.at, "weights")
-        self.assertEqual(exporter.export(nn.Linear(3, 4), at, (2, 3)), "meta")
+        self.assertEqual(export.export(nn.Linear(3, 4), at, (2, 3)), "meta")
         with open(os.path.join(at, "graph.json")) as f:
             found = json.load(f)
         self.assertEqual(found["values"][found["outputs"][0]], ["float32", 2, 4])
@@ -143,7 +143,7 @@ class TestExport(unittest.TestCase):
         self.at = os.path.join(folder.name, "weights")
 
     def facts(self, model):
-        exporter.export(model, self.at)
+        export.export(model, self.at)
         with open(os.path.join(self.at, "modules.json")) as f:
             found = json.load(f)
         self.assertEqual(found["version"], 1)
@@ -154,31 +154,31 @@ class TestExport(unittest.TestCase):
             with self.subTest(dtype=dtype):
                 at = os.path.join(self.at, str(dtype))
                 model, other = Block().to(dtype), Block().to(dtype)
-                exporter.export(model, at)
-                loader.load(other, at)
+                export.export(model, at)
+                load.load(other, at)
                 for key, value in model.state_dict().items():
                     self.assertTrue(torch.equal(value, other.state_dict()[key]), key)
-                    self.assertEqual(value.dtype, loader.read(at)[key].dtype, key)
+                    self.assertEqual(value.dtype, load.read(at)[key].dtype, key)
 
     def test_bfloat16_keeps_its_bytes(self):
-        exporter.export({"x": torch.tensor([1.0, -2.5], dtype=torch.bfloat16)}, self.at)
+        export.export({"x": torch.tensor([1.0, -2.5], dtype=torch.bfloat16)}, self.at)
         saved = np.load(os.path.join(self.at, "x.npy"))
         self.assertEqual(saved.dtype.str, "|V2")
         self.assertEqual(saved.tobytes(), b"\x80\x3f\x20\xc0")
 
     def test_bfloat16_of_others(self):
         """The header that repfuse and ml_dtypes write."""
-        exporter.export({"x": torch.tensor([1.0, -2.5], dtype=torch.bfloat16)}, self.at)
+        export.export({"x": torch.tensor([1.0, -2.5], dtype=torch.bfloat16)}, self.at)
         path = os.path.join(self.at, "x.npy")
         with open(path, "rb") as f:
             data = f.read()
         with open(path, "wb") as f:
             f.write(data.replace(b"'|V2'", b"'<V2'"))
-        self.assertTrue(torch.equal(loader.read(self.at)["x"], torch.tensor([1.0, -2.5], dtype=torch.bfloat16)))
+        self.assertTrue(torch.equal(load.read(self.at)["x"], torch.tensor([1.0, -2.5], dtype=torch.bfloat16)))
 
     def test_strides_and_scalars(self):
         state = {"t": torch.arange(6.0).view(2, 3).t(), "n": torch.tensor(7)}
-        exporter.export(state, self.at)
+        export.export(state, self.at)
         saved = np.load(os.path.join(self.at, "t.npy"))
         self.assertTrue(saved.flags.c_contiguous)
         self.assertEqual(saved.tolist(), [[0, 3], [1, 4], [2, 5]])
@@ -205,7 +205,7 @@ class TestExport(unittest.TestCase):
 
     def refused(self, state, error, text):
         with self.assertRaisesRegex(error, text):
-            exporter.export(state, self.at)
+            export.export(state, self.at)
         self.assertFalse(os.path.exists(self.at))
 
     def test_refusals(self):
@@ -215,23 +215,23 @@ class TestExport(unittest.TestCase):
         self.refused([torch.zeros(1)], TypeError, "a list, want a model or a state_dict")
 
     def test_old_files_are_not_mixed_with_new(self):
-        exporter.export({"a": torch.zeros(1)}, self.at)
+        export.export({"a": torch.zeros(1)}, self.at)
         with self.assertRaisesRegex(FileExistsError, "a.npy already"):
-            exporter.export({"b": torch.zeros(1)}, self.at)
+            export.export({"b": torch.zeros(1)}, self.at)
 
     def test_numpy_lacks_it(self):
         with self.assertRaisesRegex(TypeError, "^s: numpy has no such tensor"):
-            exporter.export({"s": torch.eye(2).to_sparse()}, self.at)
+            export.export({"s": torch.eye(2).to_sparse()}, self.at)
 
     def test_command_line(self):
         path = self.at + ".pth"
         torch.save({"state_dict": Block().state_dict(), "epoch": 1}, path)
-        run = [sys.executable, exporter.__file__, path, self.at]
+        run = [sys.executable, export.__file__, path, self.at]
         bad = subprocess.run(run, capture_output=True, text=True)
         self.assertEqual((bad.returncode, bad.stdout), (1, ""))
         self.assertIn("state_dict is a ", bad.stderr)
         subprocess.run(run + ["state_dict"], check=True)
-        self.assertEqual(set(loader.read(self.at)), set(Block().state_dict()))
+        self.assertEqual(set(load.read(self.at)), set(Block().state_dict()))
 
 
 class TestLoad(unittest.TestCase):
@@ -243,15 +243,15 @@ class TestLoad(unittest.TestCase):
     def test_strict(self):
         np.save(os.path.join(self.at, "weight.npy"), np.ones((2, 3), "f4"))
         with self.assertRaisesRegex(RuntimeError, 'Missing key.*"bias"'):
-            loader.load(nn.Linear(3, 2), self.at)
+            load.load(nn.Linear(3, 2), self.at)
         np.save(os.path.join(self.at, "bias.npy"), np.ones(2, ">f4"))
         model = nn.Linear(3, 2)
-        loader.load(model, self.at)
+        load.load(model, self.at)
         self.assertEqual(model(torch.ones(1, 3)).tolist(), [[4, 4]])
 
     def test_nothing_there(self):
         with self.assertRaisesRegex(FileNotFoundError, "holds no .npy file"):
-            loader.load(nn.ReLU(), self.at)
+            load.load(nn.ReLU(), self.at)
 
 
 if __name__ == "__main__":

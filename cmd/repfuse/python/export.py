@@ -184,15 +184,17 @@ def trace(model, inputs):
 class Trace(TorchDispatchMode):
     """Sees every ATen operator, and numbers the tensors that go in and come out."""
 
-    def __init__(self, model, device):
+    def __init__(self, model, device, stand_in=None):
         super().__init__()
         self.device, self.values, self.ops, self.constants, self.inside = device, [], [], {}, []
         self.last = "before the first operator"
         self.known = {}  # id of a tensor -> [the tensor, its value's number, id of the tensor whose memory it shows]
         # The copy shares the parameters or has stand-ins for them: no weight is copied.
-        memo = {id(p): torch.nn.Parameter(torch.empty_like(p, device=device), False) if device else p for p in model.parameters()}
         if device:
-            memo.update((id(b), torch.empty_like(b, device=device)) for b in model.buffers())
+            stand_in = lambda t: torch.empty_like(t, device=device)
+        memo = {id(p): torch.nn.Parameter(stand_in(p), False) if stand_in else p for p in model.parameters()}
+        if stand_in:
+            memo.update((id(b), stand_in(b)) for b in model.buffers())
         # weight_norm and its kin leave what they computed in the module, which cannot be copied as it is.
         memo.update((id(t), t.detach()) for module in model.modules() for t in tensors(vars(module)) if t.grad_fn is not None)
         self.model = copy.deepcopy(model, memo).eval()
@@ -207,7 +209,7 @@ class Trace(TorchDispatchMode):
     def run(self, inputs):
         given = [torch.zeros(x) if shape(x) else x for x in inputs]
         if self.device:
-            given = [moved(x, self.device) for x in given]
+            given = [mapped(x, lambda t: t.to(self.device)) for x in given]
         starts = [self.number(t) for t in tensors(given)]
         with torch.no_grad(), self:
             out = self.model(*given)
@@ -279,12 +281,13 @@ def tensors(x):
     return tensors(vars(x)) if hasattr(x, "__dataclass_fields__") else []
 
 
-def moved(x, device):
+def mapped(x, f):
+    """An argument with f of each tensor in it."""
     if isinstance(x, torch.Tensor):
-        return x.to(device)
+        return f(x)
     if isinstance(x, dict):
-        return {k: moved(y, device) for k, y in x.items()}
-    return type(x)(moved(y, device) for y in x) if isinstance(x, (list, tuple)) else x
+        return {k: mapped(y, f) for k, y in x.items()}
+    return type(x)(mapped(y, f) for y in x) if isinstance(x, (list, tuple)) else x
 
 
 def shape(x):

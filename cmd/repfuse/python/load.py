@@ -24,7 +24,7 @@ def load(model, directory, strict=True):
     if not layers:
         return model.load_state_dict(state, strict=strict)
     for layer in layers:
-        weight, bias = state.pop(layer["weight"]), state.pop(layer.get("bias"), None)
+        weight, bias = state.pop(layer["weight"]), state.pop(layer.get("bias") or kept(layer, state), None)
         why = place(model, layer, weight, bias)
         if why:
             warnings.warn("%s stays in the training form: %s" % (layer["weight"], why))
@@ -48,6 +48,12 @@ def fits(own, state, layer):
     keys = [key for key in (layer["weight"], layer.get("bias")) if key]
     parts = {name for branch in layer.get("branches") or [] for name in branch} - {layer["weight"].rpartition(".")[0]}
     return all(key in own and own[key].shape == state[key].shape for key in keys) and not any(key.rpartition(".")[0] in parts for key in own)
+
+
+def kept(layer, state):
+    """The key of a bias that stays as it was, beside a kernel that was computed."""
+    main = (layer.get("branches") or [[]])[0]
+    return main[0] + ".bias" if len(main) == 1 and main[0] + ".bias" in state else None
 
 
 def place(model, layer, weight, bias):
