@@ -27,7 +27,11 @@ func newFamilies() *cobra.Command {
 				return err
 			}
 			if len(args) == 0 {
-				return listFamilies(c.OutOrStdout(), set, asJSON)
+				list, err := set.All()
+				if err != nil {
+					return err
+				}
+				return listFamilies(c.OutOrStdout(), list, asJSON)
 			}
 			f, err := set.Find(args[0])
 			if err != nil {
@@ -45,11 +49,15 @@ func newFamilies() *cobra.Command {
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			set, err := family.Builtin()
+			var list []*family.Family
+			if err == nil {
+				list, err = set.All()
+			}
 			if err != nil {
 				return nil, cobra.ShellCompDirectiveError
 			}
 			var names []string
-			for _, f := range set.All() {
+			for _, f := range list {
 				names = append(names, f.Name+"\t"+f.Title)
 			}
 			return names, cobra.ShellCompDirectiveNoFileComp
@@ -62,11 +70,11 @@ func newFamilies() *cobra.Command {
 	return c
 }
 
-func listFamilies(w io.Writer, set *family.Set, asJSON bool) error {
+func listFamilies(w io.Writer, list []*family.Family, asJSON bool) error {
 	if asJSON {
-		return printJSON(w, set.All())
+		return printJSON(w, list)
 	}
-	for _, f := range set.All() {
+	for _, f := range list {
 		title := f.Title
 		if f.OnRequest {
 			title += " (on request)"

@@ -1,29 +1,101 @@
 package family
 
-import "embed"
+import (
+	_ "embed" // the declarations
+	"strings"
+)
 
-//go:embed builtin/*.yaml
-var builtin embed.FS
+var (
+	//go:embed builtin/backbones.yaml
+	backbones string
+	//go:embed builtin/detection.yaml
+	detection string
+	//go:embed builtin/restoration.yaml
+	restoration string
+	//go:embed builtin/segmentation.yaml
+	segmentation string
+	//go:embed builtin/superres.yaml
+	superres string
+	//go:embed builtin/weights.yaml
+	weights string
+)
 
-// Builtin parses the families that come with repfuse, a set of its own at each call.
+// Builtin is the families that come with repfuse, a set of its own at each call. Each is
+// parsed when it is asked for: all of them take longer than planning a network does.
 func Builtin() (*Set, error) {
 	s := &Set{}
-	entries, err := builtin.ReadDir("builtin")
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		text, err := builtin.ReadFile("builtin/" + e.Name())
-		if err != nil {
-			return nil, err
-		}
-		list, err := Load(e.Name(), text)
-		if err != nil {
-			return nil, err
-		}
-		if err := s.Add(list...); err != nil {
+	for _, f := range [][2]string{{"backbones.yaml", backbones}, {"detection.yaml", detection}, {"restoration.yaml", restoration},
+		{"segmentation.yaml", segmentation}, {"superres.yaml", superres}, {"weights.yaml", weights}} {
+		if err := s.add(split(f[0], f[1])...); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// split finds the declarations of a built-in file without parsing them. It knows the one
+// way in which those files are written, to which a test holds them.
+func split(file, text string) []*entry {
+	var list []*entry
+	line := 1
+	for part := range strings.SplitSeq(text, "\n"+begin) {
+		if line > 1 {
+			name, _, _ := strings.Cut(part, "\n")
+			list = append(list, &entry{name: name, file: file, line: line, text: part})
+		}
+		line += strings.Count(part, "\n") + 1
+	}
+	return list
+}
+
+// begin is what a declaration's line begins with, in front of its name.
+const begin = "  - name: "
+
+// parsed is the declaration.
+func (e *entry) parsed() (*Family, error) {
+	e.once.Do(func() {
+		if e.family == nil {
+			var list []*Family
+			if list, e.err = load(&Loader{File: e.file, above: e.line - 2}, []byte("families:\n"+begin+e.text)); e.err == nil {
+				e.family = list[0]
+			}
+		}
+	})
+	return e.family, e.err
+}
+
+// suits reports whether a declaration's text has an anchor, or a key of the deploy form, each
+// of whose keys begins with a name that there is.
+func suits(text string, has func(name string) bool) bool {
+	_, rest, _ := strings.Cut(text, "\n    anchor:\n")
+	for line := range strings.Lines(rest) {
+		anchor, ok := strings.CutPrefix(line, "      - ")
+		if !ok {
+			break
+		}
+		all := true
+		for key := range strings.FieldsSeq(anchor) {
+			all = all && begins(key, has)
+		}
+		if all {
+			return true
+		}
+	}
+	_, rest, _ = strings.Cut(text, "\n    deployed: [")
+	keys, _, _ := strings.Cut(rest, "]")
+	for key := range strings.SplitSeq(keys, ", ") {
+		if key != "" && begins(key, has) {
+			return true
+		}
+	}
+	return false
+}
+
+// begins reports whether there is the name that a key begins with. Where that is a wildcard,
+// or the key must not be there, there may be any.
+func begins(key string, has func(name string) bool) bool {
+	if end := strings.IndexAny(key, ".["); end >= 0 {
+		key = key[:end]
+	}
+	return strings.ContainsAny(key, `!*<"`) || has(key)
 }

@@ -14,11 +14,14 @@ import (
 // Load parses a file of declarations; file is its name in errors, which give the
 // line.
 func Load(file string, text []byte) ([]*Family, error) {
-	doc, err := Document(file, text)
+	return load(&Loader{File: file}, text)
+}
+
+func load(l *Loader, text []byte) ([]*Family, error) {
+	doc, err := Document(l.File, text)
 	if err != nil {
 		return nil, err
 	}
-	l := &Loader{File: file}
 	var list []*Family
 	l.Fields(doc, map[string]func(*yaml.Node){
 		"families": func(n *yaml.Node) {
@@ -45,14 +48,15 @@ func Document(file string, text []byte) (*yaml.Node, error) {
 
 // Loader walks a YAML file and keeps the first mistake, with its line.
 type Loader struct {
-	File string
-	Err  error
+	File  string
+	Err   error
+	above int // lines of the file above the text
 }
 
 // Fail notes a mistake at a node.
 func (l *Loader) Fail(n *yaml.Node, format string, args ...any) {
 	if l.Err == nil {
-		l.Err = fmt.Errorf("%s:%d: %s", l.File, n.Line, fmt.Sprintf(format, args...))
+		l.Err = fmt.Errorf("%s:%d: %s", l.File, l.above+n.Line, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -126,7 +130,7 @@ func (l *Loader) Strings(to *[]string) func(*yaml.Node) {
 var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
 func (l *Loader) family(n *yaml.Node) *Family {
-	f := &Family{file: l.File, line: n.Line, node: n}
+	f := &Family{file: l.File, line: l.above + n.Line, node: n}
 	l.Fields(n, map[string]func(*yaml.Node){
 		"name":       l.Into(&f.Name),
 		"title":      l.Into(&f.Title),

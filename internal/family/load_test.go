@@ -137,8 +137,12 @@ func TestBuiltin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	list, err := set.All()
+	if err != nil {
+		t.Fatal(err)
+	}
 	seen := map[string]string{}
-	for _, f := range set.All() {
+	for _, f := range list {
 		if f.Title == "" || f.Source == "" {
 			t.Errorf("%s: title %q, source %q", f.Name, f.Title, f.Source)
 		}

@@ -11,7 +11,7 @@ import (
 // contents is the table at the top.
 func (p *page) contents() {
 	p.printf("| family | what it is | paper | cases | largest difference |\n|---|---|---|---|---|\n")
-	for _, f := range p.set.All() {
+	for _, f := range p.families {
 		p.printf("| [%s](#%s) | %s | %s | %s | %s |\n", f.Name, f.Name, cell(f.Title), cell(cited(f.Paper)), count(len(p.of(f))), p.worst(f))
 	}
 	p.printf("\n")

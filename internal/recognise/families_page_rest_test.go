@@ -166,7 +166,7 @@ func (p *page) refusals() {
 		}
 	}
 	p.printf("\nKeys beside which a block of a family is not one convolution:\n\n| family | key | why |\n|---|---|---|\n")
-	for _, f := range p.set.All() {
+	for _, f := range p.families {
 		for _, d := range f.Refuse {
 			p.printf("| [%s](#%s) | `%s` | %s |\n", f.Name, f.Name, d.Glob, cell(d.Why))
 		}

@@ -64,6 +64,15 @@ func builtin(t testing.TB) *family.Set {
 	return set
 }
 
+func everyFamily(t testing.TB) []*family.Family {
+	t.Helper()
+	list, err := builtin(t).All()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
 // familyOf is the declaration that a block was recognised by, an empty one where it is
 // no built-in family's.
 func familyOf(b plan.Block) *family.Family {

@@ -10,7 +10,7 @@ import (
 
 // offer is the families that may be tried at a module.
 type offer struct {
-	all   []*family.Family
+	all   []*family.Family // that have a name of their anchor somewhere
 	facts *facts.Model
 	// byFirst is the families to try where a module has a child of a name; anywhere is
 	// those whose anchor begins with a wildcard.
@@ -21,8 +21,12 @@ type offer struct {
 
 // newOffer sorts the families by the first name of their anchors, so that a module is
 // only asked about what its children's names suggest.
-func newOffer(set *family.Set, model *facts.Model) *offer {
-	o := &offer{all: set.All(), facts: model, byFirst: map[string][]*family.Family{}}
+func newOffer(set *family.Set, model *facts.Model, names map[string]bool) (*offer, error) {
+	all, err := set.Among(func(name string) bool { return names[name] })
+	if err != nil {
+		return nil, err
+	}
+	o := &offer{all: all, facts: model, byFirst: map[string][]*family.Family{}}
 	for _, f := range o.all {
 		for _, first := range f.FirstNames() {
 			if first == "" {
@@ -32,7 +36,7 @@ func newOffer(set *family.Set, model *facts.Model) *offer {
 			}
 		}
 	}
-	return o
+	return o, nil
 }
 
 // at lists the families whose anchor a module has and that may be used there.

@@ -94,9 +94,13 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		return nil, err
 	}
 	keys := newTree(tensors)
+	offer, err := newOffer(o.Families, o.Facts, keys.names())
+	if err != nil {
+		return nil, err
+	}
 	r := &recogniser{
 		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, deployed: o.Deployed},
-		offer:   newOffer(o.Families, o.Facts),
+		offer:   offer,
 		choices: choices,
 		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
 	}

@@ -89,6 +89,20 @@ func (n *node) last(path, name string) *node {
 	return c
 }
 
+// names is what modules and tensors are called below their parents.
+func (t *tree) names() map[string]bool {
+	names := map[string]bool{}
+	var add func(n *node)
+	add = func(n *node) {
+		for _, c := range n.children {
+			names[c.name] = true
+			add(c)
+		}
+	}
+	add(t.root)
+	return names
+}
+
 // Lookup finds a tensor that no block has taken yet, by its key relative to a module.
 func (t *tree) Lookup(module, key string) (tensor.Named, bool) {
 	if t.looked == nil || t.looked.path != module {
