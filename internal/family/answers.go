@@ -103,7 +103,7 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 		if at := strings.LastIndexByte(arg, '.'); at >= 0 {
 			parent, name = modules[b.whole(arg[:at])], arg[at+1:]
 		}
-		if parent.Keyless == nil {
+		if parent.Keyless == nil && (name == arg || parent.Class == "") {
 			return "", false
 		}
 		return yesNo(parent.Keyless[name] == "Identity"), true

@@ -78,9 +78,11 @@ type Family struct {
 	Notes    []string
 	// Dialect is the name of the dialect that this copy speaks; "" is the first.
 	Dialect string
-	file    string
-	line    int
-	node    *yaml.Node
+	// Own marks a family of the user's own file, which comes before the built-in ones.
+	Own  bool
+	file string
+	line int
+	node *yaml.Node
 }
 
 // Output is a convolution that a block becomes. Key is the fused module: a MODULE, in

@@ -18,6 +18,9 @@ func WithFiles(paths []string) (*Set, error) {
 			return nil, fmt.Errorf("--families %s: %w", path, err)
 		}
 		list, err := Load(path, text)
+		for _, f := range list {
+			f.Own = true
+		}
 		if err == nil {
 			err = set.Add(list...)
 		}

@@ -39,9 +39,9 @@ type Match struct {
 	// match is a near miss.
 	Missing []string
 	// Answers is how each question that made a difference was answered, Open those that
-	// nobody answered and that both answers fit.
+	// nobody answered and that both answers fit, with the value that was tried.
 	Answers []Answer
-	Open    []Question
+	Open    []Answer
 	// EpsAssumed is the ε that no fact and no user gave, 0 where there is none.
 	EpsAssumed float64
 	// PaddingMode is how the block's convolutions pad, where a fact says that it is not
@@ -77,7 +77,7 @@ func (f *Family) Match(s Site) *Match {
 		switch {
 		case !asked:
 		case a.By == "open":
-			m.Open = append(m.Open, q)
+			m.Open = append(m.Open, a)
 		default:
 			m.Answers = append(m.Answers, a)
 		}

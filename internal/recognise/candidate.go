@@ -19,6 +19,7 @@ type matcher struct {
 	facts    *facts.Model
 	sets     []*rule
 	deployed []string // modules that are fused already
+	ordered  bool     // the keys come in the order in which modules were registered
 }
 
 // candidate is a family tried at a module: what it makes and, where it does not fit,
@@ -32,6 +33,8 @@ type candidate struct {
 	misses  int
 	// against marks a problem that is the graph's: it shows another expression.
 	against bool
+	// misplaced marks a problem that is the order of the keys.
+	misplaced bool
 	// looksAround says that a stored kernel among the keys is larger than one tap.
 	looksAround bool
 	// refused is keys beside which the block is not one convolution, with why.
@@ -76,6 +79,10 @@ func (m *matcher) matchWith(f *family.Family, path string, said func(name string
 	}
 	c.misses = len(c.Missing) + len(left)
 	c.problem = c.judge(left)
+	if why := m.againstOrder(&c); c.problem == nil && why != nil {
+		c.misplaced = true
+		c.problem = hint.Add(fmt.Errorf("%s (%s): %w", plan.Shown(path), f, why), "--family %s=%s leaves it as it is", plan.Shown(path), noFamily)
+	}
 	return c
 }
 

@@ -13,7 +13,7 @@ import (
 	"repfuse/internal/plan"
 )
 
-// prefer leaves, of candidates that fit, those that fuse something, those that the
+// prefer leaves, of candidates that fit, those of the user's own files, those that fuse something, those that the
 // network around asks for, those that a fact names by their class, and those whose
 // own ε is the one that the facts say, where there are such.
 func (o *offer) prefer(fits []candidate) []candidate {
@@ -22,6 +22,8 @@ func (o *offer) prefer(fits []candidate) []candidate {
 			fits = slices.DeleteFunc(fits, func(c candidate) bool { return !good(c) })
 		}
 	}
+	fits = slices.Clone(fits)
+	narrow(func(c candidate) bool { return c.Family.Own })
 	narrow(func(c candidate) bool { return !c.declines() })
 	narrow(func(c candidate) bool { return o.enables(c.Family.Name, c.Module) })
 	if o.facts != nil {
@@ -92,12 +94,34 @@ func (o *offer) stops(c candidate) bool {
 	switch missing, left := len(c.Missing), c.misses-len(c.Missing); {
 	case c.against, c.forbidden(), errors.As(c.problem, &setting), c.Family.Network, o.enables(c.Family.Name, c.Module):
 		return true
-	case c.Err != nil && c.misses > 0: // the shapes rule it out
-		return false
+	case c.misplaced, c.Err != nil && c.misses > 0, o.unknownClass(c.Module):
+		return false // the order, the shapes or the facts rule it out
 	case len(c.Used) >= few*(missing+left):
 		return true
 	default:
 		return c.looksAround && (missing == 0 || left == 0)
+	}
+}
+
+// unknownClass reports whether the facts name a class for a module that no family has.
+func (o *offer) unknownClass(module string) bool {
+	return o.facts != nil && o.facts.Modules[module].Class != "" &&
+		!slices.ContainsFunc(o.all, func(f *family.Family) bool { _, ok := f.OfClass(o.facts.Modules[module].Class); return ok })
+}
+
+// lost reports whether a block that is taken has keys that a candidate lacks.
+func (r *recogniser) lost(c candidate) bool {
+	return slices.ContainsFunc(c.Missing, func(key string) bool { return r.keys.nodes[key] != nil && r.keys.nodes[key].taken })
+}
+
+// noteOverruled notes a built-in family that fits as well as the user's own that was preferred and makes
+// something else.
+func (r *recogniser) noteOverruled(own candidate, fits []candidate) {
+	for _, c := range fits {
+		if own.Family.Own && !c.Family.Own && c.problem == nil && c.signature() != own.signature() {
+			r.note(plan.Note{Where: plan.Shown(own.Module), Text: fmt.Sprintf("your %s is taken; %s fits as well, and makes something else", own.Family, c.Family),
+				Hint: fmt.Sprintf("--family %s=%s takes that", plan.Shown(own.Module), c.Family)})
+		}
 	}
 }
 

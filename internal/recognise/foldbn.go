@@ -48,8 +48,8 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 		folded = append(folded, p.Norm)
 	}
 	if len(folded) > 0 {
-		r.note(plan.Note{Where: foldName, Text: fmt.Sprintf("nothing stands between a layer and the norm behind it: your word, of %d pairs", len(folded)),
-			Condition: &plan.Condition{If: "nothing stands between a layer and the norm behind it", By: plan.YourWord, Flag: "--fold-bn", Modules: folded},
+		r.note(plan.Note{Where: foldName, Text: fmt.Sprintf("%s: your word, of %d pairs", between, len(folded)),
+			Condition: &plan.Condition{If: between, By: plan.YourWord, Flag: "--fold-bn", Modules: folded},
 			Hint:      "export.export(model, \"weights\", x) of repfuse exporter records what stands there"})
 	}
 	r.leaveNorms(left)

@@ -39,6 +39,11 @@ func newOffer(set *family.Set, model *facts.Model, names map[string]bool) (*offe
 	return o, nil
 }
 
+// hasOwn reports whether the user declared families.
+func (o *offer) hasOwn() bool {
+	return slices.ContainsFunc(o.all, func(f *family.Family) bool { return f.Own })
+}
+
 // at lists the families whose anchor a module has and that may be used there.
 func (o *offer) at(keys *tree, n *node) []*family.Family {
 	var list []*family.Family

@@ -38,6 +38,19 @@ func assumptions(c candidate, facts bool) []plan.Note {
 	return notes
 }
 
+// noteYourWord notes of a family that the user asks for by name, as its keys show it in many networks,
+// that nothing without keys stands between its layers. A class in the facts asks for it as well.
+func (r *recogniser) noteYourWord(c candidate) {
+	if _, named := r.offer.ofClass(c.Family, c.Module); !c.Family.OnRequest || named || r.graph != nil || len(c.Made) == 0 {
+		return
+	}
+	r.note(plan.Note{Where: c.Family.String(), Text: between + ": your word",
+		Condition: &plan.Condition{If: between, By: plan.YourWord, Flag: "--family", Modules: []string{c.Module}}})
+}
+
+// between is what no key shows of a layer and its norm.
+const between = "nothing stands between a layer and the norm behind it"
+
 // taken is the condition that what nothing shows of a block has a value.
 func (c *candidate) taken(what, value, flag string) *plan.Condition {
 	n := plan.Condition{If: what + " is " + value, By: plan.Assumed, Flag: flag, Value: value, Modules: []string{c.Module}}
@@ -83,27 +96,61 @@ func about(q family.Question) string {
 	return q.Name
 }
 
-// openQuestions is the one error that lists every question left open and ends in a
-// command ready to run.
+// openQuestions is the one error of every question left open, with the blocks that ask it, and the
+// one command line that answers all.
 func openQuestions(taken []candidate) error {
-	var names []string
-	blocks, text := map[string][]string{}, map[string]string{}
+	var open []family.Answer
+	blocks := map[string][]string{}
 	for _, c := range taken {
-		for _, q := range c.Open {
-			if blocks[q.Name] == nil {
-				names = append(names, q.Name)
-				text[q.Name] = about(q)
+		for _, a := range c.Open {
+			if blocks[a.Name] == nil {
+				open = append(open, a)
 			}
-			blocks[q.Name] = append(blocks[q.Name], plan.Shown(c.Module))
+			blocks[a.Name] = append(blocks[a.Name], plan.Shown(c.Module))
 		}
 	}
-	var errs []error
-	for _, name := range names {
-		errs = append(errs, &hint.Error{
-			Err:  fmt.Errorf("%s: no key says: %s", list(blocks[name]), text[name]),
-			Hint: howToAnswer(name, blocks[name])})
+	if len(open) == 0 {
+		return nil
 	}
-	return errors.Join(errs...)
+	errs := make([]error, len(open))
+	flags := make([]string, len(open))
+	for k, a := range open {
+		errs[k] = fmt.Errorf("%s: no key says: %s", list(blocks[a.Name]), about(a.Question))
+		flags[k] = answerFlag("", a)
+	}
+	first := open[0]
+	how := strings.Join(flags, " ")
+	if first.Value == "yes" && len(open) == 1 {
+		how += " or " + answerFlag("", no(first))
+	} else if first.Value == "yes" {
+		how += ", or no for yes"
+	}
+	if first.Value == "yes" && len(blocks[first.Name]) > 1 {
+		how += " for all, " + answerFlag(blocks[first.Name][0], no(first)) + " for one"
+	} else if first.Value != "yes" {
+		how += " for all, " + answerFlag(blocks[first.Name][0], first) + " for one"
+	}
+	return &hint.Error{Err: errors.Join(errs...), Hint: how + "; or export with repfuse exporter, which records it"}
+}
+
+func no(a family.Answer) family.Answer {
+	a.Value = "no"
+	return a
+}
+
+// answerFlag is the option that gives an answer, of one module where that is not "".
+func answerFlag(module string, a family.Answer) string {
+	value := a.Value
+	if value == "1" {
+		value = "VALUE"
+	}
+	if module != "" {
+		module += "="
+	}
+	if a.Name == "identity" {
+		return "--identity " + module + value
+	}
+	return "--set " + module + a.Name + "=" + value
 }
 
 func list(blocks []string) string {
@@ -112,14 +159,4 @@ func list(blocks []string) string {
 		return strings.Join(blocks, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(blocks[:most], ", "), len(blocks)-most)
-}
-
-func howToAnswer(name string, blocks []string) string {
-	if name == "identity" {
-		if len(blocks) == 1 {
-			return "--identity yes or --identity no; or export with repfuse exporter, which records it"
-		}
-		return fmt.Sprintf("--identity yes or --identity no for all, --identity %s=no for one; or export with repfuse exporter, which records it", blocks[0])
-	}
-	return fmt.Sprintf("--set %s=VALUE for all, --set %s=%s=VALUE for one; or export with repfuse exporter, which records it", name, blocks[0], name)
 }

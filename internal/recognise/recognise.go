@@ -28,6 +28,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
@@ -52,7 +53,8 @@ type Options struct {
 	Deployed []string
 	// FoldNorms also takes every batch norm that stands behind a layer by names, order and
 	// channels; see package pairs. Ordered says that the tensors come in the order in
-	// which the modules were registered.
+	// which the modules were registered, unless that is the order of their names, which
+	// somebody sorted them by.
 	FoldNorms, Ordered bool
 	// Shown finds the blocks that the network's graph shows, which names have to agree
 	// with; nil where there is no graph.
@@ -93,13 +95,16 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	byName := func(a, b tensor.Named) int { return compareKeys(a.Key, b.Key) }
+	byBytes := func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) }
+	o.Ordered = o.Ordered && !slices.IsSortedFunc(tensors, byName) && !slices.IsSortedFunc(tensors, byBytes)
 	keys := newTree(tensors)
 	offer, err := newOffer(o.Families, o.Facts, keys.names())
 	if err != nil {
 		return nil, err
 	}
 	r := &recogniser{
-		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, deployed: o.Deployed},
+		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, deployed: o.Deployed, ordered: o.Ordered && o.File == nil},
 		offer:   offer,
 		choices: choices,
 		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
@@ -150,6 +155,11 @@ type recogniser struct {
 }
 
 func (r *recogniser) recognise() error {
+	if r.offer.hasOwn() {
+		if err := r.ownFirst(r.keys.root); err != nil {
+			return err
+		}
+	}
 	if err := r.visit(r.keys.root); err != nil {
 		return err
 	}
@@ -202,29 +212,57 @@ func (r *recogniser) try(n *node) error {
 	if slices.Contains(r.deployed, n.path) {
 		return nil
 	}
-	chosen := choiceAt(r.choices, n.path)
-	if chosen != nil && chosen.name == noFamily {
-		chosen.used = true
-		r.keep(n.path, r.keys.Below(n.path), "left by --family "+chosen.text)
+	taken := len(r.taken)
+	var missed []*family.Family
+	for _, chosen := range choicesAt(r.choices, n.path) {
+		switch {
+		case chosen.name == noFamily:
+			chosen.used = true
+			r.keep(n.path, r.keys.Below(n.path), "left by --family "+chosen.text)
+			return nil
+		case chosen.name == plainName:
+			return r.requestedPlain(n, chosen)
+		case !chosen.family.Anchored(r.keys, n.path):
+			continue
+		}
+		c := r.proven(r.match(chosen.family, n.path))
+		chosen.used = chosen.used || c.problem == nil || c.misplaced
+		switch {
+		case c.problem == nil:
+			r.take(c)
+			r.noteYourWord(c)
+		case c.forbidden():
+			return c.problem
+		case c.misplaced:
+			r.near = append(r.near, c.problem)
+			return nil
+		default:
+			missed = append(missed, chosen.family)
+		}
+	}
+	if len(r.taken) > taken {
 		return nil
 	}
-	if chosen != nil && chosen.name == plainName {
-		return r.requestedPlain(n, chosen)
-	}
-	families := r.offer.at(r.keys, n)
-	if chosen != nil && chosen.family.Anchored(r.keys, n.path) {
-		c := r.proven(r.match(chosen.family, n.path))
-		if c.problem == nil {
-			chosen.used = true
-			r.take(c)
-			return nil
+	return r.tryAll(append(r.offer.at(r.keys, n), missed...), n.path)
+}
+
+// ownFirst tries the families of the user's own files at every module before any other, so that a
+// built-in one of a module around does not take their keys.
+func (r *recogniser) ownFirst(n *node) error {
+	fits := func(f *family.Family) bool { return f.Own && r.proven(r.match(f, n.path)).problem == nil }
+	if slices.ContainsFunc(r.offer.at(r.keys, n), fits) {
+		if err := r.try(n); err != nil {
+			return err
 		}
-		if c.forbidden() {
-			return c.problem
-		}
-		families = append(families, chosen.family)
 	}
-	return r.tryAll(families, n.path)
+	for _, c := range n.children {
+		if c.children != nil {
+			if err := r.ownFirst(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // tryAll takes the one family that fits; where some have their anchor there and none fits,
@@ -252,6 +290,7 @@ func (r *recogniser) tryAll(families []*family.Family, path string) error {
 		if err != nil {
 			return err
 		}
+		r.noteOverruled(c, fits)
 		r.take(c)
 	case len(misses) > 0:
 		if r.graph != nil { // which shows what a near miss is
@@ -265,7 +304,7 @@ func (r *recogniser) tryAll(families []*family.Family, path string) error {
 // miss is what comes of a module that some families nearly fit: an error where it is a block of one
 // with a fault, else it is left, with what it resembles.
 func (r *recogniser) miss(misses []candidate, path string) error {
-	real := slices.DeleteFunc(slices.Clone(misses), func(c candidate) bool { return !r.offer.stops(c) })
+	real := slices.DeleteFunc(slices.Clone(misses), func(c candidate) bool { return !r.offer.stops(c) || r.lost(c) })
 	switch {
 	case len(real) > 0:
 		near := nearest(real).problem

@@ -2,6 +2,7 @@ package recognise
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"repfuse/internal/family"
@@ -13,6 +14,7 @@ type rule struct {
 	text        string
 	glob        family.Glob
 	name, value string
+	anywhere    bool // no glob was given
 	used        bool
 }
 
@@ -24,6 +26,7 @@ func parseRules(list []string, parts int, form string) ([]*rule, error) {
 		r := &rule{text: text, glob: family.CompileGlob("**")}
 		switch len(fields) {
 		case parts:
+			r.anywhere = true
 		case parts + 1:
 			r.glob = family.CompileGlob(fields[0])
 			fields = fields[1:]
@@ -90,14 +93,22 @@ func parseChoices(list []string, families *family.Set) ([]*choice, error) {
 	return choices, nil
 }
 
-// choiceAt is the last choice that fits a path, or nil.
-func choiceAt(choices []*choice, path string) *choice {
-	for k := len(choices) - 1; k >= 0; k-- {
-		if choices[k].glob.Match(path) {
-			return choices[k]
+// choicesAt is the last choice that fits a path or, where that has no glob, it and those without
+// one before it.
+func choicesAt(choices []*choice, path string) []*choice {
+	var all []*choice
+	for _, c := range slices.Backward(choices) {
+		switch {
+		case !c.glob.Match(path):
+		case c.anywhere:
+			all = append(all, c)
+		case len(all) == 0:
+			return []*choice{c}
+		default:
+			return all
 		}
 	}
-	return nil
+	return all
 }
 
 func unusedChoice(choices []*choice) error {

@@ -27,6 +27,7 @@ type node struct {
 	tensor     *tensor.Named // nil where the module is none
 	taken      bool          // by a block, or dropped
 	size       int           // how many tensors lie below
+	place      int           // among the tensors as they came
 }
 
 func newTree(tensors []tensor.Named) *tree {
@@ -38,6 +39,9 @@ func newTree(tensors []tensor.Named) *tree {
 	slices.SortFunc(order, func(a, b *tensor.Named) int { return compareKeys(a.Key, b.Key) })
 	for _, of := range order {
 		t.nodes[of.Key] = t.root.insert(of)
+	}
+	for k, of := range tensors {
+		t.nodes[of.Key].place = k
 	}
 	return t
 }

@@ -102,7 +102,7 @@ var variants = []variant{
 			detect.stems.0.block.conv.weight[8,16,1,1] detect.stems.0.block.conv.bias[8]
 			neck.upsample0.upsample_transpose.weight[8,8,2,2] neck.upsample0.upsample_transpose.bias[8]
 			detect.proj[17] detect.proj_conv.weight[1,17,1,1]`},
-	{name: "yolov6, network with QARepVGG", family: "yolov6-qarepvgg", sets: []string{"identity=no"},
+	{name: "yolov6, network with QARepVGG", family: "yolov6-qarepvgg", sets: []string{"identity=no", "avgpool=no"},
 		train: `backbone.stem.rbr_dense.conv.weight[8,3,3,3] backbone.stem.rbr_dense.bn:8 backbone.stem.rbr_1x1.weight[8,3,1,1] backbone.stem.bn:8
 			backbone.ERBlock_2.0.rbr_dense.conv.weight[8,8,3,3] backbone.ERBlock_2.0.rbr_dense.bn:8
 			backbone.ERBlock_2.0.rbr_1x1.weight[8,8,1,1] backbone.ERBlock_2.0.bn:8`,
