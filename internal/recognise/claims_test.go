@@ -34,7 +34,7 @@ func TestOrder(t *testing.T) {
 
 // Several families without a glob add up, and each has to fit somewhere.
 func TestChoicesAddUp(t *testing.T) {
-	keys := "layer1.conv1.weight[8,4,3,3] layer1.bn1:8 layer1.down.0.weight[8,4,1,1] layer1.down.1:8"
+	keys := "layer1.conv1.weight[8,4,3,3] layer1.bn1:8 layer1.down.0.weight[8,4,1,1] layer1.down.1:8 layer2.down.0.weight[8,4,1,1] layer2.down.1:8"
 	plans := func(choices ...string) int {
 		p, err := recognise.Plan(named(t, keys), recognise.Options{Families: builtin(t), Choices: choices})
 		if err != nil {
@@ -42,12 +42,12 @@ func TestChoicesAddUp(t *testing.T) {
 		}
 		return len(p.Blocks)
 	}
-	if n := plans("conv-bn-numbered", "conv-bn-indexed"); n != 2 {
-		t.Errorf("%d blocks of two families, want 2", n)
+	if n := plans("conv-bn-numbered", "conv-bn-indexed"); n != 3 {
+		t.Errorf("%d blocks of two families, want 3", n)
 	}
 	// A glob decides alone where it is the last that fits.
-	if n := plans("conv-bn-numbered", "conv-bn-indexed", "layer1.down=none"); n != 1 {
-		t.Errorf("%d blocks with one left out, want 1", n)
+	if n := plans("conv-bn-numbered", "conv-bn-indexed", "layer1.down=none"); n != 2 {
+		t.Errorf("%d blocks with one left out, want 2", n)
 	}
 	_, err := recognise.Plan(named(t, keys), recognise.Options{Families: builtin(t), Choices: []string{"conv-bn-numbered", "conv-norm"}})
 	wantError(t, err, "--family conv-norm: fits no block")
@@ -60,7 +60,7 @@ families:
     eps: 1e-5
     anchor: [conv1.conv.weight conv2.conv.weight]
     make:
-      conv: conv(conv1.conv) > bn(conv1.norm) + conv(conv2.conv) > bn(conv2.norm)
+      fused: conv(conv1.conv) > bn(conv1.norm) + conv(conv2.conv) > bn(conv2.norm)
 `
 
 // withOwn is the built-in families and the user's own.
@@ -98,7 +98,7 @@ func TestOwnFamilyWins(t *testing.T) {
 	}
 	// Also inside of a module that a built-in family would take first.
 	inner := strings.ReplaceAll(ownFamily, "[conv1.conv.weight conv2.conv.weight]", "[conv.weight bn.running_mean]")
-	inner = inner[:strings.Index(inner, "conv: ")] + "conv: conv(conv) > bn(bn)\n"
+	inner = inner[:strings.Index(inner, "fused: ")] + "conv: conv(conv) > bn(bn)\n"
 	repvgg := "b.rbr_dense.conv.weight[8,4,3,3] b.rbr_dense.bn:8 b.rbr_1x1.conv.weight[8,4,1,1] b.rbr_1x1.bn:8"
 	p, err = recognise.Plan(named(t, repvgg), recognise.Options{Families: withOwn(t, inner)})
 	if err != nil {
@@ -137,7 +137,7 @@ func TestOneQuestion(t *testing.T) {
 	_, err := recognise.Plan(c, recognise.Options{Families: builtin(t)})
 	wantError(t, err, "with_idt")
 	wantError(t, err, "with_13")
-	if h := hint.Of(err); !strings.Contains(h, "--set with_13=yes --identity yes, or no for yes") {
+	if h := hint.Of(err); !strings.Contains(h, "--identity yes --set with_13=yes, or no for yes") {
 		t.Errorf("the hint is %q", h)
 	}
 	if _, err := recognise.Plan(c, recognise.Options{Families: builtin(t), Sets: []string{"identity=yes", "with_13=yes"}}); err != nil {
