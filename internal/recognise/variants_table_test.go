@@ -43,7 +43,7 @@ var variants = []variant{
 			b.conv3x3.weight[6,1,3,3] b.conv3x3.bias[6] b.conv5x5.weight[6,1,5,5] b.conv5x5.bias[6]
 			b.conv5x5_reparam.weight[6,1,5,5] b.conv5x5_reparam.bias[6]`,
 		deploy: `b.conv5x5_reparam.weight[6,1,5,5] b.conv5x5_reparam.bias[6]`},
-	{name: "repghost, birder", family: "repghost",
+	{name: "repghost, birder", family: "repghost", sets: []string{"second=no"},
 		train:  `b.primary_conv.0.weight[6,4,1,1] b.primary_conv.1:6 b.cheap_operation.0.weight[6,1,3,3] b.cheap_operation.1:6 b.fusion_bn:6`,
 		deploy: `b.primary_conv.0.weight[6,4,1,1] b.primary_conv.1:6 b.cheap_operation.weight[6,1,3,3] b.cheap_operation.bias[6]`},
 	{name: "birder, repvit", family: "birder-repvit-dw",
