@@ -29,6 +29,8 @@ type VerifyOptions struct {
 	// Trials is how many images each block is run on; 0 is one. Seed gives them.
 	Trials int
 	Seed   uint64
+	// ForceSize runs images however much memory and work they take, which else is an error.
+	ForceSize bool
 	// Range is R: elements of images are uniform between −R and R; 0 is 1.
 	Range float64
 	// Atol and Rtol, where one of them is not nil, decide in place of the stored elements: a
@@ -148,7 +150,7 @@ func (o *VerifyOptions) options() (verify.Options, error) {
 		return verify.Options{}, fmt.Errorf("--atol %g, --rtol %g, want numbers of at least 0", a, r)
 	}
 	return verify.Options{Size: o.Size, Trials: o.Trials, Seed: o.Seed, Range: o.Range, Atol: o.Atol, Rtol: o.Rtol, Type: to,
-		Jobs: o.Jobs, Health: o.Health || o.Report != ""}, nil
+		Jobs: o.Jobs, ForceSize: o.ForceSize, Health: o.Health || o.Report != ""}, nil
 }
 
 // recordedNotes is what fuse noted, as of the elements that it wrote.

@@ -44,7 +44,7 @@ var mayImport = map[string]string{
 	"regions":     "graph family plan op tensor",
 	"trace":       "graph regions op tensor",
 	"parallel":    "",
-	"verify":      "plan conv op tensor parallel health micro",
+	"verify":      "plan conv op tensor parallel health micro text",
 	"certify":     "plan fuse op tensor parallel micro",
 	"stream":      "plan fuse tensor parallel",
 	"record":      "plan planfile checkpoint disk op tensor parallel text",

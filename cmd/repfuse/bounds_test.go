@@ -99,3 +99,25 @@ func TestSmallFiles(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a flag asks for is bounded, or is refused with the number.
+func TestFlags(t *testing.T) {
+	dir := fused(t, "repvgg-model-tiny")
+	for _, args := range []string{"--size 100000", "--size 9999999999", "--size 1x9223372036854775807", "--trials 1000000000", "--trials 9223372036854775807"} {
+		refused(t, dir, "--force-size", append([]string{"verify"}, strings.Fields(args)...)...)
+	}
+	for _, args := range []string{"--size 0", "--size -1", "--size 9223372036854775808", "--size 1e3", "--trials 0", "--trials -1", "--jobs 0", "--jobs -1",
+		"--range 0", "--range -1", "--range NaN", "--range inf", "--range 1e308", "--atol NaN", "--atol -1", "--rtol NaN", "--seed -1"} {
+		refused(t, dir, "want", append([]string{"verify"}, strings.Fields(args)...)...)
+	}
+	for _, args := range []string{"--size 1", "--size 2x1", "--trials 3", "--jobs 100000000", "--seed 18446744073709551615", "--range 1e-300", "--range 1e30", "--size 300 --force-size"} {
+		if _, stderr, code := bounded(t, dir, append([]string{"verify"}, strings.Fields(args)...)...); code != exitYes {
+			t.Errorf("verify %s: exit status %d, %s, want %d", args, code, stderr, exitYes)
+		}
+	}
+	for _, args := range []string{"fuse -f -j 1000000 weights out", "fuse -f -j 100000000 weights out", "convert -f -j 100000000 weights out2", "inspect -j 9223372036854775807 out"} {
+		if _, stderr, code := bounded(t, dir, strings.Fields(args)...); code != exitYes {
+			t.Errorf("%s: exit status %d, %s, want %d", args, code, stderr, exitYes)
+		}
+	}
+}

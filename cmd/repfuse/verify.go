@@ -46,6 +46,7 @@ decide by what was measured instead.`,
 	flags.StringVar(&o.DType, "dtype", "", "`TYPE` that fuse was asked for")
 	flags.StringVar(&f.size, "size", "", "`N or HxW` of the image (default 14, or the kernel and one more)")
 	flags.Var((*positive)(&o.Trials), "trials", "images that each block is run on")
+	flags.BoolVar(&o.ForceSize, "force-size", false, "run images however much memory and work they take")
 	flags.Uint64Var(&o.Seed, "seed", 0, "seed of the images")
 	flags.Float64Var(&o.Range, "range", 1, "`R`: images are uniform between −R and R")
 	flags.Float64Var(&f.atol, "atol", 0, "absolute tolerance in place of the derived one")

@@ -51,43 +51,67 @@ func (g Glob) Match(s string) bool {
 	return fits(g.pattern, s)
 }
 
+// fits follows a pattern without stars letter by letter; from the first star on, it keeps all
+// places that the pattern read so far may end at, so that many stars take no more time
+// than one for each of them.
 func fits(pattern, s string) bool {
-	for pattern != "" {
-		if rest, ok := strings.CutPrefix(pattern, "**"); ok {
-			return somewhere(rest, s, len(s))
+	for pattern != "" && pattern[0] != '*' {
+		n := 1
+		rest, number := placeholder(pattern)
+		switch {
+		case number:
+			n = digits(s)
+		case s == "" || pattern[0] != s[0]:
+			return false
+		default:
+			rest = pattern[1:]
 		}
-		if rest, ok := strings.CutPrefix(pattern, "*"); ok {
-			return somewhere(rest, s, segment(s))
-		}
-		if rest, ok := placeholder(pattern); ok {
-			n := digits(s)
-			return n > 0 && fits(rest, s[n:])
-		}
-		if s == "" || pattern[0] != s[0] {
+		if n == 0 {
 			return false
 		}
-		pattern, s = pattern[1:], s[1:]
+		pattern, s = rest, s[n:]
 	}
-	return s == ""
+	if pattern == "" {
+		return s == ""
+	}
+	ends := make([]bool, len(s)+1)
+	for ends[0] = true; pattern != ""; {
+		pattern = step(ends, pattern, s)
+	}
+	return ends[len(s)]
 }
 
-// somewhere reports whether the pattern fits what is left of s behind 0 to most of
-// its bytes.
-func somewhere(pattern, s string, most int) bool {
-	for n := 0; n <= most; n++ {
-		if fits(pattern, s[n:]) {
-			return true
+// step takes one thing off the pattern, and the ends that it may have in s one further.
+func step(ends []bool, pattern, s string) (rest string) {
+	if rest, ok := strings.CutPrefix(pattern, "**"); ok {
+		for k := range len(s) {
+			ends[k+1] = ends[k+1] || ends[k]
 		}
+		return rest
 	}
-	return false
-}
-
-// segment is the length of s up to its first dot.
-func segment(s string) int {
-	if n := strings.IndexByte(s, '.'); n >= 0 {
-		return n
+	if rest, ok := strings.CutPrefix(pattern, "*"); ok {
+		for k := range len(s) {
+			ends[k+1] = ends[k+1] || ends[k] && s[k] != '.'
+		}
+		return rest
 	}
-	return len(s)
+	rest, number := placeholder(pattern)
+	if !number {
+		rest = pattern[1:]
+		for k := len(s); k > 0; k-- {
+			ends[k] = ends[k-1] && s[k-1] == pattern[0]
+		}
+		ends[0] = false
+		return rest
+	}
+	begins := false // of a number that goes on at k, one of whose digits is at an end so far
+	for k := 0; k <= len(s); k++ {
+		digit := k < len(s) && digits(s[k:k+1]) == 1
+		at := ends[k]
+		ends[k] = begins && !digit
+		begins = digit && (begins || at)
+	}
+	return rest
 }
 
 // placeholder takes a <name> off the front of a pattern.

@@ -23,8 +23,16 @@ type parser struct {
 	tok  string // "" at the end
 	// quoted says that tok is a key in quotes.
 	quoted bool
+	depth  int // of expressions within one another
 	err    error
 }
+
+// What an expression may be. DBB's, written out for a block of 9 branches, has 600 bytes, and
+// brackets within 3 others; reading and checking it needs stack by its depth.
+const (
+	maxText  = 1 << 20
+	maxDepth = 1000
+)
 
 // next reads a token: a sign, a word, which may hold <n>, or a key in quotes.
 func (p *parser) next() {

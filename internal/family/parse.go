@@ -1,6 +1,7 @@
 package family
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -15,6 +16,9 @@ import (
 //	part = atom [ "?" ]           "?": where its keys are
 //	atom = "(" expr ")" | "x" | "window" | NAME "(" arguments ")"
 func Parse(text string) (Node, error) {
+	if len(text) > maxText {
+		return nil, &SyntaxError{1, 1, fmt.Sprintf("%d bytes, want at most %d", len(text), maxText)}
+	}
 	p := &parser{text: text}
 	p.next()
 	n := p.expr()
@@ -36,6 +40,11 @@ func (p *parser) list(sign string, item func() Node) []Node {
 }
 
 func (p *parser) expr() Node {
+	if p.depth++; p.depth > maxDepth {
+		p.fail("expressions within one another, want at most %d", maxDepth)
+		return nil
+	}
+	defer func() { p.depth-- }()
 	all := p.list("|", p.sum)
 	if len(all) == 1 {
 		return all[0]

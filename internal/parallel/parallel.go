@@ -9,6 +9,10 @@ import (
 	"sync/atomic"
 )
 
+// most is how many goroutines Each starts at most: each has memory of its own, and more of
+// them than any machine has processors only wait.
+const most = 256
+
 // Each does tasks 0 to n−1, in no particular order, from at most jobs goroutines, 0 being
 // one for each processor.
 // worker is called for each of them, one after the other, before any begins; it gives
@@ -21,7 +25,7 @@ func Each(ctx context.Context, jobs, n int, worker func() func(k int) error) err
 	if jobs <= 0 {
 		jobs = runtime.GOMAXPROCS(0)
 	}
-	failed := make([]error, min(jobs, n))
+	failed := make([]error, min(jobs, n, most))
 	for j := range failed {
 		do := worker()
 		work := func() {

@@ -23,6 +23,9 @@ func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
 	b.Type = c.stored.Weight.Type.String()
 	b.Size = imageSize(r.Size, o.Form)
 	b.Before, b.After = costOf(o.Expr, o.Form), costOf(c.stored, o.Form)
+	if err := r.affordable(b, o.Form); err != nil {
+		return b, err
+	}
 	bad, err := c.limits()
 	if err != nil {
 		return b, err

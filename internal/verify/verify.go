@@ -44,6 +44,8 @@ type Options struct {
 	// Type is the floating element type that the result was asked to have; Invalid
 	// accepts any.
 	Type tensor.Type
+	// ForceSize runs images however much that takes.
+	ForceSize bool
 	// Jobs is how many goroutines compute; 0 is one for each processor.
 	Jobs int
 	// Health asks for every stored kernel's fitness for low precision, too.
@@ -61,7 +63,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Range = 1
 	}
 	if !(o.Range > 0 && o.Range <= tensor.Max(tensor.F32)) {
-		return o, fmt.Errorf("range %g, want a number above 0", o.Range)
+		return o, fmt.Errorf("range %g, want a number above 0 and at most %.2g", o.Range, tensor.Max(tensor.F32))
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)

@@ -23,7 +23,7 @@ type machine struct {
 	marks  []int // where in stack each open MARK is
 	memo   map[uint64]any
 	values int
-	copied int64 // into containers made of others
+	copied int64 // into values made of others
 	from   int64 // where the pickle begins
 	refs   []*Persistent
 }

@@ -137,6 +137,7 @@ func TestBombs(t *testing.T) {
 	for name, in := range map[string]string{
 		"copies":     "](" + items + "e\x85q\x000cbuiltins\nlist\nq\x010(" + strings.Repeat("h\x01h\x00R", 30000) + "t.",
 		"text":       "X\x00\x10\x00\x00" + strings.Repeat("a", 4096) + "\x8c\x06latin1\x86q\x000c_codecs\nencode\nq\x010(" + strings.Repeat("h\x01h\x00R", 30000) + "t.",
+		"named":      "(" + items + "tq\x000cm\nC\nq\x010(" + strings.Repeat("h\x01h\x00}\x92", 30000) + "t.",
 		"nested":     strings.Repeat("]", 200000) + strings.Repeat("a", 199999) + ".",
 		"doubled":    "N" + strings.Repeat("2\x86", 100000) + ".",
 		"dicts":      "(" + strings.Repeat("}", 300000) + "t.",

@@ -46,12 +46,23 @@ func newObjectEx(m *machine) error {
 	if err != nil {
 		return err
 	}
+	if err := m.copy(int64(len(args))); err != nil {
+		return err
+	}
 	return m.pushNew(class, append(slices.Clip(args), named), false)
 }
 
 // copySlack is how many more items may be copied than there were bytes to make them.
 // What Python writes is copied once, and each item takes a byte at least.
 const copySlack = 1 << 16
+
+// copy counts n more that are copied, and is an error where they are too many.
+func (m *machine) copy(n int64) error {
+	if m.copied += n; m.copied > m.in.at-m.from+copySlack {
+		return errors.New("makes values of one another again and again")
+	}
+	return nil
+}
 
 // copied is how many items, or bytes of text, went into a container made of others.
 func copied(args Tuple) int64 {
@@ -93,9 +104,8 @@ func (m *machine) pushNew(class any, args Tuple, called bool) error {
 		return m.push(&Object{Class: Global{"object", "__call__"}, Called: true, Args: args})
 	}
 	if v, ok := container(g, args); ok {
-		m.copied += copied(args)
-		if m.copied > m.in.at-m.from+copySlack {
-			return errors.New("makes containers of one another again and again")
+		if err := m.copy(copied(args)); err != nil {
+			return err
 		}
 		return m.push(v)
 	}
