@@ -30,7 +30,7 @@ func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, err
 	asked, said := r.asRecorded(rec)
 	if guided, e := s.recognised(&asked); e == nil && (err != nil || misfit == nil && len(unlike(guided, theirs)) == 0) {
 		own, err = guided, nil
-		s.conditions = append(s.conditions, conditionsOf(said, guided)...)
+		s.conditions = append(append(s.conditions, r.leftOut(&asked)...), conditionsOf(said, guided)...)
 		recorded(own.Notes, said)
 	}
 	files := rec.Said.Plan + strings.Join(rec.Said.Families, "") + rec.Said.Graph
@@ -56,7 +56,7 @@ func (s *source) followed(rec *record.Record) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return recognise.Plan(s.Tensors, recognise.Options{Families: families, File: rec.Plan})
+	return recognise.Plan(s.Tensors, recognise.Options{Families: families, File: rec.Plan, Wrapper: s.Wrapper})
 }
 
 // asRecorded is what the record says was said, under what is said now; said is what of
@@ -81,7 +81,25 @@ func (r *Recognition) asRecorded(rec *record.Record) (asked Recognition, said re
 	if r.Prefix == "" {
 		asked.Prefix = rec.Plan.Prefix
 	}
+	if len(r.Only)+len(r.Drop) == 0 {
+		asked.Only, asked.Drop, asked.KeepRest = rec.Plan.Only, rec.Plan.Without, rec.Plan.KeepRest
+	}
 	return asked, said
+}
+
+// leftOut is what stands on the record's word alone of which tensors were asked for.
+func (r *Recognition) leftOut(asked *Recognition) []Condition {
+	var all []Condition
+	add := func(flag, text string, globs []string) {
+		for _, g := range globs {
+			all = append(all, Condition{If: text + " " + g, By: plan.TheRecord, Flag: flag, Value: g, Modules: []string{}})
+		}
+	}
+	if len(r.Only)+len(r.Drop) == 0 {
+		add("--only", "what is asked for is", asked.Only)
+		add("--drop", "nobody needs", asked.Drop)
+	}
+	return all
 }
 
 // question is a setting without its value.

@@ -44,7 +44,7 @@ func (r *Recognition) model(s *source) (*plan.Plan, error) {
 	if err := settle(s, found); err != nil {
 		return nil, err
 	}
-	return plan.New(s.Tensors, "", *found)
+	return plan.New(plan.Sources(s.Tensors, ""), plan.Selection{}, *found)
 }
 
 // blockOfLayer is a layer of a network as a block.

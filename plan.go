@@ -52,15 +52,21 @@ type Recognition struct {
 	AnyCost, FreezeInputs bool
 	// Plan is the path of a file that names the blocks by hand, see Planned.YAML.
 	Plan string
-	// Prefix is taken off each key; "module." is without being asked.
+	// Prefix is taken off each key that is looked at; "module.", "_orig_mod." and what else only
+	// wraps a model are without being asked.
 	Prefix string
+	// Only and Drop are globs of keys as they are in the file: blocks are looked for among what fits
+	// one of Only, all where there is none, and what fits one of Drop is dropped.
+	Only, Drop []string
+	// KeepRest keeps, as it is, what Only leaves out; else it is dropped.
+	KeepRest bool
 	// Strict makes an error of each condition that nobody's word answers, an *OpenError.
 	Strict bool
 }
 
 // given reports whether anything is said that decides what is recognised.
 func (r *Recognition) given() bool {
-	return len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families) > 0 || r.Plan != "" || r.Prefix != "" || r.Graph != "" || r.FoldNorms
+	return len(r.Only)+len(r.Drop)+len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families) > 0 || r.Plan != "" || r.Prefix != "" || r.Graph != "" || r.FoldNorms
 }
 
 // PlanOptions say what to plan.
@@ -310,7 +316,7 @@ func (s *source) under(asked bool) ([]Condition, error) {
 
 // recognise finds the blocks of a checkpoint by its keys.
 func (r *Recognition) recognise(c *checkpoint.Checkpoint, already []string) (*plan.Plan, error) {
-	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Prefix: r.Prefix, Sets: r.answers(), Deployed: already,
+	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Selection: r.selection(), Wrapper: c.Wrapper, Sets: r.answers(), Deployed: already,
 		FoldNorms: r.FoldNorms, Ordered: c.Ordered()}
 	var err error
 	if o.Families, err = family.WithFiles(r.Families); err != nil {
@@ -329,6 +335,11 @@ func (r *Recognition) recognise(c *checkpoint.Checkpoint, already []string) (*pl
 		return nil, err
 	}
 	return recognise.Plan(c.Tensors, o)
+}
+
+// selection is which tensors are looked at.
+func (r *Recognition) selection() plan.Selection {
+	return plan.Selection{Prefix: r.Prefix, Only: r.Only, Without: r.Drop, KeepRest: r.KeepRest}
 }
 
 // graph is what the network's graph shows of a checkpoint: the one that is given or that lies beside

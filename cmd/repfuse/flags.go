@@ -29,10 +29,13 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	addFamilies(c, &r.Families)
 	f.BoolVar(&r.FoldNorms, "fold-bn", false, "fold every batch norm that stands behind a layer, of any network: nothing stands between, by your word")
 	f.StringVar(&r.Graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter): nothing is assumed")
-	f.Var(cost{&r.AnyCost}, "cost", "`same|any`: whether a layer that a graph shows may cost more products than its parts (default same)")
+	f.Var(choice{&r.AnyCost, "same", "any"}, "cost", "`same|any`: whether a layer that a graph shows may cost more products than its parts (default same)")
 	f.BoolVar(&r.FreezeInputs, "freeze-inputs", false, "take initializers of an .onnx that are inputs too for constants")
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
-	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. is by itself)")
+	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. and _orig_mod. are by themselves)")
+	f.StringArrayVar(&r.Only, "only", nil, "`GLOB` of keys to look at, such as 'Student.**'; the rest is left out, or see --rest")
+	f.StringArrayVar(&r.Drop, "drop", nil, "`GLOB` of keys that are left out")
+	f.Var(choice{&r.KeepRest, "drop", "keep"}, "rest", "`drop|keep`: what becomes of keys that no --only fits (default drop)")
 	f.BoolVar(&r.Strict, "strict", false, "assume nothing: what no key, fact or flag says is an error that says what to type")
 	addReading(c, &r.Reading)
 	yaml(c, "plan")
@@ -101,16 +104,19 @@ func (n *positive) Set(s string) error {
 	return nil
 }
 
-// cost is same or any as a flag.
-type cost struct{ any *bool }
+// choice is one of two words as a flag; to is set by the second.
+type choice struct {
+	to      *bool
+	no, yes string
+}
 
-func (c cost) String() string { return "" }
-func (c cost) Type() string   { return "string" }
+func (c choice) String() string { return "" }
+func (c choice) Type() string   { return "string" }
 
-func (c cost) Set(s string) error {
-	if s != "same" && s != "any" {
-		return errors.New("want same or any")
+func (c choice) Set(s string) error {
+	if s != c.no && s != c.yes {
+		return fmt.Errorf("want %s or %s", c.no, c.yes)
 	}
-	*c.any = s == "any"
+	*c.to = s == c.yes
 	return nil
 }

@@ -44,6 +44,9 @@ type Checkpoint struct {
 	// the others in it.
 	State  string
 	States []string
+	// Wrapper is what the keys begin with where the program that wrote the checkpoint wraps each
+	// model so: "model." of Lightning; else "".
+	Wrapper string
 	// Facts is what the checkpoint says of its modules, or nil.
 	Facts *facts.Model
 	// Model is the network that holds the tensors, nil where they lie by themselves.

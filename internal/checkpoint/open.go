@@ -133,7 +133,7 @@ func openPth(path string, o Options) (*Checkpoint, error) {
 		return nil, err
 	}
 	return &Checkpoint{Tensors: f.Tensors, State: f.Chosen, States: f.Others,
-		Notes: f.Notes, Facts: f.Facts, close: f.Close}, nil
+		Notes: f.Notes, Wrapper: f.Wrapper, Facts: f.Facts, close: f.Close}, nil
 }
 
 // createPth names the folder in the archive as torch.save does, after the file.

@@ -2,14 +2,13 @@ package plan
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"repfuse/internal/tensor"
 )
 
 // Found is what a maker of blocks hands over: the blocks, and what it has to say of
-// modules and keys that no block reads. All keys are without the prefix.
+// modules and keys that no block reads. All keys are Names of sources.
 type Found struct {
 	Blocks []Block
 	Notes  []Note
@@ -32,10 +31,19 @@ const (
 	inNoBlock   = "in no block"
 )
 
+// Sources is tensors of which none is set apart, under their keys without a prefix.
+func Sources(tensors []tensor.Named, prefix string) []Source {
+	all := make([]Source, len(tensors))
+	for k, t := range tensors {
+		all[k] = Source{Named: t, Name: strings.TrimPrefix(t.Key, prefix)}
+	}
+	return all
+}
+
 // New settles what becomes of every tensor. Two tensors of the result under one key are
 // an error.
-func New(tensors []tensor.Named, prefix string, found Found) (*Plan, error) {
-	p := &Plan{Prefix: prefix, Blocks: found.Blocks, Notes: found.Notes, Deployed: found.Deployed, Fates: make([]Fate, len(tensors))}
+func New(tensors []Source, s Selection, found Found) (*Plan, error) {
+	p := &Plan{Selection: s, Blocks: found.Blocks, Notes: found.Notes, Deployed: found.Deployed, Fates: make([]Fate, len(tensors))}
 	user, stale := map[string]int{}, map[string]bool{}
 	for k, b := range found.Blocks {
 		for _, key := range b.Used {
@@ -49,14 +57,16 @@ func New(tensors []tensor.Named, prefix string, found Found) (*Plan, error) {
 	}
 	why := p.reasons(tensors)
 	for k, t := range tensors {
-		key := strings.TrimPrefix(t.Key, prefix)
-		f := Fate{Named: t, Fate: Kept, Block: -1, NewKey: key}
+		key := t.Name
+		f := Fate{Named: t.Named, Name: key, Fate: Kept, Block: -1, NewKey: key}
 		if to, ok := found.Renamed[key]; ok {
 			f.NewKey = to
 		}
 		block, used := user[key]
 		reason, dropped := found.Dropped[key]
 		switch {
+		case t.Apart != "":
+			f.Fate, f.Why, f.Apart = t.Apart, t.Why, true
 		case used && stale[key]:
 			f.Block, f.Why = block, stays
 		case used:
@@ -74,14 +84,14 @@ func New(tensors []tensor.Named, prefix string, found Found) (*Plan, error) {
 }
 
 // reasons tells of a key why it is kept, by what the plan and the other keys show.
-func (p *Plan) reasons(tensors []tensor.Named) func(key string) string {
+func (p *Plan) reasons(tensors []Source) func(key string) string {
 	norms, deployed := map[string]bool{}, map[string]bool{}
 	for _, m := range p.Deployed {
 		deployed[m] = true
 	}
 	for _, t := range tensors {
 		if isStatistic(t.Key) {
-			norms[module(strings.TrimPrefix(t.Key, p.Prefix))] = true
+			norms[module(t.Name)] = true
 		}
 	}
 	return func(key string) string {
@@ -133,37 +143,4 @@ func (p *Plan) unique() error {
 		}
 	}
 	return nil
-}
-
-// wrappers are modules that only wrap another: DistributedDataParallel, compile.
-var wrappers = []string{"module.", "_orig_mod."}
-
-// Strip takes a prefix off all keys: the one given, or, where that is "", the wrappers
-// that all keys have. It returns the tensors under what is left of their keys.
-func Strip(tensors []tensor.Named, prefix string) (stripped []tensor.Named, taken string, err error) {
-	if prefix == "" {
-		prefix = commonPrefix(tensors)
-	}
-	stripped = make([]tensor.Named, len(tensors))
-	for k, t := range tensors {
-		if !strings.HasPrefix(t.Key, prefix) {
-			return nil, "", fmt.Errorf("%s does not begin with the prefix %q", t.Key, prefix)
-		}
-		stripped[k] = tensor.Named{Key: t.Key[len(prefix):], Tensor: t.Tensor}
-	}
-	return stripped, prefix, nil
-}
-
-func commonPrefix(tensors []tensor.Named) string {
-	prefix := ""
-	for again := true; again && len(tensors) > 0; {
-		again = false
-		for _, w := range wrappers {
-			if !slices.ContainsFunc(tensors, func(t tensor.Named) bool { return !strings.HasPrefix(t.Key, prefix+w) }) {
-				prefix += w
-				again = true
-			}
-		}
-	}
-	return prefix
 }

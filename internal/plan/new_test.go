@@ -27,7 +27,7 @@ func output(weight, bias, of string) plan.Output {
 // other keys, and each that is no block's alone has a reason.
 func TestFates(t *testing.T) {
 	list := tensors("p.a.w", "p.a.left", "p.a.aux", "p.b.w", "p.n.running_mean", "p.n.weight", "p.done.x.weight", "p.head.w", "p.said.w")
-	p, err := plan.New(list, "p.", plan.Found{
+	p, err := plan.New(plan.Sources(list, "p."), plan.Selection{Prefix: "p."}, plan.Found{
 		Blocks: []plan.Block{
 			{Path: "a", Used: []string{"a.w", "a.left"}, Stale: []string{"a.left"}, Outputs: []plan.Output{output("a.fused", "", "a.w")}},
 			{Path: "b", Used: []string{"b.w"}, Outputs: []plan.Output{output("b.fused", "b.bias", "b.w")}},
@@ -93,7 +93,7 @@ func TestWrittenTwice(t *testing.T) {
 		if test.renamed != "" {
 			found.Renamed = map[string]string{"kept": test.renamed}
 		}
-		_, err := plan.New(tensors("a", "b", "kept", "other"), "", found)
+		_, err := plan.New(plan.Sources(tensors("a", "b", "kept", "other"), ""), plan.Selection{}, found)
 		if (err == nil) != (test.want == "") || err != nil && !strings.HasPrefix(err.Error(), test.want) {
 			t.Errorf("%v and %v: error %v, want %q", test.a, test.b, err, test.want)
 		}
@@ -103,7 +103,7 @@ func TestWrittenTwice(t *testing.T) {
 // What several blocks read is gone once, and each of them is made, even where it reads
 // nothing of its own.
 func TestSharedKeys(t *testing.T) {
-	p, err := plan.New(tensors("w", "v"), "", plan.Found{Blocks: []plan.Block{
+	p, err := plan.New(plan.Sources(tensors("w", "v"), ""), plan.Selection{}, plan.Found{Blocks: []plan.Block{
 		{Path: "a", Used: []string{"w"}, Outputs: []plan.Output{output("a.w", "", "w")}},
 		{Path: "b", Used: []string{"w"}, Outputs: []plan.Output{output("b.w", "", "w")}}}})
 	if err != nil {

@@ -11,14 +11,25 @@ import (
 
 // Plan is what would be done with a checkpoint.
 type Plan struct {
-	// Prefix is what was taken off the keys.
-	Prefix string
+	Selection
 	Blocks []Block
 	// Fates is what becomes of each tensor, in the checkpoint's order.
 	Fates []Fate
 	Notes []Note
 	// Deployed lists the modules that are fused already.
 	Deployed []string
+}
+
+// Selection is which tensors blocks are looked for among, and what is taken off their keys.
+type Selection struct {
+	// Prefix is taken off each key that is looked at.
+	Prefix string `json:"prefix,omitempty"`
+	// Only and Without are globs of keys as they are in the file: what fits one of Only is looked
+	// at, all where there is none, except what fits one of Without, which is dropped.
+	Only    []string `json:"only,omitempty"`
+	Without []string `json:"without,omitempty"`
+	// KeepRest keeps, as it is, what Only leaves out; else it is dropped.
+	KeepRest bool `json:"keep_rest,omitempty"`
 }
 
 // Block is a block and the convolutions that it becomes. Its keys and paths are those of
@@ -55,10 +66,22 @@ const (
 	Dropped = "dropped" // the deploy model does not have it
 )
 
+// Source is a tensor of the checkpoint.
+type Source struct {
+	tensor.Named
+	// Name is its key without what only wraps the model; blocks are found among names.
+	Name string
+	// Apart is Kept or Dropped, and Why the reason, where blocks are not to read it; else "".
+	Apart, Why string
+}
+
 // Fate is what becomes of one tensor.
 type Fate struct {
 	tensor.Named
-	Fate string
+	// Name is the key by which blocks read it; Apart says that they were not to.
+	Name  string
+	Apart bool
+	Fate  string
 	// Block is the index of the block that uses it, or -1.
 	Block int
 	// NewKey is the key in the result of a tensor that is kept.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -19,7 +18,7 @@ import (
 // File is the blocks by their modules, with expressions in which everything is decided,
 // and what becomes of other keys.
 type File struct {
-	Prefix string          `json:"prefix,omitempty"`
+	plan.Selection
 	Blocks []Block         `json:"blocks"`
 	Drop   []family.Drop   `json:"drop,omitempty"`
 	Rename []family.Rename `json:"rename,omitempty"`
@@ -42,9 +41,12 @@ func Read(name string, text []byte) (*File, error) {
 	l := &family.Loader{File: name}
 	f := &File{}
 	l.Fields(doc, map[string]func(*yaml.Node){
-		"prefix": l.Into(&f.Prefix),
-		"drop":   l.Drops(&f.Drop),
-		"rename": l.Renames(&f.Rename),
+		"prefix":    l.Into(&f.Prefix),
+		"only":      l.Strings(&f.Only),
+		"without":   l.Strings(&f.Without),
+		"keep_rest": l.Into(&f.KeepRest),
+		"drop":      l.Drops(&f.Drop),
+		"rename":    l.Renames(&f.Rename),
 		"blocks": func(n *yaml.Node) {
 			l.Items(n, func(n *yaml.Node) {
 				b := Block{}
@@ -69,14 +71,13 @@ func Read(name string, text []byte) (*File, error) {
 
 // Of writes a plan down.
 func Of(p *plan.Plan) *File {
-	f := &File{Prefix: p.Prefix}
+	f := &File{Selection: p.Selection}
 	keys, modules := map[string]bool{}, map[string]bool{}
 	for _, t := range p.Fates {
-		key := strings.TrimPrefix(t.Key, p.Prefix)
-		keys[key] = true
-		for at, c := range key {
+		keys[t.Name] = true
+		for at, c := range t.Name {
 			if c == '.' {
-				modules[key[:at]] = true
+				modules[t.Name[:at]] = true
 			}
 		}
 	}
@@ -84,8 +85,9 @@ func Of(p *plan.Plan) *File {
 		f.Blocks = append(f.Blocks, blockOf(b, keys))
 	}
 	for _, t := range p.Fates {
-		key := strings.TrimPrefix(t.Key, p.Prefix)
+		key := t.Name
 		switch {
+		case t.Apart:
 		case t.Fate == plan.Dropped:
 			f.Drop = append(f.Drop, family.Drop{Glob: family.QuoteGlob(key), Why: t.Why})
 		case t.Fate == plan.Kept && t.NewKey != key:
@@ -160,11 +162,14 @@ func (f *File) YAML() []byte {
 	e := yaml.NewEncoder(&out)
 	e.SetIndent(2)
 	if err := e.Encode(struct {
-		Prefix string `yaml:",omitempty"`
-		Blocks []block
-		Drop   *yaml.Node `yaml:",omitempty"`
-		Rename *yaml.Node `yaml:",omitempty"`
-	}{f.Prefix, blocks,
+		Prefix   string   `yaml:",omitempty"`
+		Only     []string `yaml:",omitempty,flow"`
+		Without  []string `yaml:",omitempty,flow"`
+		KeepRest bool     `yaml:"keep_rest,omitempty"`
+		Blocks   []block
+		Drop     *yaml.Node `yaml:",omitempty"`
+		Rename   *yaml.Node `yaml:",omitempty"`
+	}{f.Prefix, f.Only, f.Without, f.KeepRest, blocks,
 		inOrder(f.Drop, func(d family.Drop) (string, string) { return d.Glob, d.Why }),
 		inOrder(f.Rename, func(r family.Rename) (string, string) { return r.From, r.To })}); err != nil {
 		panic(fmt.Sprintf("planfile: a plan that YAML cannot hold: %v", err))

@@ -77,7 +77,7 @@ func TestPlanFileErrors(t *testing.T) {
 		{"", "p.yaml: is empty"},
 		{"blocks: [", "p.yaml: line 1:"},
 		{"- a\n", "p.yaml:1: want a mapping"},
-		{"block: []\n", `p.yaml:1: unknown field "block", want one of blocks, drop, prefix, rename`},
+		{"block: []\n", `p.yaml:1: unknown field "block", want one of blocks, drop, keep_rest, only, prefix, rename, without`},
 		{"blocks:\n  - module: a\n", "p.yaml:2: a block that makes nothing, want make: {KEY: EXPRESSION}"},
 		{"blocks:\n  - modul: a\n", `p.yaml:2: unknown field "modul", want one of family, make, module, stale`},
 		{"blocks:\n  - module: a\n    module: b\n", `p.yaml:3: field "module" comes twice`},

@@ -38,6 +38,9 @@ func (a *archive) choose(o Options) (*File, error) {
 		return nil, err
 	}
 	f := &File{Chosen: s.path}
+	if d, ok := a.value.(*pickle.Dict); ok && hasPrefix(d, "pytorch-lightning_version") {
+		f.Wrapper = "model."
+	}
 	tensors, notes, err := a.tensors(s)
 	if err != nil {
 		return nil, err

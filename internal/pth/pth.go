@@ -38,6 +38,9 @@ type File struct {
 	Others []string
 	// Notes say why the dict was chosen, how others differ from it, and what was left out.
 	Notes []string
+	// Wrapper is "model." in a checkpoint of Lightning, which keeps a network so in a module
+	// of its own; else "".
+	Wrapper string
 	// Facts is what the modules say of themselves, if the state was a pickled module.
 	Facts *facts.Model
 

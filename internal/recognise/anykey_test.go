@@ -58,7 +58,7 @@ func anyPlan(t *testing.T, seed uint64) ([]tensor.Named, *plan.Plan) {
 	found.Dropped[put(1).Key] = "why not"
 	found.Renamed[put(1).Key] = key()
 	put(1)
-	p, err := plan.New(list, "", found)
+	p, err := plan.New(plan.Sources(list, ""), plan.Selection{}, found)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@
 //
 // From the keys to the plan, and the type that each step hands on:
 //
-//  1. plan.Strip takes a prefix off all keys → []tensor.Named
+//  1. choose says which tensors are looked at and takes prefixes off their keys → []tensor.Named
 //  2. the keys become a tree of modules → *tree (tree.go)
 //  3. offer says which families may be tried at a module: those that have a key of their
 //     anchor there, and those that the user, a fact or a network asks for → []*family.Family
@@ -25,7 +25,6 @@ package recognise
 
 import (
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -45,9 +44,11 @@ type Options struct {
 	Sets []string
 	// Choices are families in the order given: [GLOB=]NAME.
 	Choices []string
-	// Prefix is taken off the keys; "" takes a leading "module." or "_orig_mod." off
-	// where all have it.
-	Prefix string
+	// Selection is which tensors are looked at; without a Prefix, what all keys begin with and
+	// what only wraps a model is taken off. What is "" or nil is the plan file's.
+	plan.Selection
+	// Wrapper is such a beginning that the checkpoint's own kind has, or "".
+	Wrapper string
 	// Deployed is the modules that are fused already though their keys do not show it, as
 	// a record says.
 	Deployed []string
@@ -66,23 +67,31 @@ type Options struct {
 // Plan finds the blocks of a checkpoint and settles what becomes of every tensor.
 // Errors name the block and end in a hint.
 func Plan(tensors []tensor.Named, o Options) (*plan.Plan, error) {
-	given := o.Prefix
-	if given == "" && o.File != nil {
-		given = o.File.Prefix
-	}
-	keys, prefix, err := plan.Strip(tensors, given)
+	s, err := choose(tensors, o.asked(), o.Wrapper)
 	if err != nil {
 		return nil, err
 	}
-	found, err := Blocks(keys, o)
+	found, err := Blocks(s.chosen, o)
 	if err != nil {
 		return nil, err
 	}
-	if prefix != given {
-		note := plan.Note{Text: fmt.Sprintf("every key begins with %s, which is taken off", prefix)}
-		found.Notes = slices.Insert(found.Notes, 0, note)
+	found.Notes = append(s.notes, found.Notes...)
+	return plan.New(s.sources, s.Selection, *found)
+}
+
+// asked is the selection that is asked for, what is left open by the plan file's.
+func (o *Options) asked() plan.Selection {
+	s := o.Selection
+	if o.File == nil {
+		return s
 	}
-	return plan.New(tensors, prefix, *found)
+	if s.Prefix == "" {
+		s.Prefix = o.File.Prefix
+	}
+	if len(s.Only)+len(s.Without) == 0 {
+		s.Only, s.Without, s.KeepRest = o.File.Only, o.File.Without, o.File.KeepRest
+	}
+	return s
 }
 
 // Blocks finds the blocks among tensors whose keys have no prefix any more.

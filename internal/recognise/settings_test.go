@@ -104,7 +104,7 @@ func TestPrefix(t *testing.T) {
 		{on: "net.", said: "net.", prefix: "net.", key: "a.rbr_reparam.weight"},
 		{on: "net.", said: "other.", err: `does not begin with the prefix "other."`},
 	} {
-		p, err := recognise.Plan(named(t, strings.ReplaceAll(block, "PRE", test.on)), recognise.Options{Families: builtin(t), Prefix: test.said})
+		p, err := recognise.Plan(named(t, strings.ReplaceAll(block, "PRE", test.on)), recognise.Options{Families: builtin(t), Selection: plan.Selection{Prefix: test.said}})
 		if test.err != "" {
 			if err == nil || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%+v: error %v", test, err)

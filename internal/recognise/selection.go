@@ -1,0 +1,215 @@
+package recognise
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"repfuse/internal/family"
+	"repfuse/internal/hint"
+	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
+)
+
+// wrappers are modules that only wrap another: DistributedDataParallel and SWA's
+// AveragedModel, torch.compile.
+var wrappers = []string{"module.", compiled}
+
+// compiled is what torch.compile puts into the keys of the module that it compiles, which need
+// not be the outermost.
+const compiled = "_orig_mod."
+
+// averaged is how many models SWA's AveragedModel has averaged, beside its module.
+const averaged = "n_averaged"
+
+// Why a tensor is none that blocks are looked for among.
+const (
+	unasked  = "left out, as no --only asks for it"
+	beside   = "beside what --only asks for"
+	observed = "state of a quantization observer"
+	counted  = "how many models were averaged"
+)
+
+// selection is the tensors of a checkpoint, and those among them that blocks are looked
+// for, under the keys that blocks have.
+type selection struct {
+	plan.Selection
+	sources []plan.Source
+	chosen  []tensor.Named
+	notes   []plan.Note
+}
+
+// choose decides which tensors are looked at, and takes off their keys what only wraps
+// the model: what is asked for, or where nothing is, what all of them begin with.
+// wrapper is another such beginning, "" for none.
+func choose(tensors []tensor.Named, asked plan.Selection, wrapper string) (*selection, error) {
+	s := &selection{Selection: asked, sources: make([]plan.Source, len(tensors))}
+	for k, t := range tensors {
+		s.sources[k] = plan.Source{Named: t, Name: t.Key}
+	}
+	s.leaveTraining()
+	if err := s.leaveUnasked(); err != nil {
+		return nil, err
+	}
+	if s.Prefix == "" {
+		s.Prefix = s.commonPrefix(wrapper)
+	}
+	if s.Prefix != asked.Prefix {
+		s.note("every key begins with %s, which is taken off", s.Prefix)
+	}
+	return s, s.rename()
+}
+
+func (s *selection) note(format string, args ...any) {
+	s.notes = append(s.notes, plan.Note{Text: fmt.Sprintf(format, args...)})
+}
+
+// leaveTraining drops what training alone has a use for: the state of observers and fake
+// quantizers, of which the weights are floating still, and SWA's count.
+func (s *selection) leaveTraining() {
+	n, averages := 0, !slices.ContainsFunc(s.sources, func(t plan.Source) bool { return t.Key != averaged && !strings.HasPrefix(t.Key, wrappers[0]) })
+	for k := range s.sources {
+		switch t := &s.sources[k]; {
+		case isObserver(t.Key):
+			t.Apart, t.Why = plan.Dropped, observed
+			n++
+		case t.Key == averaged && averages:
+			t.Apart, t.Why = plan.Dropped, counted
+		}
+	}
+	if n > 0 {
+		s.note("%d tensors are state of quantization observers and are dropped; the weights are those before quantization", n)
+	}
+}
+
+// isObserver reports whether a key is below an observer or a fake quantizer, by the names
+// that torch.ao.quantization gives them: in eager mode one name, in FX mode with a number.
+func isObserver(key string) bool {
+	names := strings.Split(key, ".")
+	return slices.ContainsFunc(names[:len(names)-1], func(name string) bool {
+		name = strings.TrimRight(name, "_0123456789")
+		return name == "activation_post_process" || name == "weight_fake_quant" || name == "bias_fake_quant"
+	})
+}
+
+// leaveUnasked drops or keeps what the globs leave out. They are of the keys as they are in
+// the file, with or without torch.compile's part.
+func (s *selection) leaveUnasked() error {
+	only, without := family.CompileGlobs(s.Only), family.CompileGlobs(s.Without)
+	used := map[string]bool{}
+	fits := func(texts []string, globs []family.Glob, key string) (at int) {
+		at = -1
+		for k, g := range globs {
+			if g.Match(key) || g.Match(uncompiled(key)) {
+				used[texts[k]], at = true, k
+			}
+		}
+		return at
+	}
+	for k := range s.sources {
+		t := &s.sources[k]
+		drop, asked := fits(s.Without, without, t.Key), fits(s.Only, only, t.Key) >= 0
+		switch {
+		case t.Apart != "":
+		case drop >= 0:
+			t.Apart, t.Why = plan.Dropped, "--drop "+s.Without[drop]
+		case len(only) == 0 || asked:
+		case s.KeepRest:
+			t.Apart, t.Why = plan.Kept, beside
+		default:
+			t.Apart, t.Why = plan.Dropped, unasked
+		}
+	}
+	for _, list := range []struct {
+		flag  string
+		globs []string
+	}{{"--only", s.Only}, {"--drop", s.Without}} {
+		for _, g := range list.globs {
+			if !used[g] {
+				return hint.Add(fmt.Errorf("%s %s fits no key", list.flag, g), "repfuse inspect SRC lists the keys; ** stands for any part of one, dots included")
+			}
+		}
+	}
+	if s.KeepRest && len(only) == 0 {
+		return fmt.Errorf("--rest keep without --only, of which the rest would be kept")
+	}
+	return nil
+}
+
+// commonPrefix is the wrappers that all chosen keys begin with; wrapper, where there is
+// one, counts once.
+func (s *selection) commonPrefix(wrapper string) string {
+	all := func(prefix string) bool {
+		none := true
+		for _, t := range s.sources {
+			if t.Apart == "" {
+				none = false
+				if !strings.HasPrefix(t.Key, prefix) {
+					return false
+				}
+			}
+		}
+		return !none
+	}
+	prefix := ""
+	for again := true; again; {
+		again = false
+		for _, w := range wrappers {
+			if all(prefix + w) {
+				prefix, again = prefix+w, true
+			}
+		}
+		if wrapper != "" && all(prefix+wrapper) {
+			prefix, wrapper, again = prefix+wrapper, "", true
+		}
+	}
+	return prefix
+}
+
+// rename gives the chosen tensors their keys without the prefix and torch.compile's parts.
+func (s *selection) rename() error {
+	from, inside := map[string]string{}, 0
+	for k := range s.sources {
+		t := &s.sources[k]
+		if t.Apart != "" {
+			continue
+		}
+		name, ok := strings.CutPrefix(t.Key, s.Prefix)
+		if !ok {
+			name, ok = strings.CutPrefix(uncompiled(t.Key), s.Prefix)
+		}
+		if !ok {
+			return s.misfit(t.Key)
+		}
+		if t.Name = uncompiled(name); t.Name != name {
+			inside++
+		}
+		if other, twice := from[t.Name]; twice {
+			return fmt.Errorf("%s and %s are both %s without %s", other, t.Key, t.Name, compiled)
+		}
+		from[t.Name] = t.Key
+		s.chosen = append(s.chosen, tensor.Named{Key: t.Name, Tensor: t.Tensor})
+	}
+	if inside > 0 {
+		s.note("keys with %s, which torch.compile puts in: %d; it is taken off", compiled, inside)
+	}
+	return nil
+}
+
+// misfit is the error for a key that the prefix does not fit, and what to type where it fits
+// others.
+func (s *selection) misfit(key string) error {
+	err := fmt.Errorf("%s does not begin with the prefix %q", key, s.Prefix)
+	if slices.ContainsFunc(s.sources, func(t plan.Source) bool { return strings.HasPrefix(t.Key, s.Prefix) }) {
+		return hint.Add(err, "--only '%s**' leaves out what does not", s.Prefix)
+	}
+	return err
+}
+
+// uncompiled is a key without torch.compile's parts.
+func uncompiled(key string) string {
+	if !strings.Contains(key, compiled) {
+		return key
+	}
+	return strings.ReplaceAll(strings.ReplaceAll("."+key, "."+compiled, "."), "."+compiled, ".")[1:]
+}
