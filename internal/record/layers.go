@@ -85,6 +85,8 @@ func branches(e op.Expr, kernel []int, path string) [][]string {
 				modules, extents = append(modules, owner(e.Weight.Key)), append(extents, e.Weight.Shape[2:])
 			case op.BatchNorm:
 				modules = append(modules, owner(e.Mean.Key))
+			case op.Shift: // a layer's own bias, added behind its product
+				known = known && e.By != nil && len(modules) > 0 && owner(e.By.Key) == modules[len(modules)-1]
 			case op.Identity:
 				padded = padded || e.Padding != nil
 				known = known && e.Stride == nil

@@ -63,6 +63,8 @@ type value struct {
 	literal *float64
 	// fixed marks what does not depend on the input: keys, constants, what comes of them.
 	fixed bool
+	// axis is where the channels are, as far as what makes the value says.
+	axis int
 	// at is the value's index in the graph, -1 where it has none.
 	at int
 }

@@ -27,8 +27,15 @@ func short(name string) string {
 // what makes a node of it or says why this call is none. Those that write into their
 // input are the same with an underscore.
 var linear = map[string]func(call) (result, string){
-	"convolution":                          call.convolution,
-	"cudnn_convolution":                    nil,
+	"convolution":                          func(c call) (result, string) { return c.convolution(convolution) },
+	"_convolution":                         func(c call) (result, string) { return c.convolution(convolution) },
+	"cudnn_convolution":                    func(c call) (result, string) { return c.convolution(cudnn) },
+	"conv1d":                               func(c call) (result, string) { return c.convolution(functional) },
+	"conv2d":                               func(c call) (result, string) { return c.convolution(functional) },
+	"conv3d":                               func(c call) (result, string) { return c.convolution(functional) },
+	"conv_transpose1d":                     func(c call) (result, string) { return c.convolution(transposed) },
+	"conv_transpose2d":                     func(c call) (result, string) { return c.convolution(transposed) },
+	"conv_transpose3d":                     func(c call) (result, string) { return c.convolution(transposed) },
 	"native_batch_norm":                    func(c call) (result, string) { return c.batchNorm(5, 7) },
 	"cudnn_batch_norm":                     func(c call) (result, string) { return c.batchNorm(5, 7) },
 	"miopen_batch_norm":                    func(c call) (result, string) { return c.batchNorm(5, 7) },
@@ -37,6 +44,7 @@ var linear = map[string]func(call) (result, string){
 	"_native_batch_norm_legit_no_training": func(c call) (result, string) { return c.batchNorm(-1, 6) },
 	"addmm":                                call.addmm,
 	"mm":                                   call.mm,
+	"bmm":                                  call.mm,
 	"linear":                               call.linearLayer,
 	"add":                                  func(c call) (result, string) { return c.add(1) },
 	"add_":                                 func(c call) (result, string) { return c.add(1) },
@@ -54,14 +62,18 @@ var linear = map[string]func(call) (result, string){
 	"constant_pad_nd":                      call.pad,
 	"slice":                                call.slice,
 	"dropout":                              call.identity,
-	"native_dropout":                       nil,
 	"alias":                                call.identity,
 	"detach":                               call.identity,
 	"clone":                                call.identity,
 	"contiguous":                           call.identity,
-	"view":                                 call.flatten,
-	"_unsafe_view":                         call.flatten,
-	"_reshape_alias":                       call.flatten,
+	"view":                                 call.reshape,
+	"_unsafe_view":                         call.reshape,
+	"_reshape_alias":                       call.reshape,
+	"expand":                               call.reshape,
+	"reshape":                              call.reshape,
+	"flatten":                              call.reshape,
+	"transpose":                            call.transpose,
+	"permute":                              call.permute,
 }
 
 // arg is the k-th argument, or the named one.
@@ -102,46 +114,6 @@ const unknown = "in a form that is not known"
 
 // computed is the reason where an operand is no tensor of the checkpoint.
 const computed = "with weights that are computed before they are used"
-
-func (c call) convolution() (result, string) {
-	weight, okW := c.param(c.arg(1, "weight"))
-	bias, okB := c.param(c.arg(2, "bias"))
-	transposed, okT := c.arg(6, "transposed").(bool)
-	groups, okG := whole(c.arg(8, "groups"))
-	x := c.of(c.arg(0, "input"))
-	switch {
-	case x == nil || x.fixed || weight == nil && okW || !okT || !okG:
-		return result{}, unknown
-	case !okW || !okB:
-		return result{}, computed
-	case len(weight.Shape) != len(x.shape) || len(x.shape) < 2:
-		return result{}, "without a batch's axis"
-	}
-	axes := len(weight.Shape) - 2
-	e := op.Conv{Weight: *weight, Bias: bias, Transposed: transposed, Groups: groups}
-	for k, to := range []*[]int{&e.Stride, &e.Padding, &e.Dilation} {
-		var ok bool
-		if *to, ok = each(c.arg(3+k, []string{"stride", "padding", "dilation"}[k]), axes); !ok {
-			return result{}, unknown
-		}
-	}
-	if !transposed && groups == 1 {
-		e.Groups = 0 // the shapes say as much
-	}
-	if !slices.ContainsFunc(e.Dilation, func(d int) bool { return d != 1 }) {
-		e.Dilation = nil
-	}
-	return c.apply(e, e.Padding), ""
-}
-
-// each is one number for each axis of a list, of which torch lets one stand for all.
-func each(x any, axes int) ([]int, bool) {
-	list, ok := wholes(x)
-	if ok && len(list) == 1 && axes > 0 {
-		return slices.Repeat(list, axes), true
-	}
-	return list, ok && len(list) == axes
-}
 
 // batchNorm is (x, weight, bias, running mean, running variance, …) with whether the
 // batch's own statistics are taken, −1 where they never are, and ε.
@@ -342,13 +314,13 @@ func (c call) pool() (result, string) {
 		return result{}, unknown
 	}
 	axes := len(x.shape) - 2
-	kernel, ok := each(c.arg(1, "kernel_size"), axes)
+	kernel, ok := each(c.arg(1, "kernel_size"), axes, 1)
 	stride, padding := kernel, make([]int, axes)
 	if s, given := c.arg(2, "stride").([]any); given && len(s) > 0 && ok {
-		stride, ok = each(s, axes)
+		stride, ok = each(s, axes, 1)
 	}
 	if p := c.arg(3, "padding"); p != nil && ok {
-		padding, ok = each(p, axes)
+		padding, ok = each(p, axes, 0)
 	}
 	if !ok {
 		return result{}, unknown
@@ -435,18 +407,4 @@ func (c call) slice() (result, string) {
 // identity changes nothing.
 func (c call) identity() (result, string) {
 	return result{kind: graph.Linear, op: op.Identity{}, axis: graph.AnyAxis}, ""
-}
-
-// flatten is a view that merges or splits the axes before the last, and keeps that: a
-// Linear layer on [N, T, C] runs on [N·T, C].
-func (c call) flatten() (result, string) {
-	x := c.of(c.arg(0, "self"))
-	if len(c.Out) != 1 || x == nil {
-		return result{}, ""
-	}
-	to := c.values[c.Out[0]].shape
-	if slices.Equal(x.shape, to) {
-		return c.identity()
-	}
-	return result{}, "that changes the axes"
 }

@@ -127,6 +127,7 @@ func (r *reader) node(o *operator) {
 		if why == "" {
 			l.fill(&n)
 			n.Outputs = n.Outputs[:1] // a batch norm's statistics are its own
+			r.values[o.Out[0]].axis = r.axisAfter(l, o)
 		}
 		n.Why = why
 	}
@@ -136,6 +137,23 @@ func (r *reader) node(o *operator) {
 		}
 	}
 	r.graph.Nodes = append(r.graph.Nodes, n)
+}
+
+// axisAfter is where the channels of an operator's output are, as far as those before it
+// say; graph.AnyAxis where none does.
+func (r *reader) axisAfter(l result, o *operator) int {
+	switch {
+	case l.kind == graph.Move:
+		return l.to
+	case l.axis != graph.AnyAxis:
+		return l.axis
+	}
+	for _, n := range o.reads() {
+		if !r.values[n].fixed {
+			return r.values[n].axis
+		}
+	}
+	return graph.AnyAxis
 }
 
 // readElsewhere notes the key that a value is, or what it was computed of is.
@@ -176,24 +194,26 @@ func (r *reader) fold(o *operator) {
 	case "t":
 		to.key, to.turned = from.key, !from.turned && len(from.shape) == 2
 	case "view", "_reshape_alias", "reshape", "_unsafe_view", "unsqueeze", "squeeze", "detach", "alias", "clone", "expand", "lift_fresh":
-		if tensor.Elems(from.shape) == tensor.Elems(to.shape) && !from.turned && from.elem == to.elem {
-			to.key, to.literal = from.key, from.literal
+		copies := len(to.shape) == 3 && slices.Equal(to.shape[1:], from.shape) // of a matrix, one for each of a batch
+		if slices.Equal(to.shape, from.shape) || copies || tensor.Elems(from.shape) == tensor.Elems(to.shape) && !from.turned && from.elem == to.elem {
+			to.key, to.literal, to.turned = from.key, from.literal, from.turned
 		}
 	}
 }
 
 // result is what a linear operator is in the graph.
 type result struct {
-	kind   graph.Kind
-	op     op.Expr
-	after  []int
-	axis   int
-	minus  []bool
-	inputs []int // the values that stay its inputs, where others have become operands
+	kind  graph.Kind
+	op    op.Expr
+	after []int
+	// axis is where the channels are, to where a Move takes them.
+	axis, to int
+	minus    []bool
+	inputs   []int // the values that stay its inputs, where others have become operands
 }
 
 func (l result) fill(n *graph.Node) {
-	n.Kind, n.Op, n.After, n.Axis, n.Minus = l.kind, l.op, l.after, l.axis, l.minus
+	n.Kind, n.Op, n.After, n.Axis, n.To, n.Minus = l.kind, l.op, l.after, l.axis, l.to, l.minus
 	if l.inputs != nil {
 		n.Inputs = l.inputs
 	}

@@ -22,6 +22,7 @@ import export
 import load
 
 SUMS = ("add", "add_", "sub", "sub_")
+MOVES = ("view", "_unsafe_view", "_reshape_alias", "transpose", "permute")
 # What a branch that belongs to a layer consists of.
 LINEAR = SUMS + (
     "convolution", "native_batch_norm", "cudnn_batch_norm", "_native_batch_norm_legit_no_training", "addmm", "mm", "linear", "t", "view",
@@ -96,8 +97,8 @@ class Place:
     first is what its own parts make. Each later one is a sum of that before it with more that
     comes of source; up to owed, all is the layer's, and what is missing in it is said."""
 
-    def __init__(self, ops, source, end, convolutions):
-        self.ops, self.source, self.ends, self.convolutions = ops, source, [end], convolutions
+    def __init__(self, ops, source, end, convolutions, moves):
+        self.ops, self.source, self.ends, self.convolutions, self.moves = ops, source, [end], convolutions, moves
         self.owed, self.missing = 0, ""
 
 
@@ -142,13 +143,13 @@ class Flow:
         return [self.place(layer, ops) for ops in runs]
 
     def place(self, layer, ops):
-        inside = self.between(ops)
+        inside = set(ops)
         while True:
             sources = {n for k in inside for n in self.reads[k] if self.maker.get(n) not in inside}
             ends = {n for k in inside for n in self.ops[k]["out"] if n in self.outputs or any(r not in inside for r in self.readers.get(n, []))}
             if len(sources) == len(ends) == 1:
                 break
-            if len(sources) > 1:  # one of them may come of another: a padding before one branch
+            if len(sources) > 1:  # one comes of another: what stands between two parts, or before one
                 k = max(self.maker.get(n, -1) for n in sources)
                 if k < 0:
                     return "its parts read different inputs of the model"
@@ -158,21 +159,10 @@ class Flow:
                     return "its parts come to no one value, or an inner value is used elsewhere"
                 k = min(later)
             inside.add(k)
-        place = Place(inside, sources.pop(), ends.pop(), self.convolutions(layer, inside))
+        moves = [(kind(self.ops[k]), self.ops[k]["in"]) for k in sorted(inside) if k > min(ops) and kind(self.ops[k]) in MOVES]
+        place = Place(inside, sources.pop(), ends.pop(), self.convolutions(layer, inside), moves)
         self.follow(layer, place)
         return place
-
-    def between(self, ops):
-        """Some operators with all that stand between one of them and another."""
-        first, last = min(ops), max(ops)
-        down, up = set(ops), set(ops)
-        for k in range(first, last + 1):
-            if any(self.maker.get(n) in down for n in self.reads[k]):
-                down.add(k)
-        for k in range(last, first - 1, -1):
-            if k in up:
-                up.update(self.maker[n] for n in self.reads[k] if self.maker.get(n, -1) >= first)
-        return down & up
 
     def follow(self, layer, place):
         """Goes on from a layer's end as long as it is only added to what comes of the same input.
@@ -237,7 +227,6 @@ def judge(layer, runs, values, state, rounding):
             want = values[end].double()
             try:
                 got, room = apply(layer, place, x, state, rounding)
-                got, room = (t.reshape(want.shape) if t.shape[-1] == want.shape[-1] else t for t in (got, room))
                 if got.shape != want.shape:
                     return "WRONG: it makes %s, the network %s" % (list(got.shape), list(want.shape))
             except RuntimeError as err:
@@ -263,8 +252,20 @@ def apply(layer, place, x, state, rounding):
     weight = weight.double().to(x.device)
     bias = bias.double().to(x.device) if bias is not None else None
     f = operator(layer, place, weight.dim() - 2, tuple(weight.shape[2:]))
+    f = moved(f, place)
     room = f(x.abs(), (weight.abs() + kinds.tiny) * unit, None if bias is None else (bias.abs() + kinds.tiny) * unit)
     return f(x, weight, bias), room
+
+
+def moved(f, place):
+    """A function, and behind it what moves axes in the layer's place."""
+    def run(*args):
+        y = f(*args)
+        for name, (_, *axes) in place.moves:
+            y = {"transpose": torch.transpose, "permute": torch.permute}[name](y, *axes) if name in ("transpose", "permute") else y.reshape(axes[0])
+        return y
+
+    return run
 
 
 def operator(layer, place, axes, kernel):

@@ -44,10 +44,9 @@ def fused(directory):
 
 
 def fits(own, state, layer):
-    """Whether the model has a fused layer's tensors, and none of the branches it was made of."""
+    """Whether the model has a fused layer's tensors, and no others that it was made of."""
     keys = [key for key in (layer["weight"], layer.get("bias")) if key]
-    parts = {name for branch in layer.get("branches") or [] for name in branch} - {layer["weight"].rpartition(".")[0]}
-    return all(key in own and own[key].shape == state[key].shape for key in keys) and not any(key.rpartition(".")[0] in parts for key in own)
+    return all(key in own and own[key].shape == state[key].shape for key in keys) and not any(key in own for key in layer["reads"] if key not in keys)
 
 
 def kept(layer, state):
