@@ -46,11 +46,16 @@ func (c *checkpoint) norm(path string, n int) {
 	c.bias(path+".bias", n)
 }
 
-// bn adds a batch norm.
-func (c *checkpoint) bn(path string, n int) {
+// normalise adds the vectors that a batch norm computes with.
+func (c *checkpoint) normalise(path string, n int) {
 	c.norm(path, n)
 	c.add(path+".running_mean", -0.5, 0.5, n)
 	c.add(path+".running_var", 0.1, 2, n)
+}
+
+// bn adds a batch norm.
+func (c *checkpoint) bn(path string, n int) {
+	c.normalise(path, n)
 	*c = append(*c, entry{Spec: tensor.Spec{Key: path + ".num_batches_tracked", Type: tensor.I64}})
 }
 

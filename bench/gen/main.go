@@ -1,7 +1,8 @@
 // Command gen writes checkpoints of the sizes that real models have, with their key
-// names and shapes and random values, as directories of .npy files.
+// names and shapes and random values, as directories of .npy files or, of some, as .onnx.
 //
 //	go run ./bench/gen -model A0 DIR
+//	go run ./bench/gen -model B1 FILE.onnx
 //	go run ./bench/gen -model A0*28 DIR # so many of it, each below a module of its own
 package main
 
@@ -9,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"hash/crc32"
+	"iter"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -21,20 +23,23 @@ import (
 )
 
 func main() {
-	names := strings.Join(slices.Sorted(maps.Keys(models)), ", ")
-	model := flag.String("model", "A0", "one of "+names+", and how many of it behind a *")
+	names := func(all iter.Seq[string]) string { return strings.Join(slices.Sorted(all), ", ") }
+	model := flag.String("model", "A0", "one of "+names(maps.Keys(models))+", and how many of it behind a *; as .onnx, one of "+names(maps.Keys(networks)))
 	seed := flag.Uint64("seed", 1, "of the random values")
 	flag.Parse()
 	c, known := byName(*model)
+	to, write := flag.Arg(0), c.write
+	if strings.HasSuffix(to, ".onnx") {
+		write, known = networks[*model].export, networks[*model] != nil
+	}
 	if flag.NArg() != 1 || !known {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := c.write(flag.Arg(0), *seed); err != nil {
+	if err := write(to, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, "gen:", err)
 		os.Exit(1)
 	}
-	fmt.Printf("%s: %d tensors, %.1f MB\n", *model, len(c), float64(c.bytes())/1e6)
 }
 
 // write makes the directory, which must not be there yet, with one file a tensor.
@@ -61,13 +66,6 @@ func (c checkpoint) write(dir string, seed uint64) error {
 		}
 	}
 	return w.Close()
-}
-
-func (c checkpoint) bytes() (n int64) {
-	for _, e := range c {
-		n += e.Bytes()
-	}
-	return n
 }
 
 // values is the bytes of an entry: uniformly distributed between its bounds, or, of

@@ -8,13 +8,13 @@ import (
 
 // models is what can be generated, by name. Sizes are those of the papers.
 var models = map[string]func(*checkpoint){
-	"A0":            repVGG([4]int{2, 4, 14, 1}, [5]int{48, 48, 96, 192, 1280}),
-	"B1":            repVGG([4]int{4, 6, 16, 1}, [5]int{64, 128, 256, 512, 2048}),
-	"B3":            repVGG([4]int{4, 6, 16, 1}, [5]int{64, 192, 384, 768, 2560}),
-	"mobileone-s0":  mobileOneS0,
+	"A0":            repVGG([4]int{2, 4, 14, 1}, [5]int{48, 48, 96, 192, 1280}).add,
+	"B1":            repVGGB1.add,
+	"B3":            repVGG([4]int{4, 6, 16, 1}, [5]int{64, 192, 384, 768, 2560}).add,
+	"mobileone-s0":  mobileOneS0().add,
 	"dbb-r18":       dbbResNet18,
 	"unireplknet-s": uniRepLKNetS,
-	"huge":          func(c *checkpoint) { c.repVGGBlock("stage0", 4096, 4096, true) }, // one block of 671 MB
+	"huge":          func(c *checkpoint) { repVGGBlock("stage0", 4096, 4096, 1).add(c) }, // one block of 671 MB
 }
 
 // byName is a model, or several of one, whose keys begin with net0, net1 and so on.
@@ -39,57 +39,89 @@ func byName(name string) (c checkpoint, known bool) {
 	return c, err == nil && n > 0
 }
 
-// repVGG is RepVGG (Ding et al., CVPR 2021) of so many blocks and channels a stage;
-// stage 0 is one block.
-func repVGG(blocks [4]int, channels [5]int) func(*checkpoint) {
-	return func(c *checkpoint) {
-		c.repVGGBlock("stage0", channels[0], 3, false)
-		in := channels[0]
-		for s, n := range blocks {
-			out := channels[s+1]
-			for b := range n {
-				c.repVGGBlock(fmt.Sprintf("stage%d.%d", s+1, b), out, in, b > 0)
-				in = out
-			}
-		}
-		c.linear("linear", 1000, in)
+// block is a re-parameterized block: convolutions side by side with a batch norm each, and
+// a batch norm alone where the input is added.
+type block struct {
+	path                   string
+	out, in                int
+	kernel, groups, stride int
+	dense, point, identity string // its modules
+	branches               int    // like dense: "dense.0" and so on, where they are not 0
+}
+
+// skips says whether the input is added.
+func (b block) skips() bool { return b.out == b.in && b.stride == 1 }
+
+// convolutions are the modules that have one, and its kernel.
+func (b block) convolutions(visit func(path string, kernel int)) {
+	for k := range b.branches {
+		visit(fmt.Sprintf("%s.%s.%d", b.path, b.dense, k), b.kernel)
+	}
+	if b.branches == 0 {
+		visit(b.path+"."+b.dense, b.kernel)
+	}
+	if b.kernel > 1 {
+		visit(b.path+"."+b.point, 1)
 	}
 }
 
-func (c *checkpoint) repVGGBlock(path string, out, in int, identity bool) {
-	if identity {
-		c.bn(path+".rbr_identity", out)
+func (b block) add(c *checkpoint) {
+	if b.skips() {
+		c.bn(b.path+"."+b.identity, b.out)
 	}
-	c.convBN(path+".rbr_dense", out, in, 3)
-	c.convBN(path+".rbr_1x1", out, in, 1)
+	b.convolutions(func(path string, kernel int) { c.convBN(path, b.out, b.in/b.groups, kernel) })
+}
+
+// blocks is a network for 1,000 classes, its blocks one after the other.
+type blocks []block
+
+func (all blocks) add(c *checkpoint) {
+	for _, b := range all {
+		b.add(c)
+	}
+	c.linear("linear", 1000, all[len(all)-1].out)
+}
+
+var repVGGB1 = repVGG([4]int{4, 6, 16, 1}, [5]int{64, 128, 256, 512, 2048})
+
+// repVGG is RepVGG (Ding et al., CVPR 2021) of so many blocks and channels a stage;
+// stage 0 is one block. The first of a stage has stride 2.
+func repVGG(depths [4]int, channels [5]int) blocks {
+	all := blocks{repVGGBlock("stage0", channels[0], 3, 2)}
+	in := channels[0]
+	for s, n := range depths {
+		out := channels[s+1]
+		for k := range n {
+			all = append(all, repVGGBlock(fmt.Sprintf("stage%d.%d", s+1, k), out, in, max(1, 2-k)))
+			in = out
+		}
+	}
+	return all
+}
+
+func repVGGBlock(path string, out, in, stride int) block {
+	return block{path: path, out: out, in: in, kernel: 3, groups: 1, stride: stride,
+		dense: "rbr_dense", point: "rbr_1x1", identity: "rbr_identity"}
 }
 
 // mobileOneS0 is MobileOne-S0 (Vasu et al., CVPR 2023): many small tensors. Every
 // block is a depthwise and a pointwise convolution of four branches each.
-func mobileOneS0(c *checkpoint) {
-	c.mobileOneBlock("stage0", 48, 3, 3, 1, true, false)
+func mobileOneS0() (all blocks) {
+	add := func(path string, out, in, kernel, groups, stride, branches int) {
+		all = append(all, block{path: path, out: out, in: in, kernel: kernel, groups: groups, stride: stride,
+			dense: "rbr_conv", point: "rbr_scale", identity: "rbr_skip", branches: branches})
+	}
+	add("stage0", 48, 3, 3, 1, 2, 1)
 	in := 48
 	for s, stage := range []struct{ blocks, out int }{{2, 48}, {8, 128}, {10, 256}, {1, 1024}} {
 		for b := range stage.blocks {
 			at := fmt.Sprintf("stage%d.", s+1)
-			c.mobileOneBlock(fmt.Sprint(at, 2*b), in, 1, 3, 4, true, b > 0)
-			c.mobileOneBlock(fmt.Sprint(at, 2*b+1), stage.out, in, 1, 4, false, in == stage.out)
+			add(fmt.Sprint(at, 2*b), in, in, 3, in, max(1, 2-b), 4)
+			add(fmt.Sprint(at, 2*b+1), stage.out, in, 1, 1, 1, 4)
 			in = stage.out
 		}
 	}
-	c.linear("linear", 1000, in)
-}
-
-func (c *checkpoint) mobileOneBlock(path string, out, in, kernel, branches int, scale, skip bool) {
-	if skip {
-		c.bn(path+".rbr_skip", out)
-	}
-	for b := range branches {
-		c.convBN(fmt.Sprint(path, ".rbr_conv.", b), out, in, kernel)
-	}
-	if scale {
-		c.convBN(path+".rbr_scale", out, in, 1)
-	}
+	return all
 }
 
 // dbbResNet18 is ResNet-18 with Diverse Branch Blocks (Ding et al., CVPR 2021) for

@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command run times repfuse against what does the same job, or less of it. It prints a
-// table for each place that output goes to, and one of how the cost grows.
+// table for each place that output goes to, one of how the cost grows, and two of .onnx.
 //
 // Method. All commands of a table run in random order, round after round, the
 // output wiped behind each. What is compared is the ratio to `cp -r` of the same
@@ -16,6 +16,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,17 +38,18 @@ func main() {
 	flag.StringVar(&o.python, "python", defaultPython(), "for the rivals; with numpy and torch, or these are left out")
 	flag.StringVar(&o.inputs, "in", "bench/out/in", "where the checkpoints are kept")
 	growth := flag.String("growth", "A0,A0*2,A0*4,A0*8,A0*16,A0*32,A0*56,huge", "what the growth of the cost is measured with")
+	onnx := flag.String("onnx", "mobileone-s0,B1", "what to fuse as .onnx, as bench/gen names it")
 	flag.IntVar(&o.rounds, "rounds", 9, "counted; one more comes first")
 	flag.Parse()
 	o.models = list(*models)
-	if err := o.all(list(*places), list(*growth)); err != nil {
+	if err := o.all(list(*places), list(*growth), list(*onnx)); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 // all measures everything.
-func (o options) all(places, growth []string) error {
+func (o options) all(places, growth, onnx []string) error {
 	fmt.Println(machine())
 	if quiet(o.python, "-c", "import torch") == nil {
 		if err := o.kernels(); err != nil {
@@ -59,10 +61,18 @@ func (o options) all(places, growth []string) error {
 			return err
 		}
 	}
-	if len(places) == 0 || len(growth) == 0 {
+	if len(places) == 0 {
 		return nil
 	}
-	return o.growth(places[0], growth)
+	if len(growth) > 0 {
+		if err := o.growth(places[0], growth); err != nil {
+			return err
+		}
+	}
+	if len(onnx) == 0 {
+		return nil
+	}
+	return o.networks(places[0], onnx)
 }
 
 // list is what stands between commas.
@@ -155,33 +165,33 @@ func bytesIn(dir string) (float64, error) {
 	return n, err
 }
 
-// input is the checkpoint of a model, made when it is first asked for, and read once
+// input is the checkpoint of a model, or its .onnx, made when it is first asked for, and read once
 // so that it is in the page cache.
-func (o options) input(model string) (string, error) {
-	dir := filepath.Join(o.inputs, model)
-	if _, err := os.Stat(dir); err != nil {
+func (o options) input(name string) (string, error) {
+	path := filepath.Join(o.inputs, name)
+	if _, err := os.Stat(path); err != nil {
 		if err := os.MkdirAll(o.inputs, 0o777); err != nil {
 			return "", err
 		}
-		made := dir + ".tmp"
+		model, network := strings.CutSuffix(name, ".onnx")
+		made := path + ".tmp"
+		if network {
+			made += ".onnx"
+		}
 		if err := os.RemoveAll(made); err != nil {
 			return "", err
 		}
 		if err := quiet("go", "run", "./bench/gen", "-model", model, made); err != nil {
 			return "", err
 		}
-		if err := os.Rename(made, dir); err != nil {
+		if err := os.Rename(made, path); err != nil {
 			return "", err
 		}
 	}
-	files, err := os.ReadDir(dir)
-	if err != nil {
-		return "", err
-	}
-	for _, f := range files {
-		if _, err := os.ReadFile(filepath.Join(dir, f.Name())); err != nil {
-			return "", err
+	return path, filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			_, err = os.ReadFile(path)
 		}
-	}
-	return dir, nil
+		return err
+	})
 }
