@@ -121,3 +121,39 @@ func TestFlags(t *testing.T) {
 		}
 	}
 }
+
+// Expressions and globs of a plan, a record or a declaration cost no more than they weigh.
+func TestHostilePlans(t *testing.T) {
+	dir := fused(t, "repvgg-block-s1")
+	deep := strings.Repeat("(", 3_000_000)
+	plan := func(text string) string { return "blocks:\n  - module: .\n    make:\n      fused: " + text + "\n" }
+	put := func(name, text string) { write(t, filepath.Join(dir, name), []byte(text)) }
+	put("plan.yaml", plan(deep))
+	refused(t, dir, "want at most", "plan", "--plan", "plan.yaml", "weights")
+	put("plan.yaml", plan(deep[:100_000]))
+	refused(t, dir, "want at most", "plan", "--plan", "plan.yaml", "weights")
+	put("mine.yaml", "families:\n  - name: mine\n    title: mine\n    make:\n      weight: "+deep+"\n")
+	refused(t, dir, "want at most", "families", "--families", "mine.yaml")
+	for _, sign := range []string{" + ", " > ", " | "} {
+		put("plan.yaml", plan("conv(rbr_dense.conv)"+strings.Repeat(sign+"x", 60_000)))
+		bounded(t, dir, "fuse", "--plan", "plan.yaml", "weights", "out2")
+		os.RemoveAll(filepath.Join(dir, "out2"))
+	}
+	for _, extent := range []string{"x(padding 4611686018427387904x1) > conv(rbr_dense.conv)", "conv(rbr_dense.conv, dilation 4611686018427387904x1)", "conv(rbr_dense.conv, stride 9223372036854775807)", "avgpool(1000000x1000000)", "avgpool(1024x1024)"} {
+		put("plan.yaml", plan(extent))
+		if _, _, code := bounded(t, dir, "fuse", "-f", "--plan", "plan.yaml", "weights", "out2"); code == exitYes {
+			bounded(t, dir, "verify", "weights", "out2")
+		}
+	}
+	stars := strings.Repeat("**", 1000) + "Z"
+	put("plan.yaml", "drop:\n  '"+stars+"': nothing\n"+plan("conv(rbr_dense.conv)"))
+	bounded(t, dir, "plan", "--plan", "plan.yaml", "weights")
+	record, err := os.ReadFile(filepath.Join(dir, "out", "repfuse.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("out/repfuse.json", strings.Replace(string(record), `"rbr_`, `"rbr_`+stars, 1))
+	bounded(t, dir, "verify", "weights", "out")
+	put("out/repfuse.json", strings.Replace(string(record), "conv(rbr_dense.conv", deep+"conv(rbr_dense.conv", 1))
+	refused(t, dir, "want at most", "verify", "weights", "out")
+}

@@ -18,8 +18,8 @@ func TestParseLimits(t *testing.T) {
 		{"questions", strings.Repeat("ask(q: ", 100_000), "want at most 1000"},
 		{"concat", strings.Repeat("concat(", 100_000), "want at most 1000"},
 		{"sums over", strings.Repeat("sum<n>(", 100_000), "want at most 1000"},
-		{"a mebibyte", long(1 << 20), ""},
-		{"one byte more", long(1<<20 + 1), "1048577 bytes, want at most 1048576"},
+		{"256 KiB", long(1 << 18), ""},
+		{"one byte more", long(1<<18 + 1), "262145 bytes, want at most 262144"},
 	} {
 		_, err := family.Parse(test.text)
 		if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) {

@@ -30,7 +30,7 @@ type parser struct {
 // What an expression may be. DBB's, written out for a block of 9 branches, has 600 bytes, and
 // brackets within 3 others; reading and checking it needs stack by its depth.
 const (
-	maxText  = 1 << 20
+	maxText  = 1 << 18
 	maxDepth = 1000
 )
 

@@ -49,6 +49,9 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := checkLayout(f, r.File); err != nil {
+		return err
+	}
 	m, met := newHeaders(o), map[string]bool{}
 	for _, z := range r.File {
 		key, ok := strings.CutSuffix(z.Name, Ext)
@@ -69,7 +72,7 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 		s.Tensors = append(s.Tensors, tensor.Named{Key: key, Tensor: t})
 	}
 	slices.Sort(s.Others)
-	return nil
+	return tensor.Weigh(s.Tensors, file.Bytes())
 }
 
 // openMember reads the header of one member of a file of the given size.

@@ -93,7 +93,11 @@ func read(r io.ReaderAt, size int64, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.choose(o)
+	out, err := a.choose(o)
+	if err != nil {
+		return nil, err
+	}
+	return out, tensor.Weigh(out.Tensors, size)
 }
 
 // open tells the kinds of files apart by how they begin.

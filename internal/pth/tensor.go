@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"repfuse/internal/hint"
 	"repfuse/internal/pth/pickle"
 	"repfuse/internal/tensor"
 )
@@ -120,9 +121,13 @@ func rebuildFromType(a *archive, o *pickle.Object, wraps int) (stored, error) {
 	return a.wrapped(&pickle.Object{Class: fn, Called: true, Args: args}, wraps+1)
 }
 
-// rebuildTensor is (storage, offset, size, stride, …).
+// rebuildTensor is (storage, offset, size, stride, requires_grad, hooks, metadata), the last
+// of which is not always there.
 func rebuildTensor(a *archive, o *pickle.Object, _ int) (stored, error) {
 	s, err := storageOf(o)
+	if err == nil && len(o.Args) > 6 {
+		err = plainly(o.Args[6])
+	}
 	if err != nil {
 		return stored{}, err
 	}
@@ -141,6 +146,11 @@ func rebuildTyped(a *archive, o *pickle.Object, _ int) (stored, error) {
 	if len(o.Args) < 7 {
 		return stored{}, fmt.Errorf("%s of %d arguments, want at least 7", o.Class, len(o.Args))
 	}
+	if len(o.Args) > 7 {
+		if err := plainly(o.Args[7]); err != nil {
+			return stored{}, err
+		}
+	}
 	g, ok := o.Args[6].(pickle.Global)
 	typ, known := dtypes[g.Name]
 	if !ok || !known || g.Module != "torch" {
@@ -150,6 +160,25 @@ func rebuildTyped(a *archive, o *pickle.Object, _ int) (stored, error) {
 		return stored{}, fmt.Errorf("a tensor of %s in storage %s of %s", typ, s.key, s.typ)
 	}
 	return a.dense(s, typ, o.Args)
+}
+
+// plainly is an error where PyTorch's metadata say that elements mean something else than what
+// is stored: their negative (neg), or their conjugate (conj).
+func plainly(metadata any) error {
+	d, ok := metadata.(*pickle.Dict)
+	if !ok && metadata != nil {
+		return fmt.Errorf("metadata %s, want a dict", pickle.Describe(metadata))
+	}
+	if !ok {
+		return nil
+	}
+	for _, p := range d.Pairs {
+		if p.Value != false {
+			err := fmt.Errorf("the tensor has the metadata %.100q, want none", p.Key)
+			return hint.Add(err, "save it after t.resolve_neg().resolve_conj()")
+		}
+	}
+	return nil
 }
 
 func storageOf(o *pickle.Object) (storage, error) {

@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"strings"
+	"sync"
 
 	"repfuse/internal/pth/pickle"
 	"repfuse/internal/tensor"
@@ -24,6 +25,7 @@ type zipped struct {
 	size  int64
 	root  string // the folder that all records are in
 	files map[string]*zip.File
+	held  map[string]*checked
 }
 
 func openZip(r io.ReaderAt, size int64) (*archive, error) {
@@ -31,7 +33,7 @@ func openZip(r io.ReaderAt, size int64) (*archive, error) {
 	if err != nil {
 		return nil, err
 	}
-	z := &zipped{r: r, size: size, files: make(map[string]*zip.File, len(list.File))}
+	z := &zipped{r: r, size: size, files: make(map[string]*zip.File, len(list.File)), held: map[string]*checked{}}
 	for _, f := range list.File {
 		if z.files[f.Name] != nil {
 			return nil, fmt.Errorf("record %s is there twice", f.Name)
@@ -41,7 +43,7 @@ func openZip(r io.ReaderAt, size int64) (*archive, error) {
 	if err := z.findRoot(list.File); err != nil {
 		return nil, err
 	}
-	a := &archive{record: func(key string) (record, error) { return z.stored("data/" + key) }}
+	a := &archive{record: z.storage}
 	if a.big, err = z.byteOrder(); err != nil {
 		return nil, err
 	}
@@ -80,8 +82,54 @@ func (z *zipped) findRoot(list []*zip.File) error {
 	return nil
 }
 
-// stored finds a record that was not compressed. Its CRC is not looked at: PyTorch
-// can be told to write none, and the elements are not read here.
+// storage finds the record of a storage, which is held to its CRC when it is first read.
+func (z *zipped) storage(key string) (record, error) {
+	rec, err := z.stored("data/" + key)
+	if err != nil {
+		return record{}, err
+	}
+	crc := z.files[z.root+"/data/"+key].CRC32
+	if crc == 0 { // as in pickle
+		return rec, nil
+	}
+	if z.held[key] == nil {
+		z.held[key] = &checked{rec.r, sync.OnceValue(func() error {
+			if err := checkCRC(io.NewSectionReader(z.r, rec.off, rec.n), crc); err != nil {
+				return fmt.Errorf("storage %s: %w", key, err)
+			}
+			return nil
+		})}
+	}
+	rec.r = z.held[key]
+	return rec, nil
+}
+
+// checked reads what was checked before.
+type checked struct {
+	r     io.ReaderAt
+	check func() error
+}
+
+func (c *checked) ReadAt(p []byte, off int64) (int, error) {
+	if err := c.check(); err != nil {
+		return 0, err
+	}
+	return c.r.ReadAt(p, off)
+}
+
+// checkCRC holds the bytes of r to their CRC-32.
+func checkCRC(r io.Reader, want uint32) error {
+	sum := crc32.NewIEEE()
+	if _, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, 1<<18)); err != nil {
+		return err
+	}
+	if sum.Sum32() != want {
+		return fmt.Errorf("CRC-32 is %08x, want %08x", sum.Sum32(), want)
+	}
+	return nil
+}
+
+// stored finds a record that was not compressed.
 func (z *zipped) stored(name string) (record, error) {
 	f := z.files[z.root+"/"+name]
 	if f == nil {
@@ -121,12 +169,8 @@ func (z *zipped) pickle() (io.ReaderAt, int64, error) {
 	}
 	text := io.NewSectionReader(rec.r, rec.off, rec.n)
 	if f.CRC32 != 0 { // 0 is written where PyTorch was told to compute none
-		sum := crc32.NewIEEE()
-		if _, err := io.Copy(sum, text); err != nil {
+		if err := checkCRC(text, f.CRC32); err != nil {
 			return nil, 0, err
-		}
-		if sum.Sum32() != f.CRC32 {
-			return nil, 0, fmt.Errorf("CRC-32 is %08x, want %08x", sum.Sum32(), f.CRC32)
 		}
 	}
 	return text, rec.n, nil

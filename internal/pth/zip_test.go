@@ -179,12 +179,38 @@ func TestNotTensors(t *testing.T) {
 		{"more than the storage", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x05\x85K\x01\x85"), "b: storage 0: shape [5] with strides [1] from 0 on reaches element 4 of a storage of 4"},
 		{"negative stride", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x03K\x02\x85J\xff\xff\xff\xff\x85"), "b: storage 0: stride -1 is negative"},
 		{"no strides", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00"), "b: torch._utils._rebuild_tensor_v2 of 2 arguments, want at least 4"},
+		{"negative bit", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("neg")+"\x88u"), `b: the tensor has the metadata "neg", want none`},
+		{"conjugate bit", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("conj")+"\x88u"), `b: the tensor has the metadata "conj", want none`},
+		{"metadata", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89NK\x01"), "b: metadata 1, want a dict"},
+		{"stride 0", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00J\x00\x00\x00\x10\x85K\x00\x85"), "tensors of 1.074e+09 bytes in a file of SIZE, want at most 3.358e+07"},
 		{"wrapped in itself", strings.Repeat("ctorch._utils\n_rebuild_parameter\n(", 10) + good + strings.Repeat("tR", 10), "b: a tensor inside more than 8 functions"},
 	} {
 		pkl := "\x80\x02}(" + text("a") + good + text("b") + test.value + "u."
 		b := archived(t, member{name: "m/data.pkl", bytes: []byte(pkl)}, member{name: "m/data/0", bytes: make([]byte, 16)})
-		if _, err := read(bytes.NewReader(b), int64(len(b)), Options{}); err == nil || err.Error() != test.want {
-			t.Errorf("%s: %v, want %s", test.name, err, test.want)
+		want := strings.ReplaceAll(test.want, "SIZE", fmt.Sprint(len(b)))
+		if _, err := read(bytes.NewReader(b), int64(len(b)), Options{}); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", test.name, err, want)
+		}
+	}
+	plain := "\x80\x02}" + text("a") + rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("neg")+"\x89uN") + "s."
+	b := archived(t, member{name: "m/data.pkl", bytes: []byte(plain)}, member{name: "m/data/0", bytes: make([]byte, 16)})
+	if _, err := read(bytes.NewReader(b), int64(len(b)), Options{}); err != nil {
+		t.Errorf("metadata that say nothing: %v", err)
+	}
+}
+
+// A storage is held to its CRC, when its elements are read.
+func TestStorageCRC(t *testing.T) {
+	b := archived(t, member{name: "m/data.pkl", bytes: one(t)}, member{name: "m/data/0", bytes: []byte("0123456789abcdef")})
+	b[bytes.Index(b, []byte("0123456789"))+15] ^= 1
+	f, err := read(bytes.NewReader(b), int64(len(b)), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "storage 0: CRC-32 is "
+	for range 2 {
+		if _, err := f.Tensors[0].ReadAll(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %s…", err, want)
 		}
 	}
 }
