@@ -2,6 +2,7 @@ package repfuse
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/onnx"
 	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
 	"repfuse/internal/record"
 	"repfuse/internal/stream"
 	"repfuse/internal/tensor"
@@ -73,6 +75,9 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 	if err == nil {
 		err = p.Unexpected()
 	}
+	if err == nil && s.Model == nil {
+		err = p.recordable()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +98,19 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// recordable is an error where the record's plan would come to another than it is.
+func (p *Planned) recordable() error {
+	file := &planfile.File{}
+	text, err := json.Marshal(p.file)
+	if err == nil {
+		err = json.Unmarshal(text, file)
+	}
+	if err == nil {
+		err = readBack(p.from, p.plan, file)
+	}
+	return err
 }
 
 // record is the text of the record.

@@ -1,12 +1,15 @@
 package repfuse
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"repfuse/internal/checkpoint"
 	"repfuse/internal/family"
 	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
 	"repfuse/internal/recognise"
 	"repfuse/internal/record"
 	"repfuse/internal/verify"
@@ -22,7 +25,7 @@ func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, err
 		s.plan = own
 		return nil, err
 	}
-	theirs, misfit := s.followed(rec)
+	theirs, misfit := followed(s.Checkpoint, rec.Plan)
 	if err == nil && misfit == nil && len(unlike(own, theirs)) == 0 {
 		s.plan = own
 		return nil, nil
@@ -50,13 +53,27 @@ func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, err
 	return unlike(own, theirs), nil
 }
 
-// followed is the plan of a record.
-func (s *source) followed(rec *record.Record) (*plan.Plan, error) {
+// followed is what a plan that was written down comes to in a checkpoint.
+func followed(c *checkpoint.Checkpoint, file *planfile.File) (*plan.Plan, error) {
 	families, err := family.WithFiles(nil)
 	if err != nil {
 		return nil, err
 	}
-	return recognise.Plan(s.Tensors, recognise.Options{Families: families, File: rec.Plan, Wrapper: s.Wrapper})
+	return recognise.Plan(c.Tensors, recognise.Options{Families: families, File: file, Wrapper: c.Wrapper})
+}
+
+// readBack is an error where a plan that was written down comes to another one.
+func readBack(c *checkpoint.Checkpoint, p *plan.Plan, file *planfile.File) error {
+	again, err := followed(c, file)
+	if err == nil {
+		if d := unlike(p, again); len(d) > 0 {
+			err = errors.New(d[0].String())
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("the plan cannot be read back as it is written: %w", err)
+	}
+	return nil
 }
 
 // asRecorded is what the record says was said, under what is said now; said is what of

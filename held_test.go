@@ -87,7 +87,11 @@ func TestForged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	honest := string(p.YAML())
+	text, err := p.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	honest := string(text)
 	hide := func(r map[string]any) { delete(r, "said") }
 	branch := regexp.MustCompile(`\n +\+ bn\(rbr_identity, eps 1e-05\)`)
 	for name, forge := range map[string]func(string) string{

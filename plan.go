@@ -105,6 +105,9 @@ type Planned struct {
 	// Differences is how the result differs from what was expected, a sentence for each key.
 	Differences []string `json:"differences,omitempty"`
 
+	// from is what was planned, closed by now.
+	from *checkpoint.Checkpoint
+	plan *plan.Plan
 	file *planfile.File
 }
 
@@ -186,7 +189,8 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 		return nil, nil, err
 	}
 	p := &Planned{Source: s.Path, Format: s.Format, Prefix: s.plan.Prefix, Deployed: s.plan.Deployed,
-		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes(), Conditions: conditions, file: planfile.Of(s.plan)}
+		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes(), Conditions: conditions,
+		plan: s.plan, from: s.Checkpoint, file: planfile.Of(s.plan)}
 	for _, b := range s.plan.Blocks {
 		p.Blocks = append(p.Blocks, blockOf(b))
 	}
@@ -226,8 +230,15 @@ func blockOf(b plan.Block) Block {
 }
 
 // YAML is the plan as the text of a file that Recognition.Plan takes, with all that was
-// decided.
-func (p *Planned) YAML() []byte { return p.file.YAML() }
+// decided. It has been read back and comes to the same plan.
+func (p *Planned) YAML() ([]byte, error) {
+	text := p.file.YAML()
+	file, err := planfile.Read("plan.yaml", text)
+	if err == nil {
+		err = readBack(p.from, p.plan, file)
+	}
+	return text, err
+}
 
 // Unexpected is nil where the result is as expected, else each difference as an error of
 // its own, joined.

@@ -69,7 +69,10 @@ func printPlan(stdout, stderr io.Writer, p *repfuse.Planned, style planStyle) er
 	}
 	printNotes(stderr, p.Notes)
 	if style.yaml {
-		_, err := stdout.Write(p.YAML())
+		text, err := p.YAML()
+		if err == nil {
+			_, err = stdout.Write(text)
+		}
 		return err
 	}
 	printf(stdout, "%s: %s, %s, %s\n", p.Source, p.Format, count(len(p.Tensors), "tensor"), size(p.SourceBytes))

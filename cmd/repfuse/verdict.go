@@ -28,7 +28,14 @@ func printVerdict(stdout, stderr io.Writer, v *repfuse.Verdict, verbose bool) {
 		printf(stderr, "note: %s: on this input %s differs by %.3g at channel %d, position %v\n", w.File, w.Weight, w.Difference, w.Channel, w.Position)
 	}
 	m := v.Measured
-	printWrapped(stdout, "", "", fmt.Sprintf("%s → %s: %s, %s passed through", v.Source, v.Output, blocksOf(m), count(m.Through.Tensors, "tensor")))
+	line := fmt.Sprintf("%s → %s: %s, %s passed through", v.Source, v.Output, blocksOf(m), count(m.Through.Tensors, "tensor"))
+	if m.Through.Dropped > 0 {
+		line += fmt.Sprintf(", %d dropped", m.Through.Dropped)
+	}
+	if n := missing(m); n > 0 {
+		line += fmt.Sprintf(", %d missing", n)
+	}
+	printWrapped(stdout, "", "", line)
 	for _, f := range m.Findings {
 		printItem(stdout, "differs", "%s", f)
 	}
@@ -44,6 +51,17 @@ func printVerdict(stdout, stderr io.Writer, v *repfuse.Verdict, verbose bool) {
 	}
 	fmt.Fprintln(stdout)
 	printWrapped(stdout, "", "  ", v.String())
+}
+
+// missing is how many tensors the result lacks that it should have.
+func missing(m *repfuse.Measurement) int {
+	n := 0
+	for _, f := range m.Findings {
+		if f.Kind == verify.Missing {
+			n++
+		}
+	}
+	return n
 }
 
 // printItem prints a line of a list: what is said of a name. It goes on below itself.

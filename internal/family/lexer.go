@@ -3,6 +3,7 @@ package family
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -50,7 +51,7 @@ func (p *parser) next() {
 			p.variable()
 			continue
 		}
-		if strings.IndexByte(wordChars, c) < 0 {
+		if strings.IndexByte(wordChars, c) < 0 && !(c == '+' && p.inExponent()) {
 			break
 		}
 		p.pos++
@@ -59,6 +60,13 @@ func (p *parser) next() {
 		p.pos++
 	}
 	p.tok = p.text[p.at:p.pos]
+}
+
+// inExponent reports whether a sign belongs to a number such as 1e+21.
+func (p *parser) inExponent() bool {
+	mantissa, ok := strings.CutSuffix(p.text[p.at:p.pos], "e")
+	_, err := strconv.ParseFloat(mantissa, 64)
+	return ok && err == nil && p.pos+1 < len(p.text) && p.text[p.pos+1] >= '0' && p.text[p.pos+1] <= '9'
 }
 
 // variable reads <n> within a word.
@@ -137,7 +145,7 @@ func (p *parser) word() string {
 
 func (p *parser) epsilon() *float64 {
 	v, err := strconv.ParseFloat(p.tok, 64)
-	if err != nil || v < 0 {
+	if err != nil || !(v >= 0 && v <= math.MaxFloat64) {
 		p.fail("want a number")
 	}
 	p.next()

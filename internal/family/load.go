@@ -3,6 +3,7 @@ package family
 import (
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -114,6 +115,16 @@ func (l *Loader) Into(to any) func(*yaml.Node) {
 	}
 }
 
+// epsilon decodes an ε that is declared; one of 0 is an expression's to say.
+func (l *Loader) epsilon(to *float64) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		l.Into(to)(n)
+		if !(*to > 0) || math.IsInf(*to, 0) {
+			l.Fail(n, "eps: %s, want a number above 0", n.Value)
+		}
+	}
+}
+
 // Strings decodes a list of strings, or one.
 func (l *Loader) Strings(to *[]string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
@@ -140,7 +151,7 @@ func (l *Loader) family(n *yaml.Node) *Family {
 		"enable":     l.Strings(&f.Enable),
 		"class":      l.Strings(&f.Class),
 		"on request": l.Into(&f.OnRequest),
-		"eps":        l.Into(&f.Eps),
+		"eps":        l.epsilon(&f.Eps),
 		"anchor":     l.anchors(&f.Anchor),
 		"deployed":   l.Strings(&f.Deployed),
 		"make":       l.Outputs(&f.Make),
@@ -336,7 +347,7 @@ func (l *Loader) dialects(to *[]Dialect) func(*yaml.Node) {
 			d := Dialect{Name: key.Value}
 			l.Fields(value, map[string]func(*yaml.Node){
 				"title":   l.Into(&d.Title),
-				"eps":     l.Into(&d.Eps),
+				"eps":     l.epsilon(&d.Eps),
 				"make":    l.Outputs(&d.Make),
 				"keep":    l.Strings(&d.Keep),
 				"drop":    l.Drops(&d.Drop),

@@ -3,6 +3,7 @@ package family
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -309,7 +310,7 @@ func (p *parser) source() source {
 
 // value is a key, a generator or a number.
 func (p *parser) value() (source, float64) {
-	if v, err := strconv.ParseFloat(p.tok, 64); err == nil {
+	if v, err := strconv.ParseFloat(p.tok, 64); err == nil && !math.IsInf(v, 0) && !math.IsNaN(v) {
 		p.next()
 		if p.tok == "" || p.tok != "." {
 			return source{}, v

@@ -130,6 +130,8 @@ func (c *candidate) judge(left []string) error {
 		problem.Hint = fmt.Sprintf("--set %s=placeholder=drop makes it anew from the branches", module)
 	case len(left) > 0:
 		problem.Err = fmt.Errorf("%s: %s is left over%s", where, left[0], more(len(left)-1))
+	case len(c.Made) > 0 && len(c.Used) == 0:
+		problem.Err = fmt.Errorf("%s: %s reads no tensor", where, c.Made[0].Weight)
 	case len(c.Made) == 0 && !c.Family.Network:
 		problem.Err = fmt.Errorf("%s: makes nothing", where)
 	default:

@@ -14,7 +14,7 @@ func (r *run) keys(items []plan.Item, dst []tensor.Named) {
 	wanted := map[string]bool{}
 	for _, item := range items {
 		wanted[item.Key] = true
-		if f, ok := r.compareSpec(item.Spec); !ok {
+		if f, ok := r.compareSpec(item.Spec, item.Kept != nil); !ok {
 			r.amiss[item.Key] = true
 			r.report.Findings = append(r.report.Findings, f)
 		}
@@ -27,9 +27,9 @@ func (r *run) keys(items []plan.Item, dst []tensor.Named) {
 }
 
 // compareSpec holds one tensor of the result to what it should be. A floating type
-// other than the one that was asked for is a finding, one that nobody asked for is
-// compared as what it is.
-func (r *run) compareSpec(want tensor.Spec) (Finding, bool) {
+// other than the one that was asked for is a finding; where none was asked for, what passes through
+// keeps its own, and what is fused is compared as what it is.
+func (r *run) compareSpec(want tensor.Spec, kept bool) (Finding, bool) {
 	got, ok := r.dst[want.Key]
 	switch {
 	case !ok:
@@ -37,7 +37,7 @@ func (r *run) compareSpec(want tensor.Spec) (Finding, bool) {
 	case !slices.Equal(got.Shape, want.Shape):
 		return Finding{Kind: Shape, Key: want.Key, Got: fmt.Sprint(got.Shape), Want: fmt.Sprint(want.Shape)}, false
 	case got.Type == want.Type,
-		r.Type == tensor.Invalid && got.Type.IsFloat() && want.Type.IsFloat():
+		!kept && r.Type == tensor.Invalid && got.Type.IsFloat() && want.Type.IsFloat():
 		return Finding{}, true
 	default:
 		return Finding{Kind: Type, Key: want.Key, Got: got.Type.String(), Want: want.Type.String()}, false

@@ -28,10 +28,13 @@ type Report struct {
 	After  Cost `json:"after"`
 }
 
-// Through is what passes through a fusion.
+// Through is what passes through a fusion, and what does not.
 type Through struct {
 	Tensors int   `json:"tensors"`
 	Bytes   int64 `json:"bytes"`
+	// Dropped is how many of the source's tensors the result does not have, besides those that
+	// were fused.
+	Dropped int `json:"dropped"`
 	// Converted is how many of the tensors have another element type than they came with.
 	Converted int `json:"converted"`
 }

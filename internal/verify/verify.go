@@ -90,6 +90,11 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 		r.dst[t.Key] = t.Tensor
 	}
 	items := p.Items(o.Type)
+	for _, f := range p.Fates {
+		if f.Fate == plan.Dropped {
+			r.report.Through.Dropped++
+		}
+	}
 	r.keys(items, dst)
 	if err := r.passThrough(items); err != nil {
 		return nil, err
