@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"repfuse/internal/certify"
@@ -40,8 +41,10 @@ type VerifyOptions struct {
 	// Health measures what low precision would leave of each fused kernel.
 	Health bool
 	// Witness is the path of a .npy file for the input on which the worst block differs
-	// most, Report that of an .html file for all of it. Files that are there are replaced.
+	// most, Report that of an .html file for all of it. Neither may lie in src or dst.
 	Witness, Report string
+	// Force replaces a Witness and a Report that are there.
+	Force bool
 }
 
 // Verify runs the branches of every block of src as the network runs them, and the
@@ -50,6 +53,9 @@ type VerifyOptions struct {
 // byte. An error says that it could not be done; what is wrong is in the verdict.
 func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, error) {
 	run, err := o.options()
+	if err == nil {
+		err = o.checkFiles(src, dst)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -193,6 +199,23 @@ func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Reco
 		return nil, nil, err
 	}
 	return s, findings, nil
+}
+
+// checkFiles is an error where the witness or the report may not be written.
+func (o *VerifyOptions) checkFiles(src, dst string) error {
+	inputs := append([]string{src, dst, o.Plan, o.Graph}, o.Families...)
+	for _, f := range [][2]string{{"--witness", o.Witness}, {"--report", o.Report}} {
+		if f[1] == "" {
+			continue
+		}
+		if err := checkpoint.CheckAside(f[1], o.Force, inputs...); err != nil {
+			return fmt.Errorf("%s %w", f[0], err)
+		}
+	}
+	if o.Witness != "" && filepath.Clean(o.Witness) == filepath.Clean(o.Report) {
+		return fmt.Errorf("--witness and --report are both %s", o.Report)
+	}
+	return nil
 }
 
 // writeFiles writes the witness and the report where they are asked for.

@@ -54,6 +54,7 @@ decide by what was measured instead.`,
 	flags.StringVar(&f.require, "require", string(repfuse.Equivalent), "`VERDICT` that is good enough: exact or equivalent")
 	flags.StringVar(&o.Witness, "witness", "", "`FILE.npy` for the input on which the worst block differs most")
 	flags.StringVar(&o.Report, "report", "", "`FILE.html` for all of it on a page of its own, with pictures")
+	flags.BoolVarP(&o.Force, "force", "f", false, "replace what is at --witness and --report")
 	flags.BoolVar(&f.json, "json", false, "print everything as JSON")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing but errors; the exit status is the verdict")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print every block")

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"repfuse/internal/hint"
 )
 
 // WriteFile writes a file that is no checkpoint, whole or not at all: b goes to a
@@ -30,4 +33,61 @@ func WriteFile(path string, b []byte) error {
 		return fmt.Errorf("%s: %w", path, reason(err))
 	}
 	return nil
+}
+
+// CheckAside is an error where a file beside checkpoints may not be written: it would lie inside
+// one of the inputs, be one of them or what a checkpoint is made of, or, without force, replace
+// anything. What is no regular file, such as /dev/stdout, may be written to.
+func CheckAside(path string, force bool, inputs ...string) error {
+	if _, err := os.Stat(filepath.Dir(filepath.Clean(path))); err != nil {
+		return fmt.Errorf("%s: %w", path, reason(err))
+	}
+	there, err := os.Stat(path)
+	switch {
+	case err != nil:
+	case there.IsDir():
+		return fmt.Errorf("%s is a directory", path)
+	case !there.Mode().IsRegular():
+		return nil
+	}
+	for _, input := range inputs {
+		in, err := os.Stat(input)
+		if err != nil {
+			continue // which is an error of its own
+		}
+		inside := false
+		if in.IsDir() {
+			if inside, err = within(path, in); err != nil {
+				return err
+			}
+		}
+		if inside {
+			return fmt.Errorf("%s lies inside %s, want it beside", path, input)
+		}
+		if there != nil && os.SameFile(there, in) {
+			return fmt.Errorf("%s is %s itself, want it beside", path, input)
+		}
+	}
+	switch {
+	case there == nil:
+		return nil
+	case isPart(path):
+		return fmt.Errorf("%s is there, and part of a checkpoint by its name", path)
+	case !force:
+		return hint.Add(fmt.Errorf("%s is there already", path), "--force replaces it")
+	}
+	return nil
+}
+
+// isPart reports whether a file has the name of a checkpoint, of its index, data or record.
+func isPart(path string) bool {
+	name := filepath.Base(path)
+	for _, f := range formats {
+		for _, s := range f.suffixes {
+			if strings.HasSuffix(name, s) {
+				return true
+			}
+		}
+	}
+	return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, External)
 }

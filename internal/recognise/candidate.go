@@ -37,6 +37,9 @@ type candidate struct {
 	misplaced bool
 	// looksAround says that a stored kernel among the keys is larger than one tap.
 	looksAround bool
+	// first says that another dialect of the family makes something else of the same keys, and
+	// that nobody named one.
+	first bool
 	// refused is keys beside which the block is not one convolution, with why.
 	refused []string
 }

@@ -19,8 +19,13 @@ func assumptions(c candidate, facts bool) []plan.Note {
 	if c.EpsAssumed != 0 {
 		notes = append(notes, plan.Note{Where: f.String(), Text: fmt.Sprintf("ε %g is assumed, no key holds it", c.EpsAssumed),
 			Hint: "--eps decides it" + otherDialects(f), Condition: c.taken("ε", number(c.EpsAssumed), "--eps")})
-	} else if f.Dialect == "" && len(f.Dialects) > 0 && !facts {
-		notes = append(notes, plan.Note{Where: f.String(), Text: "read as the first of its dialects", Hint: strings.TrimPrefix(otherDialects(f), "; ")})
+	}
+	if c.first || c.EpsAssumed == 0 && f.Dialect == "" && len(f.Dialects) > 0 && !facts {
+		n := plan.Note{Where: f.String(), Text: "read as the first of its dialects", Hint: strings.TrimPrefix(otherDialects(f), "; ")}
+		if c.first {
+			n.Condition = &plan.Condition{If: "it is " + f.Name + " in its first dialect", By: plan.Assumed, Flag: "--family", Value: f.Name, Modules: []string{c.Module}}
+		}
+		notes = append(notes, n)
 	}
 	if c.PaddingMode != "" {
 		notes = append(notes, plan.Note{Where: plan.Shown(c.Module), Text: fmt.Sprintf("pads by %s: the deploy convolution has to as well", c.PaddingMode)})

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"repfuse/internal/family"
+	"repfuse/internal/op"
 	"repfuse/internal/plan"
 )
 
@@ -27,9 +28,34 @@ func (r *recogniser) take(c candidate) {
 		r.keep("", c.kept, "kept by the "+f.Name+" declaration")
 	}
 	if len(c.Made) > 0 {
+		c.first = r.isFirst(c)
 		r.found.Blocks = append(r.found.Blocks, r.block(c))
 		r.taken = append(r.taken, c)
 	}
+}
+
+// isFirst reports whether a match is the first of several dialects for no better reason.
+func (r *recogniser) isFirst(c candidate) bool {
+	f := c.Family
+	if f.Dialect != "" || r.facts != nil || r.graph != nil || r.offer.enables(f.Name, c.Module) {
+		return false
+	}
+	if named := choiceAt(r.choices, c.Module); named != nil && named.name == f.Name {
+		return false
+	}
+	return slices.ContainsFunc(f.Dialects, func(d family.Dialect) bool {
+		if d.Make == nil {
+			return false
+		}
+		g, err := f.In(d.Name)
+		if err != nil {
+			return false
+		}
+		other := r.match(g, c.Module)
+		return other.problem == nil && !slices.EqualFunc(c.Made, other.Made, func(a, b family.Made) bool {
+			return op.Canonical(a.Expr) == op.Canonical(b.Expr)
+		})
+	})
 }
 
 // block is what a match makes, whose keys are taken with it.
