@@ -94,7 +94,7 @@ func TestNoHalfPage(t *testing.T) {
 		if err := os.WriteFile(file, []byte("old"), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		c := exec.Command("sh", "-c", `ulimit -f `+blocks+`; exec "$@"`, "sh", repfuse, "verify", "-q", flag, file)
+		c := exec.Command("sh", "-c", `ulimit -f `+blocks+`; exec "$@"`, "sh", repfuse, "verify", "-q", "-f", flag, file)
 		c.Dir = dir
 		out, _ := c.CombinedOutput()
 		if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), "file too large") {
