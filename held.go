@@ -1,6 +1,7 @@
 package repfuse
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -80,7 +81,7 @@ func readBack(c *checkpoint.Checkpoint, p *plan.Plan, file *planfile.File) error
 // it nobody says now.
 func (r *Recognition) asRecorded(rec *record.Record) (asked Recognition, said record.Said) {
 	asked = *r
-	under := func(now, then []string) (all, left []string) {
+	under := func(now, then []string, question func(string) string) (all, left []string) {
 		for _, text := range then {
 			if !slices.ContainsFunc(now, func(s string) bool { return question(s) == question(text) }) {
 				left = append(left, text)
@@ -88,10 +89,10 @@ func (r *Recognition) asRecorded(rec *record.Record) (asked Recognition, said re
 		}
 		return append(slices.Clone(left), now...), left
 	}
-	asked.Eps, said.Eps = under(r.Eps, rec.Said.Eps)
-	asked.Identity, said.Identity = under(r.Identity, rec.Said.Identity)
-	asked.Set, said.Set = under(r.Set, rec.Said.Set)
-	asked.Family, said.Family = under(r.Family, rec.Said.Family)
+	asked.Eps, said.Eps = under(r.Eps, rec.Said.Eps, question)
+	asked.Identity, said.Identity = under(r.Identity, rec.Said.Identity, question)
+	asked.Set, said.Set = under(r.Set, rec.Said.Set, question)
+	asked.Family, said.Family = under(r.Family, rec.Said.Family, ofFamilies)
 	said.FoldNorms = rec.Said.FoldNorms && !r.FoldNorms
 	asked.FoldNorms = rec.Said.FoldNorms || r.FoldNorms
 	asked.AnyCost = rec.Said.AnyCost || r.AnyCost
@@ -121,6 +122,9 @@ func (r *Recognition) leftOut(asked *Recognition) []Condition {
 
 // question is a setting without its value.
 func question(setting string) string { return setting[:strings.LastIndexByte(setting, '=')+1] }
+
+// ofFamilies is which modules a choice is of; those of all add up.
+func ofFamilies(choice string) string { return cmp.Or(question(choice), choice) }
 
 // conditionsOf is what stands on the record's word alone, of the blocks of a plan.
 func conditionsOf(said record.Said, p *plan.Plan) []Condition {
@@ -157,8 +161,12 @@ func conditionsOf(said record.Said, p *plan.Plan) []Condition {
 // what they are about.
 func recorded(notes []Note, said record.Said) {
 	for _, n := range notes {
-		if c := n.Condition; c != nil && c.Flag == "--fold-bn" && said.FoldNorms {
+		switch c := n.Condition; {
+		case c == nil || c.By != plan.YourWord:
+		case c.Flag == "--fold-bn" && said.FoldNorms:
 			c.By = plan.TheRecord
+		case c.Flag == "--family" && len(said.Family) > 0:
+			c.By, c.Flag = plan.TheRecord, "" // which names the family, too
 		}
 	}
 }
