@@ -47,11 +47,15 @@ func Layers(p *plan.Plan) []Layer {
 // reads is the keys of a block that an expression reads, each once, with those that a
 // computed tensor such as normed(weight_v, weight_g) is made of.
 func reads(b plan.Block, e op.Expr) []string {
+	below := make([]string, len(b.Used))
+	for k, key := range b.Used {
+		below[k] = strings.TrimPrefix(key, b.Path+".")
+	}
 	var keys []string
 	for _, p := range op.Params(e) {
 		for _, word := range strings.FieldsFunc(p.Key, func(r rune) bool { return strings.ContainsRune("(), ", r) }) {
-			for _, key := range b.Used {
-				if word == key || b.Path+"."+word == key {
+			for k, key := range b.Used {
+				if word == key || word == below[k] {
 					keys = append(keys, key)
 				}
 			}

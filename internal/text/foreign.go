@@ -56,6 +56,13 @@ func (w *Writer) Write(p []byte) (int, error) {
 // escape appends s to b, with what is not for showing, nor in except, as JSON writes it.
 func escape(b, s []byte, except string) []byte {
 	for len(s) > 0 {
+		plain := 0
+		for plain < len(s) && ' ' <= s[plain] && s[plain] <= '~' {
+			plain++
+		}
+		if b, s = append(b, s[:plain]...), s[plain:]; len(s) == 0 {
+			break
+		}
 		r, n := utf8.DecodeRune(s)
 		switch {
 		case r == utf8.RuneError && n == 1:
