@@ -33,7 +33,10 @@ type Writer struct {
 }
 
 func (w *Writer) Write(p []byte) (int, error) {
-	b := append(w.rest, p...)
+	b := p
+	if len(w.rest) > 0 {
+		b = append(w.rest, p...)
+	}
 	n := len(b)
 	for k := 1; k < utf8.UTFMax && k <= len(b); k++ { // a rune may go on in the next Write
 		if utf8.RuneStart(b[len(b)-k]) {
@@ -44,7 +47,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 	}
 	w.rest = append([]byte(nil), b[n:]...)
-	if _, err := w.To.Write(escape(nil, b[:n], "\n\t")); err != nil {
+	if _, err := w.To.Write(escape(make([]byte, 0, n), b[:n], "\n\t")); err != nil {
 		if w.Err == nil {
 			w.Err = err
 		}
