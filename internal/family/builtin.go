@@ -64,8 +64,8 @@ func (e *entry) parsed() (*Family, error) {
 	return e.family, e.err
 }
 
-// suits reports whether a declaration's text has an anchor, or a key of the deploy form, each
-// of whose keys begins with a name that there is.
+// suits reports whether a declaration's text has an anchor, or a key of the deploy form, all
+// of whose names there are.
 func suits(text string, has func(name string) bool) bool {
 	_, rest, _ := strings.Cut(text, "\n    anchor:\n")
 	for line := range strings.Lines(rest) {
@@ -75,7 +75,7 @@ func suits(text string, has func(name string) bool) bool {
 		}
 		all := true
 		for key := range strings.FieldsSeq(anchor) {
-			all = all && begins(key, has)
+			all = all && named(key, has)
 		}
 		if all {
 			return true
@@ -84,18 +84,23 @@ func suits(text string, has func(name string) bool) bool {
 	_, rest, _ = strings.Cut(text, "\n    deployed: [")
 	keys, _, _ := strings.Cut(rest, "]")
 	for key := range strings.SplitSeq(keys, ", ") {
-		if key != "" && begins(key, has) {
+		if key != "" && named(key, has) {
 			return true
 		}
 	}
 	return false
 }
 
-// begins reports whether there is the name that a key begins with. Where that is a wildcard,
-// or the key must not be there, there may be any.
-func begins(key string, has func(name string) bool) bool {
-	if end := strings.IndexAny(key, ".["); end >= 0 {
+// named reports whether there is each name of a key, except those with wildcards. Of a key
+// that must not be there, there may be any.
+func named(key string, has func(name string) bool) bool {
+	if end := strings.IndexByte(key, '['); end >= 0 {
 		key = key[:end]
 	}
-	return strings.ContainsAny(key, `!*<"`) || has(key)
+	for name := range strings.SplitSeq(key, ".") {
+		if !strings.ContainsAny(key, `!"`) && !strings.ContainsAny(name, "*<") && !has(name) {
+			return false
+		}
+	}
+	return true
 }

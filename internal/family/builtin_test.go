@@ -48,7 +48,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// Where a checkpoint has the first names of an anchor's keys, or of a key of the deploy form,
+// Where a checkpoint has the names of an anchor's keys, or of a key of the deploy form,
 // the family is among those that are tried. Where it has no name, few are.
 func TestAmong(t *testing.T) {
 	set, err := Builtin()
@@ -67,8 +67,9 @@ func TestAmong(t *testing.T) {
 		for _, sign := range signs {
 			names := map[string]bool{}
 			for _, p := range sign {
-				first, _, _ := strings.Cut(p.Key, ".")
-				names[first] = names[first] || !p.Absent
+				for name := range strings.SplitSeq(p.Key, ".") {
+					names[name] = names[name] || !p.Absent
+				}
 			}
 			if list, err := set.Among(func(name string) bool { return names[name] }); err != nil || !slices.Contains(list, f) {
 				t.Errorf("%s is not among those with %+v: %v", f, sign, err)
