@@ -137,6 +137,9 @@ func empty(c *Checkpoint) error {
 	}
 	entries, _ := os.ReadDir(c.Path)
 	for _, e := range entries {
+		if filepath.Ext(e.Name()) == distributed {
+			return sharded(c.Path)
+		}
 		if _, ok := bySuffix(e.Name()); ok && partOf(e.Name()) == "" {
 			return hint.Add(err, "%s is a checkpoint", filepath.Join(c.Path, e.Name()))
 		}

@@ -22,8 +22,8 @@ func TestOpenRefused(t *testing.T) {
 		{"w", "w: file does not exist, want a checkpoint: " + wanted(), "w.safetensors is there"},
 		{"empty", "empty: no .npy and no .safetensors file in it", ""},
 		{"hf", "hf: no .npy and no .safetensors file in it", filepath.FromSlash("hf/model.bin") + " is a checkpoint"},
-		{"notes.txt", "notes.txt is no checkpoint by its name, want " + wanted(), ""},
-		{"x.npy", "x.npy is no checkpoint by its name, want " + wanted(), "one .npy file is one tensor: name the directory, ."},
+		{"notes.txt", "notes.txt is no checkpoint by its name or content, want " + wanted(), ""},
+		{"x.npy", "x.npy is no checkpoint by its name or content, want " + wanted(), "one .npy file is one tensor: name the directory, ."},
 	} {
 		_, err := Open(test.path, Options{})
 		if err == nil || err.Error() != test.err || hint.Of(err) != test.hint {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"repfuse/internal/hint"
@@ -76,16 +75,27 @@ func wanted() string {
 
 // bySuffix finds the format of a file name.
 func bySuffix(path string) (format, bool) {
-	name := strings.ToLower(filepath.Base(path))
+	name := filepath.Base(path)
 	for _, f := range formats {
-		if slices.ContainsFunc(f.suffixes, func(s string) bool { return strings.HasSuffix(name, s) }) {
+		if f.suffixOf(name) != "" {
 			return f, true
 		}
 	}
 	return format{}, false
 }
 
-// reader finds who opens what lies at path.
+// suffixOf is which of the format's suffixes a file name has, "" for none.
+func (f format) suffixOf(path string) string {
+	for _, s := range f.suffixes {
+		if strings.HasSuffix(strings.ToLower(path), s) {
+			return s
+		}
+	}
+	return ""
+}
+
+// reader finds who opens what lies at path: by what it begins with, and where that tells
+// nothing by its name.
 func reader(path string, info fs.FileInfo) (format, error) {
 	if info.IsDir() {
 		return formats[0], nil
@@ -93,10 +103,13 @@ func reader(path string, info fs.FileInfo) (format, error) {
 	if !info.Mode().IsRegular() {
 		return format{}, fmt.Errorf("%s is %s, want a checkpoint: %s", path, info.Mode().Type(), wanted())
 	}
+	if f, ok, err := byContent(path); ok || err != nil {
+		return f, err
+	}
 	if f, ok := bySuffix(path); ok {
 		return f, nil
 	}
-	err := fmt.Errorf("%s is no checkpoint by its name, want %s", path, wanted())
+	err := fmt.Errorf("%s is no checkpoint by its name or content, want %s", path, wanted())
 	if strings.HasSuffix(path, npy.Ext) {
 		return format{}, hint.Add(err, "one .npy file is one tensor: name the directory, %s", filepath.Dir(path))
 	}

@@ -129,6 +129,9 @@ func createSafetensors(path, _ string, specs []tensor.Spec, o CreateOptions) (te
 
 func openPth(path string, o Options) (*Checkpoint, error) {
 	f, err := pth.Open(path, pth.Options{State: o.State})
+	if errors.Is(err, pth.ErrScript) {
+		err = hint.Add(err, `python -c "import torch; torch.save(torch.jit.load('%s', 'cpu').state_dict(), 'model.pth')"`, filepath.ToSlash(path))
+	}
 	if err != nil {
 		return nil, err
 	}

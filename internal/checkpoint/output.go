@@ -94,7 +94,7 @@ func writer(path, name, otherwise string) (format, error) {
 	ok = ok && !slash
 	switch {
 	case ok && f.create == nil:
-		return format{}, fmt.Errorf("%s: repfuse reads %s and does not write it, want one of %s", path, f.about, writable())
+		return format{}, fmt.Errorf("%s: repfuse reads %s and does not write it, want one of %s", path, f.suffixOf(path), writable())
 	case ok && name != "" && name != f.name:
 		return format{}, fmt.Errorf("%s: ends as %s does, want an ending that fits the format %s", path, f.name, name)
 	case ok:

@@ -59,6 +59,9 @@ func openZip(r io.ReaderAt, size int64) (*archive, error) {
 	return a, nil
 }
 
+// ErrScript says that a file is a program with its weights.
+var ErrScript = errors.New("a TorchScript archive, which is a program, want a state dict saved by torch.save")
+
 // findRoot finds the one folder that holds a data.pkl, and tells programs from data.
 func (z *zipped) findRoot(list []*zip.File) error {
 	found := false
@@ -76,7 +79,7 @@ func (z *zipped) findRoot(list []*zip.File) error {
 	for _, f := range list {
 		name, _ := strings.CutPrefix(f.Name, z.root+"/")
 		if name == "constants.pkl" || strings.HasPrefix(name, "code/") {
-			return errors.New("a TorchScript archive, which is a program, want a state dict saved by torch.save")
+			return ErrScript
 		}
 	}
 	return nil
