@@ -97,7 +97,7 @@ var detection = map[string]expectation{
 	"repplain-id":          {family: "repplain", asks: "use_identity", sets: []string{"identity=yes"}},
 	"reprfn-repblock":      {family: "reprfn"},
 	"rtmosr-repconv":       {family: "rtmosr"},
-	"snowvision-reparamdw": {family: "snowvision", choices: []string{"snowvision"}, sets: []string{"identity=yes"}},
+	"snowvision-reparamdw": {family: "snowvision", choices: []string{"snowvision"}, sets: []string{"identity=yes"}, asks: "whether the block adds its input (x) to conv1x1 + conv3x3"},
 	"syenet-convrep5":      {family: "syenet"},
 	"syenet-model-isp":     {family: "syenet/tenth"},
 	"mobileie-model-lle":   {family: "mobileie"},

@@ -2,7 +2,10 @@ package recognise
 
 import (
 	"fmt"
+	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"repfuse/internal/family"
@@ -10,9 +13,9 @@ import (
 	"repfuse/internal/plan"
 )
 
-// plainFolder takes a checkpoint that holds nothing but the branches of one block,
-// whatever they are called: a flat folder, each kernel size at most once, every other
-// tensor a bias or a batch norm that goes with a kernel by its name.
+// plainFolder takes a checkpoint that holds nothing but the branches of blocks, whatever they are
+// called: below each prefix every kernel size at most once, every other tensor a bias or a
+// batch norm that goes with a kernel by its name.
 func (r *recogniser) plainFolder() error {
 	for _, key := range r.keys.Below("") {
 		for f, module := range r.offer.giveaways(key) {
@@ -20,20 +23,63 @@ func (r *recogniser) plainFolder() error {
 				return nil // fused already
 			}
 		}
+		if t, _ := r.keys.Lookup("", key); len(t.Shape) == 2 {
+			return nil // a layer of another kind
+		}
 	}
-	p, err := r.gatherPlain(r.keys.root)
-	if err != nil || !p.flat() || !r.severalBranches(p) {
-		return nil // not a plain folder: other words are found for it
+	var blocks []plain
+	for _, n := range plainModules(r.keys.root) {
+		p, err := r.gatherPlain(n)
+		if err != nil || !p.flat() || !r.severalBranches(p) || n.path != "" && (p.sameExtents() != "" || !p.named() || !p.alike()) {
+			return nil // not a plain folder: other words are found for it
+		}
+		if twice := p.sameExtents(); twice != "" {
+			return hint.Add(fmt.Errorf("%s: two kernels of one size are a sequence as likely as a sum", twice),
+				"--family plain says that they are branches of one block")
+		}
+		blocks = append(blocks, p)
 	}
-	if twice := p.sameExtents(); twice != "" {
-		return &hint.Error{
-			Err:  fmt.Errorf("%s: two kernels of one size are a sequence as likely as a sum", twice),
-			Hint: "--family plain says that they are branches of one block"}
+	for _, p := range blocks {
+		if err := r.takePlain(p, len(p.branches) > 1 && !p.named() && p.inARow()); err != nil {
+			return err
+		}
+		r.note(plan.Note{Where: plainName, Text: "the kernels are taken as branches side by side, as nothing else is in the folder",
+			Hint:      "a plan file names other blocks",
+			Condition: &plan.Condition{If: "the kernels are branches side by side", By: plan.Assumed, Flag: "--family", Value: plainName, Modules: []string{p.module.path}}})
 	}
-	r.note(plan.Note{Where: plainName, Text: "the kernels are taken as branches side by side, as nothing else is in the folder",
-		Hint:      "a plan file names other blocks",
-		Condition: &plan.Condition{If: "the kernels are branches side by side", By: plan.Assumed, Flag: "--family", Value: plainName, Modules: []string{""}}})
-	return r.takePlain(r.keys.root, p)
+	return nil
+}
+
+// plainModules lists the modules from n on that may be plain blocks: the outermost below which no
+// module holds two kernels.
+func plainModules(n *node) []*node {
+	var all []*node
+	for _, c := range n.children {
+		if c.kernels() > 1 {
+			all = append(all, plainModules(c)...)
+		}
+	}
+	if len(all) == 0 {
+		return []*node{n}
+	}
+	for _, c := range n.children {
+		if c.kernels() < 2 {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// kernels counts the kernels with extents in and below a module.
+func (n *node) kernels() int {
+	count := 0
+	if n.tensor != nil && !n.taken && len(n.tensor.Shape) > 2 {
+		count++
+	}
+	for _, c := range n.children {
+		count += c.kernels()
+	}
+	return count
 }
 
 // severalBranches reports whether there is anything to add up: two kernels, or one
@@ -45,105 +91,147 @@ func (r *recogniser) severalBranches(p plain) bool {
 	if len(p.norms) == 1 {
 		return strings.Contains(p.norms[0], "id") || strings.Contains(p.norms[0], "skip")
 	}
-	identity, _ := answer(r.sets, "", "identity")
+	identity, _ := answer(r.sets, p.module.path, "identity")
 	return identity == "yes"
 }
 
-// flat reports whether every tensor belongs to a module at the top.
+// flat reports whether every tensor belongs to the module itself or to one right below it.
 func (p *plain) flat() bool {
-	return !slices.ContainsFunc(p.branches, func(b plainBranch) bool {
-		return strings.Contains(strings.TrimSuffix(b.weight, p.sep+"weight"), ".")
-	}) && !slices.ContainsFunc(p.norms, func(m string) bool { return strings.Contains(m, ".") })
+	nested := func(path string) bool { return strings.Contains(strings.TrimRight(path, "._-"), ".") }
+	return !slices.ContainsFunc(p.branches, func(b plainBranch) bool { return nested(b.stem()) || nested(b.norm) }) && !slices.ContainsFunc(p.norms, nested)
 }
 
-// requestedPlain is a plain block where --family asks for one.
+// requestedPlain is a plain block where --family asks for one. Where it asks for them everywhere,
+// only modules that are plain blocks are taken.
 func (r *recogniser) requestedPlain(n *node, chosen *choice) error {
+	everywhere := chosen.glob.Match("")
+	if everywhere && !slices.Contains(plainModules(n), n) {
+		return nil
+	}
 	p, err := r.gatherPlain(n)
+	if everywhere && n.path != "" && (err != nil || !r.severalBranches(p)) {
+		return nil
+	}
 	if err != nil {
-		if chosen.glob.Match("") && n.path != "" {
-			return nil // asked for everywhere: only modules that are plain blocks
-		}
-		return &hint.Error{Err: fmt.Errorf("%s (plain): %w", plan.Shown(n.path), err), Hint: "name the branches in a plan file: repfuse plan --help"}
+		return hint.Add(fmt.Errorf("%s (plain): %w", plan.Shown(n.path), err), "name the branches in a plan file: repfuse plan --help")
 	}
 	chosen.used = true
-	return r.takePlain(n, p)
+	return r.takePlain(p, false)
 }
 
 // plain is the tensors of a plain block, sorted out by name.
 type plain struct {
+	module   *node
 	branches []plainBranch
-	norms    []string // modules of batch norms that no kernel goes with
+	norms    []string // what stands before running_mean in the keys of batch norms that no kernel goes with
 	sep      string   // between a module's name and "weight": "." or "_"
 }
 
 type plainBranch struct {
 	weight, bias, norm string
-	extents            []int
+	shape              []int // of the weight
 }
 
-// gatherPlain pairs kernels with biases and batch norms by name: conv3x3 with
-// bn3x3, conv3x3_bn, conv3x3.bn or, of conv3x3.conv, conv3x3.bn.
+// stem is the weight's key without the word weight, where that stands at its end.
+func (b plainBranch) stem() string {
+	return strings.TrimRight(strings.TrimSuffix(b.weight, "weight"), "._-")
+}
+
+// gatherPlain pairs kernels with biases and batch norms by the words of their names: w3 with b3,
+// conv3x3 with bn3x3, conv3x3_bn and conv3x3.bn, kernel_3x3 with bias_3x3.
 func (r *recogniser) gatherPlain(n *node) (plain, error) {
-	p := plain{sep: "."}
+	p := plain{module: n, sep: "."}
 	below := r.keys.Below(n.path)
-	taken := map[string]bool{}
-	norms := map[string]bool{}
+	norms, biases := map[string]string{}, map[string]string{} // by their words
+	var isNorm []string
 	for _, key := range below {
 		if m, ok := strings.CutSuffix(key, "running_mean"); ok && m != "" {
-			norms[m[:len(m)-1]] = true
 			p.sep = m[len(m)-1:]
+			norms[words(m)] = m
+			isNorm = append(isNorm, m)
 		}
 	}
+	taken := map[string]bool{}
 	for _, key := range below {
 		t, _ := r.keys.Lookup(n.path, key)
-		stem, ok := strings.CutSuffix(key, "weight")
-		if !ok || stem == "" || len(t.Shape) != 4 {
-			continue
+		switch of := slices.ContainsFunc(isNorm, func(m string) bool { return strings.HasPrefix(key, m) }); {
+		case of:
+			taken[key] = true
+		case len(t.Shape) > 2:
+			taken[key] = true
+			p.branches = append(p.branches, plainBranch{weight: key, shape: t.Shape})
+		case len(t.Shape) == 1 && biases[words(key)] == "":
+			biases[words(key)] = key
 		}
-		p.sep = stem[len(stem)-1:]
-		stem = stem[:len(stem)-1]
-		b := plainBranch{weight: key, extents: t.Shape[2:], norm: normOf(stem, norms)}
-		taken[key] = true
-		if bias := stem + p.sep + "bias"; slices.Contains(below, bias) {
-			b.bias = bias
-			taken[bias] = true
+	}
+	for k := range p.branches {
+		b := &p.branches[k]
+		if stem, ok := strings.CutSuffix(b.weight, "weight"); ok && stem != "" && strings.ContainsAny(stem[len(stem)-1:], "._-") {
+			p.sep = stem[len(stem)-1:]
 		}
-		delete(norms, b.norm)
-		p.branches = append(p.branches, b)
+		w := words(b.weight)
+		if bias := biases[w]; bias != "" {
+			if t, _ := r.keys.Lookup(n.path, bias); t.Shape[0] == b.shape[0] {
+				b.bias, taken[bias] = bias, true
+				delete(biases, w)
+			}
+		}
+		if next, ok := strings.CutSuffix(w, " 0"); ok && norms[w] == "" { // of an nn.Sequential
+			w = next + " 1"
+		}
+		b.norm = norms[w]
+		delete(norms, w)
 	}
-	for m := range norms {
-		p.norms = append(p.norms, m)
-	}
+	p.norms = slices.Collect(maps.Values(norms))
 	return p, p.accountsFor(below, taken)
 }
 
-// normOf finds the batch norm that goes with a kernel by its name.
-func normOf(stem string, norms map[string]bool) string {
-	for _, name := range []string{stem + "_bn", stem + ".bn", stem + ".1"} {
-		if norms[name] {
-			return name
+// word is a number, an extent such as 3x3, or a word, whose first letter may be large.
+var word = regexp.MustCompile(`\d+(x\d+)+|\d+|[A-Z]?[a-z]+|[A-Z]+`)
+
+// roles is words that say what a tensor is of a branch, and not of which branch.
+var roles = strings.Fields("weight weights kernel kernels w k filter bias biases b conv bn norm batchnorm")
+
+// words is what a name says of which branch a tensor is, where 3x3 and 3 are the same.
+func words(name string) string {
+	var all []string
+	for _, w := range word.FindAllString(name, -1) {
+		w = strings.ToLower(w)
+		first, rest, _ := strings.Cut(w, "x")
+		if _, err := strconv.Atoi(first); err == nil && strings.Trim(strings.ReplaceAll(rest, first, ""), "x") == "" {
+			w = first
+		}
+		if !slices.Contains(roles, w) {
+			all = append(all, w)
 		}
 	}
-	for _, pair := range [][2]string{{"conv", "bn"}, {"conv", "norm"}, {".0", ".1"}} {
-		if at := strings.LastIndex(stem, pair[0]); at >= 0 {
-			if name := stem[:at] + pair[1] + stem[at+len(pair[0]):]; norms[name] {
-				return name
-			}
-		}
-	}
-	return ""
+	return strings.Join(all, " ")
+}
+
+// named reports whether the name of every branch has the extent of its kernel.
+func (p *plain) named() bool {
+	return !slices.ContainsFunc(p.branches, func(b plainBranch) bool {
+		return !slices.Contains(strings.Fields(words(b.weight)), strconv.Itoa(b.shape[2])) && !strings.Contains(b.weight, strconv.Itoa(b.shape[2])+"x")
+	})
+}
+
+// alike reports whether all kernels take and give as many channels.
+func (p *plain) alike() bool {
+	return !slices.ContainsFunc(p.branches, func(b plainBranch) bool { return !slices.Equal(b.shape[:2], p.branches[0].shape[:2]) })
+}
+
+// inARow reports whether one kernel could take what another gives.
+func (p *plain) inARow() bool {
+	return slices.ContainsFunc(p.branches, func(a plainBranch) bool {
+		return slices.ContainsFunc(p.branches, func(b plainBranch) bool { return a.weight != b.weight && (a.shape[0] == b.shape[1] || b.shape[1] == 1) })
+	})
 }
 
 // accountsFor refuses a block with tensors that are no part of a branch, and one
 // whose stray batch norms are more than one identity's.
 func (p *plain) accountsFor(below []string, taken map[string]bool) error {
-	norms := slices.Clone(p.norms)
-	for _, b := range p.branches {
-		norms = append(norms, b.norm)
-	}
 	for _, key := range below {
-		in := func(m string) bool { return m != "" && strings.HasPrefix(key, m+p.sep) }
-		if !taken[key] && !slices.ContainsFunc(norms, in) {
+		if !taken[key] {
 			return fmt.Errorf("%s is no kernel, and no bias or batch norm of one", key)
 		}
 	}
@@ -152,7 +240,7 @@ func (p *plain) accountsFor(below []string, taken map[string]bool) error {
 	}
 	if len(p.norms) > 1 {
 		slices.Sort(p.norms)
-		return fmt.Errorf("%s go with no kernel by their names", strings.Join(p.norms, " and "))
+		return fmt.Errorf("%s go with no kernel by their names", strings.Join(p.norms, "* and ")+"*")
 	}
 	return nil
 }
@@ -160,7 +248,7 @@ func (p *plain) accountsFor(below []string, taken map[string]bool) error {
 func (p *plain) sameExtents() string {
 	for k, b := range p.branches {
 		for _, c := range p.branches[:k] {
-			if slices.Equal(b.extents, c.extents) {
+			if slices.Equal(b.shape[2:], c.shape[2:]) {
 				return c.weight + " and " + b.weight
 			}
 		}
@@ -171,7 +259,7 @@ func (p *plain) sameExtents() string {
 // expression writes the block in the notation, so that it is matched as any other.
 func (p *plain) expression() string {
 	var branches []string
-	bn := func(m string) string { return "bn(" + family.Quote(family.Stem(m+p.sep)) + ")" }
+	bn := func(m string) string { return "bn(" + family.Quote(family.Stem(m)) + ")" }
 	for _, b := range p.branches {
 		s := "kernel(" + family.QuoteKey(b.weight)
 		if b.bias != "" {
@@ -196,22 +284,28 @@ func (p *plain) expression() string {
 func (p *plain) names() string {
 	list := make([]string, len(p.branches))
 	for k, b := range p.branches {
-		list[k] = strings.TrimSuffix(b.weight, p.sep+"weight")
+		list[k] = b.stem()
 	}
 	return strings.Join(list, " + ")
 }
 
-// takePlain enters a plain block, which makes fused.weight and fused.bias.
-func (r *recogniser) takePlain(n *node, p plain) error {
+// takePlain enters a plain block, which makes fused.weight and fused.bias. Where asked is set, it is a
+// question whether the kernels stand side by side.
+func (r *recogniser) takePlain(p plain, asked bool) error {
 	text := p.expression()
+	if asked {
+		text = "ask(parallel: " + text + ")"
+	}
 	expr, err := family.Parse(text)
 	if err != nil {
-		return fmt.Errorf("%s (plain): %w", plan.Shown(n.path), err)
+		return fmt.Errorf("%s (plain): %w", plan.Shown(p.module.path), err)
 	}
 	f := &family.Family{Name: plainName, Title: "Branches under any names",
 		Make: []family.Output{{Key: family.Stem("fused" + p.sep), Expr: expr, Text: text}},
-		Ask:  []family.Question{{Name: "identity", About: "whether the block adds its input (x) to " + p.names(), Default: "ask"}}}
-	c := r.match(f, n.path)
+		Ask: []family.Question{
+			{Name: "identity", About: "whether the block adds its input (x) to " + p.names(), Default: "ask"},
+			{Name: "parallel", About: "whether " + p.names() + " stand side by side, and are not layers one after the other", Default: "ask"}}}
+	c := r.match(f, p.module.path)
 	if c.problem != nil {
 		return c.problem
 	}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"repfuse/internal/family"
+	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/recognise"
@@ -39,7 +40,10 @@ func TestPlainFolder(t *testing.T) {
 		{keys: "conv3x3.weight[4,4,3,3]", want: ""}, // one kernel is nothing to fuse
 		{keys: "conv3x3.weight[4,4,3,3] conv1x1.weight[4,4,1,1] other[4]", want: ""},
 		{keys: "conv3x3.weight[4,4,3,3] bn7:4 bn8:4 conv1x1.weight[4,4,1,1]", want: ""},
-		{keys: "s.conv3x3.weight[4,4,3,3] s.conv1x1.weight[4,4,1,1]", want: ""}, // not flat
+		{keys: "features.0.weight[4,4,3,3] features.2.weight[4,4,1,1]", want: ""}, // a sequence as likely
+		{keys: "a.weight[4,4,3,3] b.weight[4,4,1,1]", sets: "identity=no", err: "whether a + b stand side by side"},
+		{keys: "a.weight[4,4,3,3] b.weight[4,4,1,1]", sets: "identity=no parallel=yes",
+			want: "fused: conv(a, unbiased)\n+ conv(b, unbiased)"},
 		{keys: "conv3x3.weight[4,3,3,3] conv1x1.weight[4,2,1,1]", err: "channels"},
 	} {
 		p, err := recognise.Plan(named(t, test.keys), recognise.Options{Families: builtin(t), Sets: strings.Fields(test.sets)})
@@ -48,6 +52,66 @@ func TestPlainFolder(t *testing.T) {
 			t.Errorf("%s %s: error %v, want %q", test.keys, test.sets, err, test.err)
 		case test.err == "" && made(p) != test.want:
 			t.Errorf("%s %s: makes\n%s\nwant\n%s", test.keys, test.sets, made(p), test.want)
+		}
+	}
+}
+
+// The four files of conv3x3(x) + conv1x1(x) + x under all names that people gave them: each is the same
+// sum, or one question with an answer that makes it so.
+func TestNamings(t *testing.T) {
+	for _, names := range []string{
+		"conv3x3.weight conv3x3.bias conv1x1.weight conv1x1.bias",
+		"conv3x3_weight conv3x3_bias conv1x1_weight conv1x1_bias",
+		"conv_2d.weight conv_2d.bias conv_2d_1.weight conv_2d_1.bias",
+		"conv3.weight conv3.bias conv1.weight conv1.bias",
+		"branch_3x3.weight branch_3x3.bias branch_1x1.weight branch_1x1.bias",
+		"conv3x3-weight conv3x3-bias conv1x1-weight conv1x1-bias",
+		"w3 b3 w1 b1",
+		"W3 B3 W1 B1",
+		"3x3 3x3_bias 1x1 1x1_bias",
+		"k3 b_k3 k1 b_k1",
+		"weight3x3 bias3x3 weight1x1 bias1x1",
+		"w_3x3 b_3x3 w_1x1 b_1x1",
+		"conv3x3_kernel conv3x3_bias conv1x1_kernel conv1x1_bias",
+		"conv3x3W conv3x3B conv1x1W conv1x1B",
+		"conv3x3_w conv3x3_b conv1x1_w conv1x1_b",
+		"conv3x3 conv3x3_b conv1x1 conv1x1_b",
+		"kernel_3x3 bias_3x3 kernel_1x1 bias_1x1",
+		"block.conv3x3.weight block.conv3x3.bias block.conv1x1.weight block.conv1x1.bias",
+		"model.0.conv3x3.weight model.0.conv3x3.bias model.0.conv1x1.weight model.0.conv1x1.bias",
+		"rbr_dense.weight rbr_dense.bias rbr_1x1.weight rbr_1x1.bias",
+		"block1.w3 block1.b3 block1.w1 block1.b1",
+	} {
+		var keys []string
+		for k, name := range strings.Fields(names) {
+			keys = append(keys, name+[]string{"[4,4,3,3]", "[4]", "[4,4,1,1]", "[4]"}[k])
+		}
+		tensors := named(t, strings.Join(keys, " "))
+		o := recognise.Options{Families: builtin(t), Sets: []string{"identity=yes"}}
+		p, err := recognise.Plan(tensors, o)
+		if err != nil {
+			wantError(t, err, "no key says: whether conv_2d + conv_2d_1 stand side by side")
+			o.Sets = append(o.Sets, "parallel=yes") // as the hint says
+			p, err = recognise.Plan(tensors, o)
+		}
+		if err != nil || len(p.Blocks) != 1 || len(p.Blocks[0].Used) != 4 || !strings.Contains(p.Blocks[0].Outputs[0].Expr.String(), "+") {
+			t.Errorf("%s: %v", names, err)
+			continue
+		}
+		form := p.Blocks[0].Outputs[0].Expr
+		if sum, ok := form.(op.Sum); !ok || len(sum) != 3 {
+			t.Errorf("%s: is %s, want a sum of two kernels and the input", names, form)
+		}
+	}
+}
+
+// Every prefix is a block of its own, whether it is asked for or nothing else is in the folder.
+func TestPlainPrefixes(t *testing.T) {
+	keys := "block1.w3[4,4,3,3] block1.b3[4] block1.w1[4,4,1,1] block2.w3[4,4,3,3] block2.w1[4,4,1,1] block2.b1[4]"
+	for _, choices := range [][]string{nil, {"plain"}, {"block*=plain"}} {
+		p, err := recognise.Plan(named(t, keys), recognise.Options{Families: builtin(t), Choices: choices, Sets: []string{"identity=no"}})
+		if err != nil || len(p.Blocks) != 2 || p.Blocks[0].Path != "block1" || len(p.Blocks[0].Used) != 3 || p.Blocks[1].Path != "block2" {
+			t.Errorf("--family %v: %v, %v", choices, p, err)
 		}
 	}
 }

@@ -137,8 +137,11 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 	} else if err == nil && o.File == nil && o.Shown == nil {
 		r.offerFold(tensors, o.Ordered)
 	}
+	if err == nil && len(r.found.Blocks) > 0 { // else that nothing is recognised is the error
+		err = unused("set", sets)
+	}
 	if err == nil {
-		err = errors.Join(unused("set", sets), unusedChoice(choices))
+		err = unusedChoice(choices)
 	}
 	if err != nil {
 		return nil, err

@@ -57,6 +57,9 @@ func answer(rules []*rule, path, name string) (string, bool) {
 func unused(flag string, rules []*rule) error {
 	for _, r := range rules {
 		if !r.used {
+			if at := strings.LastIndex(r.text, r.name+"="); flag == "set" && (r.name == "eps" || r.name == "identity") {
+				return fmt.Errorf("--%s %s%s: fits no block", r.name, r.text[:at], r.value)
+			}
 			return fmt.Errorf("--%s %s: fits no block", flag, r.text)
 		}
 	}
