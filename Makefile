@@ -73,7 +73,7 @@ arm64: ## the quick tests as an arm64 processor runs them; needs qemu-user
 	GOARCH=arm64 go test -short -exec qemu-aarch64 $$(go list ./... | grep -v /cmd/)
 
 .PHONY: bench
-bench: build ## repfuse against cp, numpy and PyTorch; timed, never asserted
+bench: build ## repfuse against cp, numpy, PyTorch and onnxsim; timed, never asserted
 	go run ./bench/run
 
 # A run that time ends while a worker is busy now and then fails for that alone (golang/go
