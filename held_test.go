@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"repfuse"
+	"repfuse/internal/golden"
+	"repfuse/internal/tensor"
 )
 
 // source is a copy of the small RepVGG, with facts of its batch norms where eps is not "".
@@ -27,8 +29,8 @@ func source(t *testing.T, eps string) string {
 	}
 	defer c.Close()
 	var modules []string
-	for _, tensor := range c.Tensors {
-		if module, ok := strings.CutSuffix(tensor.Key, ".running_mean"); ok {
+	for _, stored := range c.Tensors {
+		if module, ok := strings.CutSuffix(stored.Key, ".running_mean"); ok {
 			modules = append(modules, `"`+module+`": {"class": "BatchNorm2d", "eps": `+eps+`}`)
 		}
 	}
@@ -227,6 +229,32 @@ func TestStaleRecordBesideSource(t *testing.T) {
 	text, _ := json.Marshal(r)
 	write(t, filepath.Join(src, "repfuse.json"), string(text))
 	if p, err = repfuse.Plan(ctx, src, repfuse.PlanOptions{}); err != nil || len(p.Blocks) != 8 {
-		t.Errorf("%v, %v, want 8 blocks by a record whose checksums do not hold", p, err)
+		t.Errorf("%d blocks, %v, want 8 by a record whose checksums do not hold", len(p.Blocks), err)
+	}
+}
+
+// That nothing stands between a layer and a norm is the user's word with --fold-bn, and the
+// record's without it: a condition either way, and only the record's is open.
+func TestFoldedByTheRecord(t *testing.T) {
+	src := filepath.Join(t.TempDir(), "src")
+	golden.Write(t, src, []tensor.Named{
+		{Key: "a.conv.weight", Tensor: tensor.Of(tensor.F32, []int{2, 3, 1, 1}, []float64{1, 2, 3, 4, 5, 6})},
+		{Key: "a.bn.running_mean", Tensor: tensor.Of(tensor.F32, []int{2}, []float64{1, 2})},
+		{Key: "a.bn.weight", Tensor: tensor.Of(tensor.F32, []int{2}, []float64{1, 3})},
+		{Key: "a.bn.bias", Tensor: tensor.Of(tensor.F32, []int{2}, []float64{1, 3})},
+		{Key: "a.bn.running_var", Tensor: tensor.Of(tensor.F32, []int{2}, []float64{1, 2})},
+	})
+	var o repfuse.FuseOptions
+	o.FoldNorms, o.Eps = true, []string{"1e-5"}
+	out := fused(t, src, o, nil)
+	var v repfuse.VerifyOptions
+	v.FoldNorms, v.Eps, v.Strict = true, o.Eps, true
+	const between = "yes: exact, if nothing stands between a layer and the norm behind it "
+	if got, want := verdict(t, src, out, v), between+"(your word for 1 block)"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	v.FoldNorms, v.Strict = false, false
+	if got, want := verdict(t, src, out, v), between+"(by the record for 1 block; --fold-bn says it)"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
