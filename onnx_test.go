@@ -16,7 +16,11 @@ import (
 // turned or a name in it changed, no longer the same.
 func TestNetworks(t *testing.T) {
 	ctx := context.Background()
-	for _, c := range onnxtest.Cases(t, "") {
+	prefix := ""
+	if testing.Short() {
+		prefix = "t-"
+	}
+	for _, c := range onnxtest.Cases(t, prefix) {
 		t.Run(c.Name, func(t *testing.T) {
 			t.Parallel()
 			src := c.Write(t)

@@ -214,6 +214,9 @@ func randomGraph(seed uint64) *maker {
 var sizes = [][]int{{9, 8, 7}, {12, 7, 6}, {6, 11, 9}}
 
 func TestLaw(t *testing.T) {
+	if testing.Short() {
+		*graphs = min(*graphs, 200)
+	}
 	var runs, regions, whole int
 	for seed := range uint64(*graphs) {
 		m := randomGraph(seed)

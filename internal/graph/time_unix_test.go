@@ -12,6 +12,9 @@ import (
 // A hundred thousand nodes of a network take less than a second, and so do twenty thousand
 // that somebody wrote to make a search look far back again and again.
 func TestTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("its times are those of a real processor")
+	}
 	m := randomGraph(0)
 	m.rank, m.channels = 2, 4
 	norm := m.norm()

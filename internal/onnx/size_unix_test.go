@@ -46,6 +46,9 @@ func TestWeightsStay(t *testing.T) {
 
 // A graph of a hundred thousand nodes costs a small multiple of its bytes, and seconds.
 func TestManyNodes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("its times are those of a real processor")
+	}
 	const n = 100_000
 	b := cat(input("v0", 1, 4, 9, 8), floats("w", []int{4, 4, 1, 1}), floats("s", []int{4}))
 	for k := 0; k < n; k += 4 {

@@ -19,8 +19,8 @@ func measure(t *testing.T, ordered bool) (traced, found, wrong int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range sets {
-		if !s.Traced {
+	for k, s := range sets {
+		if !s.Traced || testing.Short() && k%10 > 0 {
 			continue
 		}
 		tensors := s.Tensors

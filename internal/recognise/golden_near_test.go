@@ -42,9 +42,9 @@ var without = map[string]string{
 func TestNearMisses(t *testing.T) {
 	set := builtin(t)
 	table := expectations()
-	for _, name := range golden.Cases(t) {
+	for k, name := range golden.Cases(t) {
 		e, known := table[name]
-		if !known || e.refused != "" {
+		if !known || e.refused != "" || testing.Short() && k%10 > 0 {
 			continue
 		}
 		c := golden.Load(t, name)

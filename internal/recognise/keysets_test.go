@@ -20,7 +20,10 @@ func keySets(t *testing.T, fold bool, each func(s golden.KeySet, blocks map[stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range sets {
+	for k, s := range sets {
+		if testing.Short() && k%10 > 0 {
+			continue
+		}
 		var tensors []tensor.Named
 		for _, spec := range s.Tensors {
 			tensors = append(tensors, tensor.Named{Key: spec.Key, Tensor: tensor.Tensor{Type: spec.Type, Shape: spec.Shape}})
