@@ -84,7 +84,7 @@ fuzz: ## every fuzz target, FUZZTIME each (10s)
 	@set -e; for package in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
 		for target in $$(grep -ho '^func Fuzz[A-Za-z0-9_]*' $$package/*_test.go | cut -d' ' -f2); do \
 			echo "$$package $$target"; \
-			run="go test -run ^$$ -fuzz ^$$target\$$ -fuzztime $(FUZZTIME) $$package"; \
+			run="go test -run ^$$ -fuzz ^$$target\$$ -fuzztime $(FUZZTIME) -fuzzminimizetime 1s $$package"; \
 			$$run || $$run; \
 		done; \
 	done

@@ -17,6 +17,7 @@ import (
 	"repfuse/internal/onnx"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
+	"repfuse/internal/pt2"
 	"repfuse/internal/recognise"
 	"repfuse/internal/record"
 	"repfuse/internal/regions"
@@ -43,7 +44,7 @@ type Recognition struct {
 	// nothing without keys stands between the two is the caller's word.
 	FoldNorms bool
 	// Graph is the path of a graph.json of repfuse exporter, traced from a model of the
-	// same architecture, or of an .onnx whose initializers have the checkpoint's keys; "" takes the one that lies beside the tensors, if one does. With a
+	// same architecture, of a .pt2 of torch.export, or of an .onnx whose initializers have the checkpoint's keys; "" takes the one that lies beside the tensors, if one does. With a
 	// graph nothing is assumed.
 	Graph string
 	// AnyCost lifts the rule that a layer that a graph shows may not cost more products
@@ -356,20 +357,31 @@ func (r *Recognition) selection() plan.Selection {
 // graph is what the network's graph shows of a checkpoint: the one that is given or that lies beside
 // the tensors. Where there is none, or a plan file names the blocks, it is nil.
 func (r *Recognition) graph(c *checkpoint.Checkpoint, file *planfile.File) (func([]tensor.Named) (*plan.Found, error), error) {
-	path, option := r.Graph, "--graph"
-	if path == "" && file == nil {
+	path, option, text := r.Graph, "--graph", []byte(nil)
+	var err error
+	switch {
+	case path == "" && file != nil:
+		return nil, nil
+	case path == "" && c.Graph != nil:
+		path, text = c.Path, c.Graph
+	case path == "":
 		path, option = filepath.Join(c.Path, facts.Graph), besideTensors
 		if _, err := os.Lstat(path); err != nil {
 			return nil, nil
 		}
-	}
-	if path == "" {
-		return nil, nil
-	}
-	if checkpoint.IsModel(path) {
+	case checkpoint.IsModel(path):
 		return r.graphOfModel(path), nil
+	case filepath.Ext(path) == pt2.Ext:
+		var f *pt2.File
+		if f, err = pt2.Open(path); err != nil {
+			return nil, err
+		}
+		text = f.Graph
+		f.Close()
 	}
-	text, err := readFile(option, path)
+	if text == nil {
+		text, err = readFile(option, path)
+	}
 	return func(tensors []tensor.Named) (*plan.Found, error) {
 		n, err := trace.Read(text, tensors)
 		if err != nil {

@@ -28,7 +28,7 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves them as they are")
 	addFamilies(c, &r.Families)
 	f.BoolVar(&r.FoldNorms, "fold-bn", false, "fold every batch norm that stands behind a layer, of any network: nothing stands between, by your word")
-	f.StringVar(&r.Graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter): nothing is assumed")
+	f.StringVar(&r.Graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter, a .pt2 or an .onnx): nothing is assumed")
 	f.Var(choice{&r.AnyCost, "same", "any"}, "cost", "`same|any`: whether a layer that a graph shows may cost more products than its parts (default same)")
 	f.BoolVar(&r.FreezeInputs, "freeze-inputs", false, "take initializers of an .onnx that are inputs too for constants")
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")

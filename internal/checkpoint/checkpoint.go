@@ -49,6 +49,8 @@ type Checkpoint struct {
 	Wrapper string
 	// Facts is what the checkpoint says of its modules, or nil.
 	Facts *facts.Model
+	// Graph is the text of a graph.json that an archive holds beside the tensors, or nil.
+	Graph []byte
 	// Model is the network that holds the tensors, nil where they lie by themselves.
 	Model *onnx.Model
 

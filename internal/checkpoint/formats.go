@@ -8,6 +8,7 @@ import (
 
 	"repfuse/internal/hint"
 	"repfuse/internal/npy"
+	"repfuse/internal/pt2"
 	"repfuse/internal/safetensors"
 	"repfuse/internal/tensor"
 )
@@ -45,6 +46,7 @@ var formats = []format{
 	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil, nil},
 	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth, nil},
 	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil, nil},
+	{"pt2", []string{pt2.Ext}, pt2.Ext, openExported, nil, nil},
 	{onnxName, []string{".onnx"}, ".onnx", openModel, createModel, nil},
 }
 

@@ -13,6 +13,7 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/npy"
 	"repfuse/internal/onnx"
+	"repfuse/internal/pt2"
 	"repfuse/internal/pth"
 	"repfuse/internal/safetensors"
 	"repfuse/internal/tensor"
@@ -137,6 +138,15 @@ func openPth(path string, o Options) (*Checkpoint, error) {
 	}
 	return &Checkpoint{Tensors: f.Tensors, State: f.Chosen, States: f.Others,
 		Notes: f.Notes, Wrapper: f.Wrapper, Facts: f.Facts, close: f.Close}, nil
+}
+
+// openExported opens an archive of torch.export, of which checkpoints are made.
+func openExported(path string, _ Options) (*Checkpoint, error) {
+	f, err := pt2.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return &Checkpoint{Tensors: f.Tensors, Graph: f.Graph, close: f.Close}, nil
 }
 
 // createPth names the folder in the archive as torch.save does, after the file.

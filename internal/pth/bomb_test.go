@@ -33,7 +33,7 @@ func TestBombs(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := read(strings.NewReader(test.in), int64(len(test.in)), Options{})
+		_, err := Read(strings.NewReader(test.in), int64(len(test.in)), Options{})
 		runtime.ReadMemStats(&after)
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%s: %.200v, want %.200s", test.name, err, test.want)

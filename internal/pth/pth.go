@@ -79,7 +79,7 @@ func Open(path string, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := read(f, info.Size(), o)
+	out, err := Read(f, info.Size(), o)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -88,7 +88,8 @@ func Open(path string, o Options) (*File, error) {
 	return out, nil
 }
 
-func read(r io.ReaderAt, size int64, o Options) (*File, error) {
+// Read is Open of a file that lies in another, which the caller closes.
+func Read(r io.ReaderAt, size int64, o Options) (*File, error) {
 	a, err := open(r, size)
 	if err != nil {
 		return nil, err

@@ -182,7 +182,7 @@ func TestTruncated(t *testing.T) {
 			t.Fatal(err)
 		}
 		for n := range b {
-			if _, err := read(bytes.NewReader(b[:n]), int64(n), Options{}); err == nil {
+			if _, err := Read(bytes.NewReader(b[:n]), int64(n), Options{}); err == nil {
 				t.Errorf("%s: read from %d of %d bytes", name, n, len(b))
 			}
 		}
@@ -247,7 +247,7 @@ func TestLegacyRefused(t *testing.T) {
 		{"no storage", change("]X\x01\x00\x00\x000a.\x04\x00", "].\x04\x00"), "bytes after the last storage"},
 		{"lying size", change("a.\x04\x00\x00\x00\x00\x00\x00\x00", "a.\xff\xff\xff\xff\xff\xff\xff\xff"), "storage 0: 18446744073709551615 elements of float32 where 16 bytes are left"},
 	} {
-		_, err := read(bytes.NewReader(test.b), int64(len(test.b)), Options{})
+		_, err := Read(bytes.NewReader(test.b), int64(len(test.b)), Options{})
 		if err == nil && test.want != "" || err != nil && err.Error() != test.want {
 			t.Errorf("%s: %v, want %s", test.name, err, test.want)
 		}
@@ -262,7 +262,7 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte("\x80\x02}X\x01\x00\x00\x00acnumpy.core.multiarray\n_reconstruct\n)R(K\x01K\x02\x85cnumpy\ndtype\n\x8c\x02f4\x85R(K\x03\x8c\x01<tb\x89C\x0812345678tbs."))
 	f.Add([]byte("\x80\x02cm\nNet\n)\x81}(\x8c\x0b_parameters}\x8c\x08_buffers}\x8c\x08_modules}\x8c\x03epsG\x3f\x50\x62\x4d\xd2\xf1\xa9\xfcub."))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		file, err := read(bytes.NewReader(b), int64(len(b)), Options{})
+		file, err := Read(bytes.NewReader(b), int64(len(b)), Options{})
 		if err != nil {
 			return
 		}

@@ -94,7 +94,7 @@ func TestArchives(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			b := archived(t, test.members...)
-			f, err := read(bytes.NewReader(b), int64(len(b)), Options{})
+			f, err := Read(bytes.NewReader(b), int64(len(b)), Options{})
 			if test.err != "" {
 				want := strings.ReplaceAll(test.err, "at 0", fmt.Sprint("at ", len(b)))
 				if err == nil || err.Error() != want {
@@ -132,7 +132,7 @@ func TestInflated(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "data.pkl: inflates to 68157440 bytes, want at most 67108864"
-	if _, err := read(bytes.NewReader(b.Bytes()), int64(b.Len()), Options{}); err == nil || err.Error() != want {
+	if _, err := Read(bytes.NewReader(b.Bytes()), int64(b.Len()), Options{}); err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
 }
@@ -150,7 +150,7 @@ func TestOtherFiles(t *testing.T) {
 		{"\x80\x02}.x", "1 bytes after the pickle, want none"},
 		{"\x80\x02}X\x03\x00\x00\x00oneK\x01s.", "holds a dict without a state dict, only one"},
 	} {
-		if _, err := read(strings.NewReader(test.in), int64(len(test.in)), Options{}); err == nil || err.Error() != test.want {
+		if _, err := Read(strings.NewReader(test.in), int64(len(test.in)), Options{}); err == nil || err.Error() != test.want {
 			t.Errorf("%v, want %s", err, test.want)
 		}
 	}
@@ -188,13 +188,13 @@ func TestNotTensors(t *testing.T) {
 		pkl := "\x80\x02}(" + text("a") + good + text("b") + test.value + "u."
 		b := archived(t, member{name: "m/data.pkl", bytes: []byte(pkl)}, member{name: "m/data/0", bytes: make([]byte, 16)})
 		want := strings.ReplaceAll(test.want, "SIZE", fmt.Sprint(len(b)))
-		if _, err := read(bytes.NewReader(b), int64(len(b)), Options{}); err == nil || err.Error() != want {
+		if _, err := Read(bytes.NewReader(b), int64(len(b)), Options{}); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", test.name, err, want)
 		}
 	}
 	plain := "\x80\x02}" + text("a") + rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("neg")+"\x89uN") + "s."
 	b := archived(t, member{name: "m/data.pkl", bytes: []byte(plain)}, member{name: "m/data/0", bytes: make([]byte, 16)})
-	if _, err := read(bytes.NewReader(b), int64(len(b)), Options{}); err != nil {
+	if _, err := Read(bytes.NewReader(b), int64(len(b)), Options{}); err != nil {
 		t.Errorf("metadata that say nothing: %v", err)
 	}
 }
@@ -203,7 +203,7 @@ func TestNotTensors(t *testing.T) {
 func TestStorageCRC(t *testing.T) {
 	b := archived(t, member{name: "m/data.pkl", bytes: one(t)}, member{name: "m/data/0", bytes: []byte("0123456789abcdef")})
 	b[bytes.Index(b, []byte("0123456789"))+15] ^= 1
-	f, err := read(bytes.NewReader(b), int64(len(b)), Options{})
+	f, err := Read(bytes.NewReader(b), int64(len(b)), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,9 +59,10 @@ var linear = map[string]func(call) (result, string){
 	"avg_pool1d":                           call.pool,
 	"avg_pool2d":                           call.pool,
 	"avg_pool3d":                           call.pool,
-	"constant_pad_nd":                      call.pad,
+	"constant_pad_nd":                      func(c call) (result, string) { return c.pad(c.arg(2, "value")) },
+	"pad":                                  call.padBy,
 	"slice":                                call.slice,
-	"dropout":                              call.identity,
+	"dropout":                              call.dropout,
 	"alias":                                call.identity,
 	"detach":                               call.identity,
 	"clone":                                call.identity,
@@ -336,10 +337,10 @@ func (c call) pool() (result, string) {
 }
 
 // pad is zeros around the last axes: the last axis first, before and after.
-func (c call) pad() (result, string) {
+func (c call) pad(value any) (result, string) {
 	x := c.of(c.arg(0, "input"))
 	pads, ok := wholes(c.arg(1, "pad"))
-	if value, given := c.arg(2, "value").(float64); given && value != 0 {
+	if number, given := value.(float64); given && number != 0 {
 		return result{}, "by another value than zero"
 	}
 	if x == nil || !ok || len(pads)%2 != 0 {
@@ -358,6 +359,22 @@ func (c call) pad() (result, string) {
 		before[a], after[a] = pads[2*k], pads[2*k+1]
 	}
 	return c.apply(op.Identity{Padding: before}, after), ""
+}
+
+// padBy is (x, pads, mode, value).
+func (c call) padBy() (result, string) {
+	if mode := c.arg(2, "mode"); mode != nil && mode != "constant" {
+		return result{}, "by another value than zero"
+	}
+	return c.pad(c.arg(3, "value"))
+}
+
+// dropout is (x, p, train).
+func (c call) dropout() (result, string) {
+	if train, _ := c.arg(2, "train").(bool); train {
+		return result{}, "in training mode"
+	}
+	return c.identity()
 }
 
 // slice is (x, axis, start, end, step).
