@@ -3,6 +3,7 @@ package parallel_test
 import (
 	"context"
 	"errors"
+	"math"
 	"sync/atomic"
 	"testing"
 
@@ -10,8 +11,8 @@ import (
 )
 
 func TestEach(t *testing.T) {
-	for _, jobs := range []int{1, 3, 100} {
-		done := make([]int, 50)
+	for _, jobs := range []int{1, 3, 100, 256, 257, math.MaxInt} {
+		done := make([]int, 300)
 		workers := 0
 		err := parallel.Each(context.Background(), jobs, len(done), func() func(int) error {
 			workers++
@@ -28,7 +29,7 @@ func TestEach(t *testing.T) {
 				t.Errorf("%d jobs: task %d was done %d times, want once", jobs, k, n)
 			}
 		}
-		if want := min(jobs, len(done)); workers != want {
+		if want := min(jobs, 256); workers != want {
 			t.Errorf("%d workers, want %d", workers, want)
 		}
 	}
