@@ -144,8 +144,40 @@ func TestNoPermission(t *testing.T) {
 	}
 }
 
+// A DST whose files another owns is refused before the work, and is as it was.
+func TestNotOurs(t *testing.T) {
+	root(t)
+	dir := t.TempDir()
+	for d := dir; d != "/" && d != os.TempDir(); d = filepath.Dir(d) {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	repfuse := command(t, dir)
+	weights(t, dir, "repvgg-block-s1")
+	if out, err := exec.Command(repfuse, "fuse", filepath.Join(dir, "weights"), filepath.Join(dir, "out")).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(repfuse, "fuse", "-f", "weights", "out")
+	c.Dir, c.SysProcAttr = dir, &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, _ := c.CombinedOutput()
+	if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), "cannot be removed: permission denied") {
+		t.Errorf("%v: %q, want exit status %d and why", c.ProcessState, out, exitError)
+	}
+	wantNothing(t, dir, "repfuse", "weights", "out")
+}
+
 // An interrupt in the middle ends the work at once and leaves nothing.
 func TestInterrupt(t *testing.T) {
+	for _, by := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(by.String(), func(t *testing.T) { interrupt(t, by) })
+	}
+}
+
+func interrupt(t *testing.T, by os.Signal) {
 	dir := t.TempDir()
 	repfuse := command(t, dir)
 	weights(t, dir, "repvgg-model-tiny")
@@ -161,7 +193,7 @@ func TestInterrupt(t *testing.T) {
 	}
 	time.Sleep(150 * time.Millisecond)
 	begun := time.Now()
-	if err := c.Process.Signal(os.Interrupt); err != nil {
+	if err := c.Process.Signal(by); err != nil {
 		t.Fatal(err)
 	}
 	text, _ := io.ReadAll(stderr)

@@ -12,9 +12,8 @@ import (
 	"repfuse/internal/hint"
 )
 
-// Commit puts the checkpoint in its place: what stood there is moved aside, the new
-// one is renamed in, the old one is removed. If the renaming fails the old one is
-// moved back. After an error Abort is still due.
+// Commit puts the checkpoint in the place of what stood there, in one step where the system can,
+// and removes the old one. If that fails the old one is back. After an error Abort is still due.
 func (out *Output) Commit() error {
 	if err := out.Close(); err != nil {
 		return err
@@ -37,7 +36,7 @@ func (out *Output) Commit() error {
 		}
 	}
 	if err := commit(moves); err != nil {
-		err = fmt.Errorf("%s: %w", out.path, err)
+		err = fmt.Errorf("%s: %w", out.path, out.named(err))
 		if errors.Is(err, syscall.EBUSY) {
 			err = hint.Add(err, "it may be a mount point, which cannot be replaced: name a directory in it")
 		}
@@ -56,25 +55,33 @@ type move struct {
 	replace  bool // what is at to, which else may be an empty directory alone
 }
 
-// commit makes all the moves or none: first everything old goes aside, then
-// everything new comes in, then the old is removed.
+// commit makes all the moves or none: everything old but the checkpoint goes aside, the new
+// checkpoint takes the place of the old one, the rest comes in. Then what is old is
+// removed; what cannot be is left to the next run, as the new is in its place.
 func commit(moves []move) error {
-	var done []move
+	var undo []func() error
 	rename := func(from, to string) error {
 		err := os.Rename(from, to)
 		if err == nil {
-			done = append(done, move{from: from, to: to})
+			undo = append(undo, func() error { return os.Rename(to, from) })
 		}
 		return err
 	}
+	swapped := false
 	err := func() error {
-		for _, m := range moves {
+		for _, m := range moves[1:] {
 			if err := m.clear(rename); err != nil {
 				return err
 			}
 		}
-		for _, m := range moves {
-			if m.from == "" {
+		var back func() error
+		if back, swapped = moves[0].swap(); swapped {
+			undo = append(undo, back)
+		} else if err := moves[0].clear(rename); err != nil {
+			return err
+		}
+		for k, m := range moves {
+			if m.from == "" || k == 0 && swapped {
 				continue
 			}
 			if err := rename(m.from, m.to); err != nil {
@@ -84,15 +91,40 @@ func commit(moves []move) error {
 		return nil
 	}()
 	if err != nil {
-		for _, m := range slices.Backward(done) {
-			err = errors.Join(err, os.Rename(m.to, m.from))
+		for _, back := range slices.Backward(undo) {
+			err = errors.Join(err, back())
 		}
 		return err
 	}
 	for _, m := range moves {
-		err = errors.Join(err, os.RemoveAll(sibling(m.to, aside)))
+		os.RemoveAll(sibling(m.to, aside))
 	}
-	return err
+	if swapped { // a directory's old one is here
+		os.RemoveAll(moves[0].from)
+	}
+	return nil
+}
+
+// swap puts the new in the place of the old, so that a run which is killed leaves the one or the
+// other there: directories by one exchange, a file by renaming onto it, with a
+// second name for the old one. It reports whether the system can.
+func (m move) swap() (back func() error, ok bool) {
+	info, err := os.Lstat(m.to)
+	switch {
+	case err != nil || !m.replace:
+		return nil, false
+	case info.IsDir():
+		return func() error { return exchange(m.from, m.to) }, exchange(m.from, m.to) == nil
+	}
+	old := sibling(m.to, aside)
+	if os.Link(m.to, old) != nil {
+		return nil, false
+	}
+	if os.Rename(m.from, m.to) != nil {
+		os.Remove(old)
+		return nil, false
+	}
+	return func() error { return errors.Join(os.Rename(m.to, m.from), os.Rename(old, m.to)) }, true
 }
 
 // clear makes room at m.to.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // lock marks a file or directory as being written until the function it gives is
@@ -18,6 +20,9 @@ func lock(path string) (unlock func()) {
 	syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	return func() { f.Close() }
 }
+
+// removable is an error where what is in a directory may not be removed.
+func removable(dir string) error { return unix.Access(dir, unix.W_OK|unix.X_OK) }
 
 // locked reports whether somebody holds the lock.
 func locked(path string) bool {

@@ -6,3 +6,5 @@ package checkpoint
 func lock(string) (unlock func()) { return func() {} }
 
 func locked(string) bool { return false }
+
+func removable(string) error { return nil }

@@ -81,7 +81,7 @@ func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) 
 		return nil, err
 	}
 	if err := out.begin(specs); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", path, out.named(err))
 	}
 	return out, nil
 }
@@ -203,6 +203,9 @@ func (out *Output) checkDir(info fs.FileInfo) error {
 	case !out.o.Force:
 		return hint.Add(fmt.Errorf("%s is not empty", out.path), "--force replaces it")
 	}
+	if err := removable(out.dst); err != nil {
+		return fmt.Errorf("%s: what is in it cannot be removed: %w", out.path, err)
+	}
 	return nil
 }
 
@@ -214,16 +217,38 @@ func (out *Output) place(name string) string {
 	return out.dst + "." + name
 }
 
+// named is an error as it is of the destination, which people know, and not of its
+// temporary sibling, which is gone when they read it.
+func (out *Output) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	base := filepath.Base(out.tmp)
+	text := strings.NewReplacer(out.tmp+": ", "", base+": ", "", out.tmp, out.path, base, filepath.Base(out.path)).Replace(err.Error())
+	return &renamed{err, text}
+}
+
+// renamed is an error in other words.
+type renamed struct {
+	error
+	text string
+}
+
+func (e *renamed) Error() string { return e.text }
+func (e *renamed) Unwrap() error { return e.error }
+
 // WriteAt stores p at byte off of tensor i.
-func (out *Output) WriteAt(i int, p []byte, off int64) error { return out.w.WriteAt(i, p, off) }
+func (out *Output) WriteAt(i int, p []byte, off int64) error {
+	return out.named(out.w.WriteAt(i, p, off))
+}
 
 // Done says that tensor i is whole, and its CRC-32.
-func (out *Output) Done(i int, crc uint32) error { return out.w.Done(i, crc) }
+func (out *Output) Done(i int, crc uint32) error { return out.named(out.w.Done(i, crc)) }
 
 // Close ends the writing of tensors; Commit does so too.
 func (out *Output) Close() error {
 	if !out.closed && out.w != nil {
-		out.closed, out.failed = true, out.w.Close()
+		out.closed, out.failed = true, out.named(out.w.Close())
 	}
 	return out.failed
 }

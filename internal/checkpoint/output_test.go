@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"repfuse/internal/hint"
@@ -358,5 +360,89 @@ func TestTwoAtOnce(t *testing.T) {
 				t.Errorf("byte %d, want 1", got)
 			}
 		})
+	}
+}
+
+// Somebody who looks while a checkpoint is replaced, again and again, finds one there each time.
+func TestAlwaysThere(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("where paths cannot be exchanged there is a moment without")
+	}
+	for _, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			dir := t.TempDir()
+			dst := filepath.Join(dir, place.name)
+			write(t, dst, CreateOptions{}, 0)
+			var stop atomic.Bool
+			looked, missing := make(chan int), 0
+			go func() {
+				n := 0
+				for ; !stop.Load(); n++ {
+					if isMissing(dst) {
+						missing++
+					}
+				}
+				looked <- n
+			}()
+			for k := range 200 {
+				write(t, dst, CreateOptions{Force: true}, byte(k))
+			}
+			stop.Store(true)
+			if n := <-looked; missing > 0 {
+				t.Errorf("nothing was there %d of %d times", missing, n)
+			}
+			if got := first(t, dst); got != 199 {
+				t.Errorf("byte %d, want that of the last", got)
+			}
+			wantNames(t, dir, place.after...)
+		})
+	}
+}
+
+// What a run leaves that is killed between two steps of replacing is one checkpoint or the
+// other, and the next run removes the rest.
+func TestKilledWhileReplacing(t *testing.T) {
+	dead := ended(t)
+	for _, place := range places {
+		for _, done := range []bool{false, true} { // whether the new was in its place
+			dir := t.TempDir()
+			dst := filepath.Join(dir, place.name)
+			left := func(kind string) string {
+				return filepath.Join(dir, fmt.Sprintf(".%s.repfuse-%s-%d", place.name, kind, dead))
+			}
+			write(t, dst, CreateOptions{}, 1)
+			write(t, filepath.Join(dir, "new"+place.name), CreateOptions{}, 2)
+			must(t, os.Rename(filepath.Join(dir, "new"+place.name), left(temporary)))
+			info, err := os.Stat(dst)
+			must(t, err)
+			want := byte(1)
+			switch {
+			case info.IsDir() && done:
+				must(t, exchange(left(temporary), dst))
+				want = 2
+			case !info.IsDir():
+				must(t, os.Link(dst, left(aside)))
+				if done {
+					must(t, os.Rename(left(temporary), dst))
+					want = 2
+				}
+			}
+			must(t, sweep(dst, dst+"."+Record))
+			if got := first(t, dst); got != want {
+				t.Errorf("%s, %t: byte %d, want %d", place.name, done, got, want)
+			}
+			if entries, _ := filepath.Glob(filepath.Join(dir, ".*")); len(entries) > 0 {
+				t.Errorf("%s, %t: %v was left", place.name, done, entries)
+			}
+		}
+	}
+}
+
+// An error names the destination and not what is written in its place until it is whole.
+func TestErrorsNameDestination(t *testing.T) {
+	dst := filepath.Join(t.TempDir(), "out.safetensors")
+	_, err := Create(dst, []tensor.Spec{{Key: "a", Type: tensor.F32, Shape: []int{-1}}}, CreateOptions{})
+	if err == nil || strings.Contains(err.Error(), "repfuse-tmp") || !strings.HasPrefix(err.Error(), dst+": ") {
+		t.Errorf("%v, want an error of %s", err, dst)
 	}
 }

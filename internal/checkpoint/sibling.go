@@ -59,12 +59,9 @@ func sweepOne(path string, back bool) (undone bool, err error) {
 			continue
 		}
 		restore := m[1] == aside && back
-		if restore {
-			err, back = os.Rename(left, path), false
-		} else {
-			err = os.RemoveAll(left)
-		}
-		if err != nil {
+		if !restore {
+			os.RemoveAll(left) // of another owner it stays, and is in nobody's way
+		} else if err, back = os.Rename(left, path), false; err != nil {
 			return undone, err
 		}
 		undone = undone || restore || m[1] == temporary
