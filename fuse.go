@@ -84,7 +84,7 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 	f := &Fused{Source: src, Output: dst, Bytes: p.Bytes, Plan: p, Notes: []Note{}}
 	w := writing{Destination: o.Destination, Work: o.Work, items: items, layers: s.layers}
 	if s.Shards {
-		w.directory = s.Format
+		w.directory = "safetensors"
 	}
 	w.record = func(done *stream.Result) ([]byte, error) {
 		for k, n := range done.Small {
@@ -166,6 +166,9 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 	}
 	done, err := stream.Run(ctx, w.items, out, so)
 	if err != nil {
+		return err
+	}
+	if err := out.Carry(c); err != nil {
 		return err
 	}
 	if w.record != nil {

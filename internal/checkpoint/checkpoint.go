@@ -34,8 +34,10 @@ type Checkpoint struct {
 	// else sorted by key. No key is there twice.
 	Tensors []tensor.Named
 	// Shards says that the tensors lie in .safetensors files of a directory, which was
-	// opened by its own name or its index's.
+	// opened by its own name or its index's, or in pickles that an index there names.
 	Shards bool
+	// Companions is the names of files beside the shards that their library needs.
+	Companions []string
 	// Notes are remarks on what was found, for the user to read.
 	Notes []string
 	// Metadata is the pairs of strings that a .safetensors file holds beside its tensors.

@@ -33,13 +33,24 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 		if err != nil {
 			return nil, err
 		}
+		names := []string{binIndex}
 		if f != nil {
-			c = fromSafetensors(f)
+			c, names = fromSafetensors(f), f.Names
 			c.Format, c.Shards = safetensorsName, true
-			others = slices.DeleteFunc(others, func(name string) bool {
-				return slices.Contains(f.Names, name) || strings.HasSuffix(name, safetensors.IndexSuffix)
-			})
+		} else if c, names, err = openBins(dir, o); err != nil {
+			return nil, err
+		}
+		others = slices.DeleteFunc(others, func(name string) bool {
+			return slices.Contains(names, name) || strings.HasSuffix(name, safetensors.IndexSuffix)
+		})
+		if c.Shards {
 			what = "no tensors of the checkpoint"
+			for _, name := range others {
+				if isCompanion(name) {
+					c.Companions = append(c.Companions, name)
+				}
+			}
+			others = slices.DeleteFunc(others, isCompanion)
 		}
 	}
 	others = slices.DeleteFunc(others, func(name string) bool { return name == facts.File || name == facts.Graph || name == Record })

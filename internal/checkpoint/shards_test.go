@@ -47,23 +47,23 @@ func TestShards(t *testing.T) {
 	writeAll(t, dst, three, shards, 1)
 	wantNames(t, dst, "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json", Record)
 	must(t, os.WriteFile(filepath.Join(dst, facts.File), []byte(`{"version": 1, "modules": {"a": {"class": "Conv2d"}}}`), 0o666))
-	must(t, os.WriteFile(filepath.Join(dst, "config.json"), nil, 0o666))
+	must(t, os.WriteFile(filepath.Join(dst, "notes.md"), nil, 0o666))
 	for _, path := range []string{dst, filepath.Join(dst, "model.safetensors.index.json")} {
 		c, err := Open(path, Options{})
 		must(t, err)
 		if c.Format != "safetensors" || !c.Shards || len(c.Tensors) != 3 || c.Tensors[0].Key != "a" || !maps.Equal(c.Metadata, shards.Metadata) {
 			t.Errorf("%s: opened %+v", path, c)
 		}
-		if path == dst && (c.Facts == nil || strings.Join(c.Notes, "|") != "passed over, no tensors of the checkpoint: config.json") {
+		if path == dst && (c.Facts == nil || strings.Join(c.Notes, "|") != "passed over, no tensors of the checkpoint: notes.md") {
 			t.Errorf("facts %v, notes %q", c.Facts, c.Notes)
 		}
 		c.Close()
 	}
 	_, err := Create(dst, three, CreateOptions{Force: true})
-	if want := dst + " holds config.json, want an empty directory or nothing there"; err == nil || err.Error() != want {
+	if want := dst + " holds notes.md, want an empty directory or nothing there"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
-	must(t, os.Remove(filepath.Join(dst, "config.json")))
+	must(t, os.Remove(filepath.Join(dst, "notes.md")))
 	if _, err := Create(dst, three, shards); hint.Of(err) != "--force replaces it" {
 		t.Errorf("a second time: %v", err)
 	}

@@ -23,7 +23,7 @@ func survey(dir string) (empty bool, stranger string, err error) {
 		case !d.Type().IsRegular():
 			stranger = name
 			return fs.SkipAll
-		case d.Name() != facts.File && d.Name() != facts.Graph && d.Name() != Record:
+		case d.Name() != facts.File && d.Name() != facts.Graph && d.Name() != Record && !isCompanion(name):
 			names = append(names, name)
 		}
 		return err

@@ -24,13 +24,13 @@ func Small(path string) ([]byte, error) {
 // SmallBeside is Small for a file that lies with a checkpoint: no symbolic link may lead out of
 // the directory that it is in.
 func SmallBeside(path string) ([]byte, error) {
-	root, err := os.OpenRoot(filepath.Dir(path))
+	folder, err := OpenFolder(filepath.Dir(path))
 	if err != nil {
 		return nil, cause(err)
 	}
-	defer root.Close()
+	defer folder.Close()
 	name := filepath.Base(path)
-	return small(name, root.Stat, root.Open)
+	return small(name, folder.Stat, folder.Open)
 }
 
 func small(path string, stat func(string) (fs.FileInfo, error), open func(string) (*os.File, error)) ([]byte, error) {

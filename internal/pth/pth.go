@@ -79,10 +79,23 @@ func Open(path string, o Options) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := Read(f, info.Size(), o)
+	out, err := Take(f, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return out, nil
+}
+
+// Take is Open for a regular file that is open, and is closed with the File or after an error.
+func Take(f *disk.File, o Options) (*File, error) {
+	identity, err := f.Identity()
+	var out *File
+	if err == nil {
+		out, err = Read(f, identity.Bytes(), o)
+	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	out.file = f
 	return out, nil

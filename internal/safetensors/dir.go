@@ -51,12 +51,12 @@ func OpenDir(dir string) (*File, error) {
 	if n, _ := Shards(path); n > 1 {
 		return nil, hint.Add(fmt.Errorf("%s: %s is there, one of %d shards", dir, filepath.Base(path), n), noIndex)
 	}
-	root, err := os.OpenRoot(dir)
+	root, err := disk.OpenFolder(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	f, err := openWithin(root, filepath.Base(path))
+	f, err := OpenWithin(root, filepath.Base(path))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", dir, err)
 	}
@@ -123,8 +123,8 @@ func only(dir, suffix string) (string, error) {
 	return filepath.Join(dir, found), nil
 }
 
-// openWithin opens a file of a directory, through no link that leads out of it.
-func openWithin(root *os.Root, name string) (*disk.File, error) {
+// OpenWithin opens a file of a directory, through no link that leads out of it.
+func OpenWithin(root *disk.Folder, name string) (*disk.File, error) {
 	info, err := root.Stat(name)
 	if err == nil {
 		return regular(name, info, root.Open)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,11 +17,11 @@ const IndexSuffix = ".safetensors.index.json"
 
 // openIndex opens the shards that an index names, from the directory it is in.
 func openIndex(path string) (*File, error) {
-	shards, err := readIndex(path)
+	shards, err := ReadIndex(path)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	root, err := os.OpenRoot(filepath.Dir(path))
+	root, err := disk.OpenFolder(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
@@ -40,8 +39,8 @@ func openIndex(path string) (*File, error) {
 	return f, nil
 }
 
-// readIndex gives the keys of every shard.
-func readIndex(path string) (map[string]map[string]bool, error) {
+// ReadIndex reads an index, of files of any format, and gives the keys of every shard.
+func ReadIndex(path string) (map[string]map[string]bool, error) {
 	text, err := disk.SmallBeside(path)
 	if err != nil {
 		return nil, err
@@ -84,8 +83,8 @@ func plain(name string) bool {
 
 // openShard adds the tensors of one shard, which must be the ones that the index
 // puts there.
-func (f *File) openShard(root *os.Root, name string, want map[string]bool) (*header, error) {
-	file, err := openWithin(root, name)
+func (f *File) openShard(root *disk.Folder, name string, want map[string]bool) (*header, error) {
+	file, err := OpenWithin(root, name)
 	if err != nil {
 		return nil, fmt.Errorf("shard %w", err)
 	}
