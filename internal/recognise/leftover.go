@@ -129,8 +129,9 @@ func gaps(path string) func(yield func(before, after string) bool) {
 func (r *recogniser) looseBranches() []string {
 	var left []string
 	for _, b := range r.found.Blocks {
-		if b.Family == foldName {
-			continue // foldNorms says of each norm why it is left
+		beside := r.keys.Below(b.Path)
+		if len(beside) == 0 || b.Family == foldName { // foldNorms says of each norm why it is left
+			continue
 		}
 		used := map[string]bool{}
 		for _, key := range b.Used {
@@ -139,7 +140,7 @@ func (r *recogniser) looseBranches() []string {
 			}
 		}
 		kernels, norms := map[string]string{}, map[string]bool{}
-		for _, key := range r.keys.Below(b.Path) {
+		for _, key := range beside {
 			t, _ := r.keys.Lookup(b.Path, key)
 			for _, p := range numbered(t.Key) {
 				switch {
