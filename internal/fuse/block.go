@@ -100,12 +100,23 @@ func (b *block) add(t term) {
 	for k, to := range t.table {
 		sum, mag, step := b.line(t.o, to, from, len(t.w)/len(t.table))
 		if b.single[to] {
-			for i := range sum {
-				sum[i] = t.a * t.w[i*len(t.table)+k]
-			}
+			t.putTap(sum, k)
 			continue
 		}
 		t.addTap(sum, mag, step, k)
+	}
+}
+
+// putTap stores tap k of the term in sum.
+func (t *term) putTap(sum []float64, k int) {
+	a, w, taps := t.a, t.w, len(t.table)
+	if a == 1 && taps == 1 {
+		copy(sum, w)
+		return
+	}
+	for i := range sum {
+		sum[i] = a * w[k]
+		k += taps
 	}
 }
 
