@@ -10,6 +10,8 @@ var (
 	backbones string
 	//go:embed builtin/detection.yaml
 	detection string
+	//go:embed builtin/networks.yaml
+	networks string
 	//go:embed builtin/restoration.yaml
 	restoration string
 	//go:embed builtin/segmentation.yaml
@@ -24,7 +26,7 @@ var (
 // parsed when it is asked for: all of them take longer than planning a network does.
 func Builtin() (*Set, error) {
 	s := &Set{}
-	for _, f := range [][2]string{{"backbones.yaml", backbones}, {"detection.yaml", detection}, {"restoration.yaml", restoration},
+	for _, f := range [][2]string{{"backbones.yaml", backbones}, {"detection.yaml", detection}, {"networks.yaml", networks}, {"restoration.yaml", restoration},
 		{"segmentation.yaml", segmentation}, {"superres.yaml", superres}, {"weights.yaml", weights}} {
 		if err := s.add(split(f[0], f[1])...); err != nil {
 			return nil, err

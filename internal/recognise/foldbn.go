@@ -96,7 +96,7 @@ func (r *recogniser) foldPair(p pairs.Pair) (candidate, error) {
 	}
 	out := family.NewOutput(family.Child(of, "weight"), family.Child(of, "bias"), text)
 	out.Expr = expr
-	return r.match(&family.Family{Name: foldName, Title: "Batch norms behind layers", Keep: []string{"**"}, Make: []family.Output{out}}, parent), nil
+	return r.match(&family.Family{Name: foldName, Title: "Batch norms behind layers", Keep: []string{"**"}, Make: []family.Output{out}, Eps: r.offer.epsAt(p.Norm)}, parent), nil
 }
 
 // commonParent is the module that two modules are both in.

@@ -1,11 +1,14 @@
 package recognise
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"repfuse/internal/family"
 	"repfuse/internal/golden"
+	"repfuse/internal/op"
+	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
 
@@ -44,6 +47,9 @@ func keySets(t *testing.T, fold bool, each func(s golden.KeySet, blocks map[stri
 			for _, key := range b.Used {
 				used[key] = true
 			}
+			if b.Family == foldName {
+				wantOwnEps(t, s, b)
+			}
 			for _, key := range b.Used {
 				norm, ok := strings.CutSuffix(key, ".running_mean")
 				switch layer := s.Layer[norm]; {
@@ -57,6 +63,25 @@ func keySets(t *testing.T, fold bool, each func(s golden.KeySet, blocks map[stri
 		}
 		each(s, blocks, found.Deployed, nil)
 	}
+}
+
+// wantOwnEps fails where a declared network's ε, which is not the usual one, is not the model's.
+func wantOwnEps(t *testing.T, s golden.KeySet, b plan.Block) {
+	t.Helper()
+	op.Walk(b.Outputs[0].Expr, func(e op.Expr) {
+		if n, ok := e.(op.BatchNorm); ok && n.Eps != family.EpsDefault && !slices.Equal(s.Eps, []float64{n.Eps}) {
+			t.Errorf("%s: %s has ε %g, want one of %v", s.Name, n.Mean.Key, n.Eps, s.Eps)
+		} else if ok && n.Eps == family.EpsDefault && slices.Equal(s.Eps, []float64{1e-3}) && !sharesKeys[s.Name] {
+			t.Errorf("%s: %s has ε 1e-5, want 1e-3", s.Name, n.Mean.Key)
+		}
+	})
+}
+
+// sharesKeys is models of ε 1e-3 whose keys other models of ε 1e-5 have as well.
+var sharesKeys = map[string]bool{
+	"timm/mobilenetv3_rw": true, "timm/tf_mobilenetv3_large_minimal_100": true, "timm/tf_mobilenetv3_small_minimal_100": true,
+	"timm/tf_efficientnetv2_b0": true, "timm/tf_efficientnetv2_b1": true, "timm/tf_efficientnetv2_b2": true, "timm/tf_efficientnetv2_b3": true,
+	"timm/xception65p": true,
 }
 
 // TestKeySets: names of networks without a re-parameterized block neither stop a plan nor

@@ -17,6 +17,7 @@ type offer struct {
 	byFirst  map[string][]*family.Family
 	anywhere []*family.Family
 	enabled  []scope // by networks that were found
+	eps      []epsBelow
 }
 
 // newOffer sorts the families by the first name of their anchors, so that a module is
@@ -96,6 +97,22 @@ func (o *offer) ofClass(f *family.Family, path string) (g *family.Family, ok boo
 // enables reports whether a network around a module allows a family there.
 func (o *offer) enables(name, path string) bool {
 	return slices.ContainsFunc(o.enabled, func(s scope) bool { return s.allows(name, path) })
+}
+
+// epsBelow is the ε of the batch norms below a network.
+type epsBelow struct {
+	path string
+	eps  float64
+}
+
+// epsAt is the ε of the innermost network around a module, 0 where none says one.
+func (o *offer) epsAt(path string) float64 {
+	for _, e := range slices.Backward(o.eps) {
+		if e.path == "" || path == e.path || strings.HasPrefix(path, e.path+".") {
+			return e.eps
+		}
+	}
+	return 0
 }
 
 // scope is a network's leave to use a family, in a dialect, below a module, or on

@@ -21,6 +21,9 @@ func (r *recogniser) take(c candidate) {
 		r.rename(c.Module, ren)
 	}
 	if f.Network {
+		if f.Eps != 0 {
+			r.offer.eps = append(r.offer.eps, epsBelow{c.Module, f.Eps})
+		}
 		for _, text := range f.Enable {
 			r.offer.enabled = append(r.offer.enabled, newScope(c.Module, text))
 		}
