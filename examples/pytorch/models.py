@@ -1,10 +1,11 @@
-"""The two models of this example, each in the form it is trained in and in the form
-it is deployed in. Key names are those of the projects the forms come from.
+"""The models of this example, in the form that each is trained in, and two of them in the form
+that they are deployed in too. Key names are those of the projects the forms come from.
 
 RepVGG: Ding et al., "RepVGG: Making VGG-style ConvNets Great Again", CVPR 2021.
 """
 from collections import OrderedDict
 
+import torch
 from torch import nn
 
 CLASSES = 1000
@@ -88,8 +89,35 @@ class TwoChannelsDeploy(nn.Module):
         return self.fused(x)
 
 
-# Train form, deploy form, shape of an input, layers one after the other.
+class OwnBlock(nn.Module):
+    """A block that no family knows: relu( bn(conv5x5(x)) + bn(conv1x3(x)) + bn(x) ), depthwise."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.wide = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.flat = nn.Conv2d(channels, channels, (1, 3), padding=(0, 1), groups=channels, bias=False)
+        self.after_wide, self.after_flat, self.still = nn.BatchNorm2d(channels), nn.BatchNorm2d(channels, eps=1e-3), nn.BatchNorm2d(channels)
+
+    def forward(self, x):
+        return (self.after_wide(self.wide(x)) + self.after_flat(self.flat(x)) + self.still(x)).relu()
+
+
+class Residual(nn.Module):
+    """An ordinary residual block: relu( bn(conv3x3(relu(bn(conv3x3(x))))) + shortcut(x) )."""
+
+    def __init__(self, c_in, c_out, stride):
+        super().__init__()
+        self.one, self.two = conv_bn(c_in, c_out, 3, stride), conv_bn(c_out, c_out, 3, 1)
+        self.shortcut = conv_bn(c_in, c_out, 1, stride) if c_in != c_out else nn.Identity()
+
+    def forward(self, x):
+        return (self.two(self.one(x).relu()) + self.shortcut(x)).relu()
+
+
+# Train form, deploy form if it has one, shape of an input, layers one after the other.
 MODELS = {
     "repvgg-a0": (lambda: RepVGG(TrainBlock, A0), lambda: RepVGG(DeployBlock, A0), (3, 224, 224), 22),
     "two-channels": (TwoChannels, TwoChannelsDeploy, (2, 32, 32), 1),
+    "own-blocks": (lambda: nn.Sequential(*[OwnBlock(8) for _ in range(3)]), None, (8, 32, 32), 3),
+    "residual": (lambda: nn.Sequential(Residual(3, 16, 1), Residual(16, 16, 1), Residual(16, 32, 2)), None, (3, 32, 32), 6),
 }

@@ -1,8 +1,9 @@
 #!/bin/sh
-# From PyTorch to fused weights and back, for two models:
-#   RepVGG-A0 in full size, and the smallest block there is (two channels, no batch norm).
-# Each is made with random weights, exported by what `repfuse exporter` prints, fused,
-# verified, loaded into its deploy form with strict=True, and run on random images.
+# From PyTorch to fused weights and back, for four models: RepVGG-A0 in full size, the smallest
+# block there is, blocks of one's own that no family knows, and ordinary residual blocks.
+# Each is made with random weights, exported with its graph by what `repfuse exporter` prints,
+# fused, verified, checked in the running model, loaded (into the deploy form
+# where it has one, else into the model itself), and run on random images.
 #
 # Needs python3 with torch and numpy, and repfuse: on the PATH, or named by $REPFUSE.
 set -eu
@@ -22,6 +23,7 @@ export PYTHONPATH="$work:$here" PYTHONDONTWRITEBYTECODE=1
 
 "$repfuse" exporter >"$work/export.py"
 "$repfuse" exporter --load >"$work/load.py"
+"$repfuse" exporter --check >"$work/check.py"
 
 # pipeline MODEL [FLAG...]: the flags are for repfuse fuse.
 pipeline() {
@@ -36,9 +38,12 @@ pipeline() {
 	"$repfuse" fuse weights/ out/ "$@"
 	echo "\$ repfuse verify"
 	"$repfuse" verify
+	"$python" "$here/step.py" check "$model" out
 	"$python" "$here/step.py" compare "$model" out
 }
 
 pipeline repvgg-a0
-# No key and no module says whether the block adds its input: it has to be said.
-pipeline two-channels --identity yes
+# The graph says what is added; the family says the key of the deploy form.
+pipeline two-channels --family plain
+pipeline own-blocks
+pipeline residual

@@ -1,14 +1,18 @@
 """The PyTorch side of the pipeline: the step before repfuse, and the step after.
 
-    python3 step.py export  MODEL DIR     random weights and statistics into DIR
-    python3 step.py compare MODEL DIR     the deploy form with DIR's weights against the train form
+    python3 step.py export  MODEL DIR     random weights and statistics into DIR, and the graph
+    python3 step.py check   MODEL DIR     each fused layer of DIR in the running train form
+    python3 step.py compare MODEL DIR     the deploy form with DIR's weights against the train form,
+                                          or the train form with its layers replaced
 """
 import copy
 import sys
+import warnings
 
 import torch
 from torch import nn
 
+import check
 import export
 import load
 from models import MODELS
@@ -35,16 +39,19 @@ def trained(name):
 
 def save(name, directory):
     model = trained(name)
-    export.export(model, directory)
+    export.export(model, directory, (1, *MODELS[name][2]))
     state = model.state_dict()
     size = sum(t.numel() * t.element_size() for t in state.values())
     print("exported %d tensors, %s bytes, to %s" % (len(state), format(size, ","), directory))
 
 
 def compare(name, directory):
-    train, deploy = trained(name), MODELS[name][1]().eval()
-    load.load(deploy, directory)  # strict: no key missing, none too many
-    print("load_state_dict(strict=True): %d tensors" % len(deploy.state_dict()))
+    train, own = trained(name), MODELS[name][1]
+    deploy = own().eval() if own else trained(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no layer stays as it was
+        load.load(deploy, directory)  # strict with a deploy form: no key missing, none too many
+    print("loaded into the %s: %d tensors" % ("deploy form" if own else "model itself", len(deploy.state_dict())))
     x = torch.randn(IMAGES, *MODELS[name][2])
     same = True
     for dtype, limit in tolerances(MODELS[name][3]).items():
@@ -81,11 +88,13 @@ def report(dtype, got, want, limit):
 
 
 def main():
-    if len(sys.argv) != 4 or sys.argv[1] not in ("export", "compare") or sys.argv[2] not in MODELS:
-        sys.exit("usage: step.py export|compare %s DIR" % "|".join(MODELS))
+    if len(sys.argv) != 4 or sys.argv[1] not in ("export", "check", "compare") or sys.argv[2] not in MODELS:
+        sys.exit("usage: step.py export|check|compare %s DIR" % "|".join(MODELS))
     step, name, directory = sys.argv[1:]
     if step == "export":
         save(name, directory)
+    elif step == "check":
+        sys.exit(0 if check.check(trained(name), directory, (1, *MODELS[name][2])) else 1)
     elif not compare(name, directory):
         sys.exit(1)
 

@@ -21,7 +21,7 @@ def load(model, directory, strict=True):
     is needed. A block that no module can stand in for stays as it is, with a warning."""
     state, own = read(directory), model.state_dict()
     layers = [layer for layer in fused(directory) if not fits(own, state, layer)]
-    if not layers:
+    if not layers or any(key not in own for layer in layers for key in layer["reads"]):
         return model.load_state_dict(state, strict=strict)
     for layer in layers:
         weight, bias = state.pop(layer["weight"]), state.pop(layer.get("bias") or kept(layer, state), None)

@@ -249,6 +249,14 @@ class TestLoad(unittest.TestCase):
         load.load(model, self.at)
         self.assertEqual(model(torch.ones(1, 3)).tolist(), [[4, 4]])
 
+    def test_neither_form(self):
+        """A model that has neither the fused layer nor what it was made of is an error."""
+        np.save(os.path.join(self.at, "a.weight.npy"), np.ones((2, 2, 3, 3), "f4"))
+        with open(os.path.join(self.at, "repfuse.json"), "w") as f:
+            json.dump({"layers": [{"weight": "a.weight", "reads": ["a.weight", "b.weight"], "branches": [["a"], []], "groups": 1}]}, f)
+        with self.assertRaisesRegex(RuntimeError, "Missing key"):
+            load.load(nn.Sequential(nn.Conv2d(2, 2, 3, bias=False)), self.at)
+
     def test_nothing_there(self):
         with self.assertRaisesRegex(FileNotFoundError, "holds no .npy file"):
             load.load(nn.ReLU(), self.at)
