@@ -35,6 +35,9 @@ type Destination struct {
 	// ShardSize is how many bytes of elements a .safetensors file of a directory holds at most;
 	// 0 is 5 GB. It asks for such a directory.
 	ShardSize int64
+	// Wrap is the key that a .pth has the state dict under, such as "state_dict", as training
+	// projects' loaders want it; "" is none.
+	Wrap string
 	// Force replaces a checkpoint that is at DST, and nothing else.
 	Force bool
 	// Sync has all on the disk before the verb returns.
@@ -185,7 +188,7 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 
 // options is how a checkpoint is made of c.
 func (w *writing) options(c *checkpoint.Checkpoint) (checkpoint.CreateOptions, error) {
-	o := checkpoint.CreateOptions{Format: w.Format, Directory: w.directory, ShardSize: w.ShardSize,
+	o := checkpoint.CreateOptions{Format: w.Format, Directory: w.directory, ShardSize: w.ShardSize, Wrap: w.Wrap,
 		Force: w.Force, Sync: w.Sync, Metadata: c.Metadata}
 	switch {
 	case w.Format != "" && w.Format != "npy" && w.Format != "safetensors":

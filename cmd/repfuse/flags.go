@@ -59,6 +59,7 @@ func addDestination(c *cobra.Command, d *repfuse.Destination, otherwise string) 
 	f := c.Flags()
 	f.StringVar(&d.Format, "format", "", "`npy|safetensors`: what DST holds if it is a directory (default "+otherwise+")")
 	f.StringVar(&shardSize, "shard-size", "", "`SIZE` of a .safetensors shard at most, such as 500MB or 2GiB (default 5GB); needs a directory DST")
+	f.StringVar(&d.Wrap, "wrap", "", "`KEY` that a .pth has the state dict under, such as state_dict or params (default none)")
 	f.BoolVarP(&d.Force, "force", "f", false, "replace a checkpoint that is at DST")
 	f.BoolVar(&d.Sync, "sync", false, "have everything on the disk before returning")
 	return func() (err error) {

@@ -22,6 +22,7 @@ const (
 	npyName         = "npy"
 	safetensorsName = "safetensors"
 	onnxName        = "onnx"
+	pthName         = "pth"
 )
 
 // format is one row of the table: what a path looks like, who opens it, who makes it.
@@ -44,8 +45,8 @@ var formats = []format{
 	{"npz", []string{".npz"}, ".npz", openZip, createZip, nil},
 	{safetensorsName, []string{safetensors.Ext}, safetensors.Ext, openSafetensors, createSafetensors, nil},
 	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil, nil},
-	{"pth", []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth, nil},
-	{"pth", []string{".tar", ".pdparams"}, ".pdparams", openPth, nil, nil},
+	{pthName, []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth, nil},
+	{pthName, []string{".tar", ".pdparams"}, ".pdparams", openPth, nil, nil},
 	{"pt2", []string{pt2.Ext}, pt2.Ext, openExported, nil, nil},
 	{onnxName, []string{".onnx"}, ".onnx", openModel, createModel, nil},
 }

@@ -161,9 +161,9 @@ func openExported(path string, _ Options) (*Checkpoint, error) {
 }
 
 // createPth names the folder in the archive as torch.save does, after the file.
-func createPth(path, dst string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
+func createPth(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
 	name := filepath.Base(dst)
-	return pth.Create(path, strings.TrimSuffix(name, filepath.Ext(name)), specs)
+	return pth.Create(path, strings.TrimSuffix(name, filepath.Ext(name)), o.Wrap, specs)
 }
 
 func openModel(path string, _ Options) (*Checkpoint, error) {

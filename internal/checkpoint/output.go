@@ -26,6 +26,8 @@ type CreateOptions struct {
 	// ShardSize is how many bytes of elements a shard holds at most, in a directory of
 	// them; 0 is 5 GB.
 	ShardSize int64
+	// Wrap is the key that a .pth has the state dict under; "" is none.
+	Wrap string
 	// Force replaces a checkpoint that is there.
 	Force bool
 	// Metadata is kept in formats that have a place for it (.safetensors).
@@ -68,6 +70,9 @@ func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) 
 	}
 	if o.ShardSize != 0 && !(f.dir() && f.name == safetensorsName) {
 		return nil, fmt.Errorf("%s is to be one file, want a directory for shards", path)
+	}
+	if o.Wrap != "" && f.name != pthName {
+		return nil, fmt.Errorf("%s: --wrap %s, want a .pth, which alone has dicts in dicts", path, o.Wrap)
 	}
 	dst, err := resolve(path)
 	if err != nil {

@@ -25,9 +25,17 @@ type pickler struct {
 	memo map[string]int // of globals
 }
 
-// stateDict is the pickle of an OrderedDict of tensors, tensor i in storage "i".
-func stateDict(specs []tensor.Spec) ([]byte, error) {
+// stateDict is the pickle of an OrderedDict of tensors, tensor i in storage "i"; under a key of a
+// dict where wrap is not "".
+func stateDict(wrap string, specs []tensor.Spec) ([]byte, error) {
+	if !utf8.ValidString(wrap) {
+		return nil, fmt.Errorf("key %q is not UTF-8", wrap)
+	}
 	p := &pickler{b: []byte{0x80, 2}, memo: map[string]int{}}
+	if wrap != "" {
+		p.op('}')
+		p.text(wrap)
+	}
 	p.orderedDict()
 	if len(specs) > 0 {
 		p.op('(')
@@ -41,6 +49,9 @@ func stateDict(specs []tensor.Spec) ([]byte, error) {
 	}
 	if len(specs) > 0 {
 		p.op('u')
+	}
+	if wrap != "" {
+		p.op('s')
 	}
 	p.op('.')
 	return p.b, nil

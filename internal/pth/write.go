@@ -19,10 +19,11 @@ type writer struct {
 
 // Create makes a file at path, which must not be there, that holds a state dict of
 // the tensors of specs in their order, as torch.save writes it. root is the name of the
-// folder in the archive; torch.save takes the file's name without its extension. The
-// bytes of the file follow from root, specs and the tensors alone.
-func Create(path, root string, specs []tensor.Spec) (tensor.Writer, error) {
-	pkl, err := stateDict(specs)
+// folder in the archive; torch.save takes the file's name without its extension. Where wrap is
+// not "", the dict lies under that key of another, as in {"state_dict": …}. The
+// bytes of the file follow from root, wrap, specs and the tensors alone.
+func Create(path, root, wrap string, specs []tensor.Spec) (tensor.Writer, error) {
+	pkl, err := stateDict(wrap, specs)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

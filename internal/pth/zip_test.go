@@ -16,7 +16,7 @@ import (
 // one is the pickle of {'a': a float32 tensor of 4 elements in storage "0"}.
 func one(t testing.TB) []byte {
 	t.Helper()
-	b, err := stateDict([]tensor.Spec{{Key: "a", Type: tensor.F32, Shape: []int{4}}})
+	b, err := stateDict("", []tensor.Spec{{Key: "a", Type: tensor.F32, Shape: []int{4}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +223,7 @@ func TestZip64(t *testing.T) {
 		t.Fatal(err)
 	}
 	specs := []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{5 << 30}}, {Key: "b", Type: tensor.U8, Shape: []int{3}}}
-	pkl, err := stateDict(specs)
+	pkl, err := stateDict("", specs)
 	if err != nil {
 		t.Fatal(err)
 	}
