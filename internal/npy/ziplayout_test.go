@@ -13,8 +13,8 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// storedZip is an archive of stored members.
-func storedZip(t *testing.T, members ...[2]string) []byte {
+// archiveOf is an archive of stored members.
+func archiveOf(t testing.TB, members ...[2]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -44,14 +44,14 @@ func TestZipLayout(t *testing.T) {
 		}
 		return string(b) + strings.Repeat("\x00", n)
 	}
-	inner := storedZip(t, [2]string{"b.npy", array(8)})
+	inner := archiveOf(t, [2]string{"b.npy", array(8)})
 	inner = inner[:bytes.Index(inner, []byte("PK\x01\x02"))]
 	outer := array(len(inner))
 	outer = outer[:len(outer)-len(inner)] + string(inner)
-	shared := storedZip(t, [2]string{"a.npy", outer}, [2]string{"b.npy", array(8)})
+	shared := archiveOf(t, [2]string{"a.npy", outer}, [2]string{"b.npy", array(8)})
 	at := bytes.LastIndex(shared, []byte("PK\x01\x02"))
 	binary.LittleEndian.PutUint32(shared[at+42:], uint32(bytes.Index(shared, inner)))
-	renamed := storedZip(t, [2]string{"abc.npy", array(8)})
+	renamed := archiveOf(t, [2]string{"abc.npy", array(8)})
 	copy(renamed[30:], "x")
 	var packed bytes.Buffer
 	z := zip.NewWriter(&packed)
@@ -66,7 +66,7 @@ func TestZipLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, b := range map[string][]byte{
-		"":                                storedZip(t, [2]string{"a.npy", array(8)}, [2]string{"b.npy", array(0)}),
+		"":                                archiveOf(t, [2]string{"a.npy", array(8)}, [2]string{"b.npy", array(0)}),
 		"b.npy: shares bytes with a.npy":  shared,
 		"abc.npy: has another name":       renamed,
 		"tensors of 4.194e+07 bytes in a": packed.Bytes(),
