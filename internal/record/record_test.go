@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"repfuse/internal/family"
+	"repfuse/internal/op"
+	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/tensor"
 )
@@ -111,5 +113,17 @@ func TestChangedInOrder(t *testing.T) {
 	end()
 	if _, err := r.Changed(ended, list, 4); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want that it was cancelled", err)
+	}
+}
+
+// A layer reads the keys of its block, which a computed tensor names as the block sees them.
+func TestReads(t *testing.T) {
+	b := plan.Block{Path: "net.up", Used: []string{"net.up.bias", "net.up.weight_g", "net.up.weight_v", "weight_u"}}
+	e := op.Conv{Weight: op.Param{Key: "spectral(normed(weight_v, weight_g), weight_u)"}, Bias: &op.Param{Key: "net.up.bias"}}
+	if got := reads(b, e); !slices.Equal(got, b.Used) {
+		t.Errorf("%q, want %q", got, b.Used)
+	}
+	if got := reads(b, op.Conv{Weight: op.Param{Key: "net.up.weight_g"}}); !slices.Equal(got, b.Used[1:2]) {
+		t.Errorf("%q, want %q", got, b.Used[1:2])
 	}
 }
