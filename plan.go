@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"repfuse/internal/checkpoint"
@@ -307,10 +308,22 @@ func (s *source) recognised(r *Recognition) (*plan.Plan, error) {
 	}
 	p, err := r.recognise(s.Checkpoint, s.already)
 	if err == nil && !s.wasFused && len(p.Blocks)+len(p.Deployed) == 0 {
-		err = hint.Add(fmt.Errorf("%s: no block recognised among its %d tensors", s.Path, len(s.Tensors)),
-			"repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
+		err = s.unrecognised(p)
 	}
 	return p, err
+}
+
+// unrecognised is the error of a plan without blocks: what was seen all the same, and what to type.
+func (s *source) unrecognised(p *plan.Plan) error {
+	text := fmt.Sprintf("%s: no block recognised among its %d tensors", s.Path, len(s.Tensors))
+	how := "repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand"
+	for _, n := range slices.Backward(p.Notes) {
+		text += "; " + n.String()
+		if n.Hint != "" {
+			how = n.Hint + "; " + how
+		}
+	}
+	return &hint.Error{Err: errors.New(text), Hint: how}
 }
 
 // notes is what is noted of the checkpoint and of its plan.

@@ -34,6 +34,19 @@ func (f *Family) Anchored(keys Keys, module string) bool {
 	return false
 }
 
+// AnchorText is the keys of the anchors, one set behind the other.
+func (f *Family) AnchorText() string {
+	var sets []string
+	for _, set := range f.Anchor {
+		var keys []string
+		for _, p := range set {
+			keys = append(keys, p.Key)
+		}
+		sets = append(sets, strings.Join(keys, " "))
+	}
+	return strings.Join(sets, ", or ")
+}
+
 func (p Pattern) holds(keys Keys, module string) bool {
 	glob := CompileGlob(p.Key)
 	if key, exact := glob.Key(); exact {

@@ -144,3 +144,18 @@ func TestOneQuestion(t *testing.T) {
 		t.Errorf("as the hint says: %v", err)
 	}
 }
+
+// Of the user's own family it is said that no module has its anchor, of batch norms what folds them.
+func TestNothingRecognised(t *testing.T) {
+	keys := "l.conv1.weight[8,4,3,3] l.bn1:8"
+	misspelt := strings.ReplaceAll(ownFamily, "conv2.conv.weight]", "gama]")
+	p, err := recognise.Plan(named(t, keys), recognise.Options{Families: withOwn(t, misspelt)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"mine: no module has the keys of its anchor conv1.conv.weight gama", "1 batch norms stand behind layers"} {
+		if !says(p, want) {
+			t.Errorf("no note says %q: %v", want, p.Notes)
+		}
+	}
+}

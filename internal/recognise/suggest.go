@@ -13,6 +13,10 @@ import (
 func (r *recogniser) suggestions() []plan.Note {
 	var notes []plan.Note
 	for _, f := range r.offer.all {
+		if f.Own && !r.keys.anchored(f, r.keys.root) {
+			notes = append(notes, plan.Note{Where: f.Name, Text: "no module has the keys of its anchor " + f.AnchorText(),
+				Hint: "an anchor is keys as the block's module sees them"})
+		}
 		if !f.OnRequest || f.Network {
 			continue
 		}
@@ -24,11 +28,26 @@ func (r *recogniser) suggestions() []plan.Note {
 	return notes
 }
 
-// fitting adds the modules from n on whose keys are a family's, though the shapes may
+// anchored reports whether n or a module below has an anchor of a family.
+func (t *tree) anchored(f *family.Family, n *node) bool {
+	return f.Anchored(t, n.path) || slices.ContainsFunc(n.children, func(c *node) bool { return c.children != nil && t.anchored(f, c) })
+}
+
+// stays reports whether it is known why a key of a candidate stays.
+func (r *recogniser) stays(c candidate) bool {
+	for key := range c.Used {
+		if r.found.Kept[key] != "" {
+			return true
+		}
+	}
+	return false
+}
+
+// fitting adds the modules from n on whose keys are a family's and of which nobody said that they stay, though the shapes may
 // need an answer yet (a transposed convolution).
 func (r *recogniser) fitting(n *node, f *family.Family, at []string) []string {
 	if f.Anchored(r.keys, n.path) {
-		if c := r.match(f, n.path); c.misses == 0 && len(c.Used) > 0 && !slices.Contains(at, plan.Shown(n.path)) {
+		if c := r.match(f, n.path); c.misses == 0 && len(c.Used) > 0 && !r.stays(c) && !slices.Contains(at, plan.Shown(n.path)) {
 			at = append(at, plan.Shown(n.path))
 		}
 	}
