@@ -16,7 +16,7 @@ func Weigh(tensors []Named, size int64) error {
 	for _, t := range tensors {
 		total += float64(t.Bytes())
 	}
-	if most := mostRatio*float64(size) + mostSlack; total > most {
+	if most := float64(mostRatio*float64(size)) + mostSlack; total > most {
 		return fmt.Errorf("tensors of %.4g bytes in a file of %d, want at most %.4g", total, size, most)
 	}
 	return nil
