@@ -121,9 +121,9 @@ func (c *checked) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // checkCRC holds the bytes of r to their CRC-32.
-func checkCRC(r io.Reader, want uint32) error {
+func checkCRC(r *io.SectionReader, want uint32) error {
 	sum := crc32.NewIEEE()
-	if _, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, 1<<18)); err != nil {
+	if _, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(r.Size()+1, 1<<17))); err != nil {
 		return err
 	}
 	if sum.Sum32() != want {
