@@ -42,6 +42,9 @@ func TestNetworks(t *testing.T) {
 			if v.Grade == repfuse.Different {
 				t.Errorf("%s", v)
 			}
+			if said := strings.Contains(v.String(), "the same program, up to the runtime's rounding"); said != (len(f.Plan.Blocks) > 0) || !v.Network {
+				t.Errorf("%d blocks: %s", len(f.Plan.Blocks), v)
+			}
 			if c.Expect == "refuse" && len(f.Plan.Blocks) > 0 {
 				t.Errorf("%d blocks, want none: %s", len(f.Plan.Blocks), c.Note)
 			}

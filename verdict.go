@@ -40,6 +40,9 @@ type Verdict struct {
 	Rule  string `json:"rule"`
 	// Why says, of a different result, what differs.
 	Why string `json:"why,omitempty"`
+	// Network says that the tensors are those of an .onnx, whose other nodes were compared
+	// too.
+	Network bool `json:"network,omitempty"`
 	// Changed is the tensors that are not as fuse left them, by the record.
 	Changed []string `json:"changed,omitempty"`
 	// Conditions is what the verdict depends on and nothing in the source shows.
@@ -120,6 +123,9 @@ func (v *Verdict) String() string {
 		text, why = "yes: every tensor is as it was", ""
 	case v.Grade == Exact:
 		text, why = "yes: exact", "every stored element is within 0.501 ulp of the real fused value"
+	}
+	if v.Network && v.Grade != Different && why != "" {
+		why += "; all else is the same program, up to the runtime's rounding"
 	}
 	if len(v.Conditions) > 0 || why == "" {
 		return claim(text, v.Conditions)

@@ -94,7 +94,7 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	v := &Verdict{Source: src, Output: dst, Notes: []string{}, Conditions: conditions}
+	v := &Verdict{Source: src, Output: dst, Notes: []string{}, Conditions: conditions, Network: out.Model != nil}
 	for _, n := range append(s.notes(), notesOf(out)...) {
 		v.Notes = append(v.Notes, n.String())
 	}

@@ -153,7 +153,7 @@ func TestNothingRecognised(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"mine: no module has the keys of its anchor conv1.conv.weight gama", "1 batch norms stand behind layers"} {
+	for _, want := range []string{"mine: no module has the keys of its anchor conv1.conv.weight gama", "a batch norm stands behind a layer"} {
 		if !says(p, want) {
 			t.Errorf("no note says %q: %v", want, p.Notes)
 		}

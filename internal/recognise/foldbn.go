@@ -76,7 +76,11 @@ func (r *recogniser) leaveNorms(left []pairs.Left) {
 // offerFold notes how many norms --fold-bn would fold.
 func (r *recogniser) offerFold(tensors []tensor.Named, ordered bool) {
 	if found, _ := pairs.Find(r.loose(tensors), ordered); len(found) > 0 {
-		r.note(plan.Note{Text: fmt.Sprintf("%d batch norms stand behind layers", len(found)), Hint: "--fold-bn folds them, where nothing stands between"})
+		text := fmt.Sprintf("%d batch norms stand behind layers", len(found))
+		if len(found) == 1 {
+			text = "a batch norm stands behind a layer"
+		}
+		r.note(plan.Note{Text: text, Hint: "--fold-bn folds them, where nothing stands between"})
 	}
 }
 
