@@ -72,11 +72,9 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	items, total := s.plan.Items(run.Type), int64(0)
-	brain := o.BFloat16 || rec != nil && rec.BFloat16
-	for _, it := range items {
-		brain, total = brain || it.Type == tensor.BF16, total+it.Bytes()
-	}
+	items := s.plan.Items(run.Type)
+	brain := o.BFloat16 || rec != nil && rec.BFloat16 ||
+		slices.ContainsFunc(items, func(it plan.Item) bool { return it.Type == tensor.BF16 })
 	out, err := Reading{BFloat16: brain}.open(ctx, dst)
 	if err != nil {
 		return nil, err
@@ -94,26 +92,13 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	v := &Verdict{Source: src, Output: dst, Notes: []string{}, Conditions: conditions, Network: out.Model != nil}
-	for _, n := range append(s.notes(), notesOf(out)...) {
-		v.Notes = append(v.Notes, n.String())
-	}
-	for _, text := range recordedNotes(rec) {
-		if !slices.Contains(v.Notes, text) {
-			v.Notes = append(v.Notes, text)
-		}
-	}
-	run.Progress = o.half(0, total)
-	if v.Measured, err = verify.Run(ctx, s.plan, out.Tensors, run); err != nil {
+	v := &Verdict{Source: src, Output: dst, Notes: notesFor(s, out, rec), Conditions: conditions, Network: out.Model != nil}
+	if err := o.prove(ctx, v, s.plan, out.Tensors, run); err != nil {
 		return nil, err
 	}
 	against = append(differences, against...)
 	v.Measured.Findings = append(v.Measured.Findings, against...)
 	v.Measured.Passed = v.Measured.Passed && len(against) == 0
-	co := certify.Options{Range: o.Range, Jobs: o.Jobs, Progress: o.half(1, total)}
-	if v.Certificate, err = certify.Run(ctx, s.plan, out.Tensors, co); err != nil {
-		return nil, err
-	}
 	if rec != nil && out.Model == nil {
 		if v.Changed, err = rec.Changed(ctx, out.Tensors, o.Jobs); err != nil {
 			return nil, err
@@ -129,6 +114,34 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		return nil, err
 	}
 	return v, nil
+}
+
+// notesFor is what was noted of the source, of the result, and by the record, each once.
+func notesFor(s *source, out *checkpoint.Checkpoint, rec *record.Record) []string {
+	notes := []string{}
+	for _, n := range append(s.notes(), notesOf(out)...) {
+		notes = append(notes, n.String())
+	}
+	for _, text := range recordedNotes(rec) {
+		if !slices.Contains(notes, text) {
+			notes = append(notes, text)
+		}
+	}
+	return notes
+}
+
+// prove measures and certifies the blocks of a plan.
+func (o *VerifyOptions) prove(ctx context.Context, v *Verdict, p *plan.Plan, stored []tensor.Named, run verify.Options) (err error) {
+	total := int64(0)
+	for _, it := range p.Items(run.Type) {
+		total += it.Bytes()
+	}
+	run.Progress = o.half(0, total)
+	if v.Measured, err = verify.Run(ctx, p, stored, run); err != nil {
+		return err
+	}
+	v.Certificate, err = certify.Run(ctx, p, stored, certify.Options{Range: o.Range, Jobs: o.Jobs, Progress: o.half(1, total)})
+	return err
 }
 
 // half tells Progress of one of the two runs over all blocks: n is 0 for the first, 1
