@@ -16,8 +16,8 @@
 //
 // # Pipeline
 //
-//  1. Headers of SRC are read, no elements: keys, element types and shapes, and what the
-//     exporter says of the modules → [Checkpoint].
+//  1. Headers of SRC are read, no elements (except to hold them to a record beside it): keys,
+//     element types and shapes, and what the exporter says of the modules → [Checkpoint].
 //  2. Blocks are found by their keys; for each tensor that a block makes there is an
 //     expression over stored tensors, such as conv(a) > bn(b) + x → [Block], [Output].
 //  3. What becomes of each key is decided: fused, kept or dropped → [Planned]. What no key
@@ -25,9 +25,9 @@
 //  4. The tensors of the result are computed and written in pieces of some hundred
 //     kilobytes, beside DST; a record with the plan and checksums is added; all is renamed
 //     to DST → [Fused].
-//  5. By the plan on record both forms are run on random images → [Measurement], and each
-//     stored element is compared with the real fused value → [Certificate]; the two
-//     decide → [Verdict].
+//  5. SRC is planned again, and the record is held to that plan; both forms are run on random
+//     images → [Measurement], and each stored element is compared with the real fused value →
+//     [Certificate]; the two decide → [Verdict].
 //
 // # What holds for each verb
 //

@@ -194,11 +194,15 @@ func unlike(own, theirs *plan.Plan) []verify.Finding {
 			all = append(all, verify.Finding{Kind: verify.Record, Key: key, Got: got, Want: want})
 		}
 	}
-	eachOutput(theirs, func(_ *plan.Block, o *plan.Output) { differ(o.Weight, recorded[o.Weight], ours[o.Weight]) })
-	eachOutput(own, func(_ *plan.Block, o *plan.Output) {
+	theirs.EachOutput(nil, func(_ *plan.Block, o *plan.Output) error {
+		differ(o.Weight, recorded[o.Weight], ours[o.Weight])
+		return nil
+	})
+	own.EachOutput(nil, func(_ *plan.Block, o *plan.Output) error {
 		if recorded[o.Weight] == "" {
 			differ(o.Weight, "", ours[o.Weight])
 		}
+		return nil
 	})
 	for k, f := range own.Fates {
 		if f.Fate != plan.Fused && theirs.Fates[k].Fate != plan.Fused { // of those the layers tell
@@ -214,15 +218,6 @@ func fate(f plan.Fate) string {
 		return "kept as " + f.NewKey
 	}
 	return f.Fate
-}
-
-// eachOutput calls do for what a plan makes.
-func eachOutput(p *plan.Plan, do func(*plan.Block, *plan.Output)) {
-	for k := range p.Blocks {
-		for j := range p.Blocks[k].Outputs {
-			do(&p.Blocks[k], &p.Blocks[k].Outputs[j])
-		}
-	}
 }
 
 // against reports whether a record's plan has anything else of a tensor that a block of the
@@ -257,9 +252,9 @@ func alone(own, theirs *plan.Plan, rec *record.Record) []Condition {
 	if own != nil {
 		ours = layers(own)
 	}
-	eachOutput(theirs, func(b *plan.Block, o *plan.Output) {
+	theirs.EachOutput(nil, func(b *plan.Block, o *plan.Output) error {
 		if ours[o.Weight] != "" {
-			return
+			return nil
 		}
 		if c.If == "" {
 			expression, _, _ := strings.Cut(recorded[o.Weight], ", with ")
@@ -270,6 +265,7 @@ func alone(own, theirs *plan.Plan, rec *record.Record) []Condition {
 		if !slices.Contains(c.Modules, b.Path) {
 			c.Modules = append(c.Modules, b.Path)
 		}
+		return nil
 	})
 	all := slices.Clone(rec.Conditions)
 	if c.If != "" {

@@ -18,7 +18,7 @@ import (
 // model plans the network of an .onnx: its own graph shows the layers, and what they do
 // not read stays.
 func (r *Recognition) model(s *source) (*plan.Plan, error) {
-	if o := (Recognition{Reading: r.Reading, AnyCost: r.AnyCost, FreezeInputs: r.FreezeInputs}); r.given() && !o.given() {
+	if r.given() {
 		return nil, hint.Add(fmt.Errorf("%s: an .onnx is fused by its own graph", s.Path), "flags on families, ε, identities and plans are for checkpoints")
 	}
 	found := &plan.Found{Dropped: map[string]string{}, Kept: map[string]string{}}

@@ -83,7 +83,7 @@ type Checkpoint struct {
 }
 
 // Open opens the checkpoint at a path: a directory of .npy or .safetensors files, or a
-// .safetensors, .npz, .pth (.pt, .ckpt, .bin), .pdparams or .pt2 file. Only headers are read; elements
+// .safetensors, .npz, .pth (.pt, .ckpt, .bin), .pdparams, .pt2 or .onnx file. Only headers are read; elements
 // are when a Tensor is asked for them, which must be before Close.
 func Open(ctx context.Context, path string, o Reading) (*Checkpoint, error) {
 	c, err := o.open(ctx, path)

@@ -168,7 +168,8 @@ type Fate struct {
 }
 
 // Plan says what would be fused, what not, and why. It reads headers only and costs the
-// same whatever the checkpoint weighs. That no block is recognised is an error, except
+// same whatever the checkpoint weighs, except where a record of Fuse lies beside it, to whose
+// checksums the elements are held. That no block is recognised is an error, except
 // where the checkpoint is fused already.
 func Plan(ctx context.Context, src string, o PlanOptions) (*Planned, error) {
 	s, err := o.read(ctx, src)

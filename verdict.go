@@ -124,7 +124,7 @@ func (v *Verdict) String() string {
 	case v.Grade == Exact:
 		text, why = "yes: exact", "every stored element is within 0.501 ulp of the real fused value"
 	}
-	if v.Network && v.Grade != Different && why != "" {
+	if v.Network && why != "" {
 		why += "; all else is the same program, up to the runtime's rounding"
 	}
 	if len(v.Conditions) > 0 || why == "" {

@@ -93,7 +93,7 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		return nil, err
 	}
 	v := &Verdict{Source: src, Output: dst, Notes: notesFor(s, out, rec), Conditions: conditions, Network: out.Model != nil}
-	if err := o.prove(ctx, v, s.plan, out.Tensors, run); err != nil {
+	if err := o.prove(ctx, v, s.plan, items, out.Tensors, run); err != nil {
 		return nil, err
 	}
 	against = append(differences, against...)
@@ -131,9 +131,9 @@ func notesFor(s *source, out *checkpoint.Checkpoint, rec *record.Record) []strin
 }
 
 // prove measures and certifies the blocks of a plan.
-func (o *VerifyOptions) prove(ctx context.Context, v *Verdict, p *plan.Plan, stored []tensor.Named, run verify.Options) (err error) {
+func (o *VerifyOptions) prove(ctx context.Context, v *Verdict, p *plan.Plan, items []plan.Item, stored []tensor.Named, run verify.Options) (err error) {
 	total := int64(0)
-	for _, it := range p.Items(run.Type) {
+	for _, it := range items {
 		total += it.Bytes()
 	}
 	run.Progress = o.half(0, total)

@@ -77,7 +77,11 @@ func printPlan(stdout, stderr io.Writer, p *repfuse.Planned, style planStyle) er
 	}
 	printf(stdout, "%s: %s, %s, %s\n", p.Source, p.Format, count(len(p.Tensors), "tensor"), size(p.SourceBytes))
 	if len(p.Blocks) == 0 {
-		printf(stdout, "already fused: %s\n", count(len(p.Deployed), "block"))
+		if len(p.Deployed) == 0 {
+			printf(stdout, "nothing to fuse\n")
+		} else {
+			printf(stdout, "already fused: %s\n", count(len(p.Deployed), "block"))
+		}
 		return nil
 	}
 	width := nameWidth(p.Blocks)

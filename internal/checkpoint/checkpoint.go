@@ -194,7 +194,9 @@ func wrap(path string, err error) error {
 // Ordered reports whether the tensors come in the order in which the model registered its
 // modules: a .pth holds an ordered dict, and .npz files of one are as it was. How tensors lie in a
 // .safetensors file follows from their types, and a directory has no order.
-func (c *Checkpoint) Ordered() bool { return c.Format != npyName && c.Format != safetensorsName }
+func (c *Checkpoint) Ordered() bool {
+	return c.Format != npyName && c.Format != safetensorsName && !c.Shards
+}
 
 // IsModel reports whether a path is that of a network with its tensors, by its name.
 func IsModel(path string) bool {

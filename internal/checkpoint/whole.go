@@ -81,13 +81,7 @@ func CheckAside(path string, force bool, inputs ...string) error {
 
 // isPart reports whether a file has the name of a checkpoint, of its index, data or record.
 func isPart(path string) bool {
-	name := filepath.Base(path)
-	for _, f := range formats {
-		for _, s := range f.suffixes {
-			if strings.HasSuffix(name, s) {
-				return true
-			}
-		}
-	}
-	return strings.HasSuffix(name, ".json") || strings.HasSuffix(name, External)
+	name := strings.ToLower(filepath.Base(path))
+	_, known := bySuffix(path)
+	return known || strings.HasSuffix(name, ".json") || strings.HasSuffix(name, "."+External)
 }

@@ -1,31 +1,33 @@
 package family
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // IsDeploy reports whether a module is the family's deploy form: it has one of the keys
 // that only that form has, every key below it is one that the family writes or keeps, and
 // none is a batch norm's that it does not keep.
 func (f *Family) IsDeploy(keys Keys, module string) bool {
+	if !slices.ContainsFunc(f.Deployed, func(name string) bool { _, ok := keys.Lookup(module, name); return ok }) {
+		return false
+	}
 	var written []Glob
 	for _, o := range f.Make {
 		if t, err := o.target(); err == nil {
 			written = append(written, globOf(t.weight), globOf(t.bias))
 		}
 	}
-	own := false
 	for _, name := range f.Deployed {
-		if _, ok := keys.Lookup(module, name); ok {
-			own = true
-		}
 		written = append(written, globOf(name), globOf(strings.TrimSuffix(name, "weight")+"bias"))
 	}
 	keep := CompileGlobs(f.Keep)
 	for _, key := range keys.Below(module) {
-		if !own || !MatchAny(written, key) && !MatchAny(keep, key) {
+		if !MatchAny(written, key) && !MatchAny(keep, key) {
 			return false
 		}
 	}
-	return own
+	return true
 }
 
 // globOf is a template of a key, in which <n> stands for anything, as a glob.

@@ -111,7 +111,7 @@ func (f formatter) conv(c op.Conv) string {
 // norm is bn(MODULE), where one module has all four vectors under their names.
 func (f formatter) norm(b op.BatchNorm) string {
 	if mean, by, ok := repeated(b.Mean); ok {
-		return fmt.Sprintf("bn(%s, eps %s, repeat %s)", Quote(Stem(strings.TrimSuffix(mean, "running_mean"))), number(b.Eps), by)
+		return fmt.Sprintf("bn(%s, eps %s, repeat %s)", Quote(Stem(strings.TrimSuffix(strings.TrimSuffix(mean, "running_mean"), "_mean"))), number(b.Eps), by)
 	}
 	for _, names := range [][2]string{{"running_mean", "running_var"}, {"_mean", "_variance"}} {
 		module, ok := f.module(*b.Mean, names[0])

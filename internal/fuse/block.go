@@ -164,7 +164,7 @@ type line struct {
 	several     bool // they have several terms
 }
 
-// lines is the sums of row o: a line for each tap that has them, or a single one of all.
+// rowLines is the sums of row o: a line for each tap that has them, or a single one of all.
 func (b *block) rowLines(o int) iter.Seq[line] {
 	return func(visit func(line) bool) {
 		if b.interleaved {

@@ -7,7 +7,7 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// Collapse makes the convolution that e is, in memory: for tests and small uses.
+// Collapse makes the convolution that e is, in memory. Only tests call it.
 func Collapse(e op.Expr, out tensor.Type) (op.Conv, error) {
 	f, err := New(e, out)
 	if err != nil {

@@ -61,6 +61,9 @@ func KeySets(root string) ([]KeySet, error) {
 			return nil, fmt.Errorf("%q: %w", lines.Text(), err)
 		}
 	}
+	if len(sets) == 0 && lines.Err() == nil {
+		return nil, fmt.Errorf("%s holds no key set", file.Name())
+	}
 	return sets, lines.Err()
 }
 

@@ -131,7 +131,7 @@ type folder struct {
 func (d folder) lookAt(found []entry, o Options) ([]tensor.Named, error) {
 	list := make([]tensor.Named, len(found))
 	errs := make([]error, len(found))
-	parallel.Each(context.Background(), 0, len(found), func() func(int) error {
+	failed := parallel.Each(context.Background(), 0, len(found), func() func(int) error {
 		m := newHeaders(o)
 		return func(i int) error {
 			list[i].Key = found[i].key
@@ -143,6 +143,9 @@ func (d folder) lookAt(found []entry, o Options) ([]tensor.Named, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", found[i].name, reason(err))
 		}
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	return list, nil
 }

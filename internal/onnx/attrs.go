@@ -172,14 +172,15 @@ func slidingOf(n *Node, shape, kernel []int) (sliding, error) {
 	rank := len(kernel)
 	s := sliding{slices.Repeat([]int{1}, rank), slices.Repeat([]int{1}, rank), make([]int, rank), make([]int, rank), intAttr(n, "ceil_mode", 0) != 0}
 	pads := slices.Concat(s.begin, s.end)
-	for name, to := range map[string][]int{"strides": s.stride, "dilations": s.dilation, "pads": pads} {
+	for _, list := range []struct {
+		name  string
+		to    []int
+		least int64
+	}{{"strides", s.stride, 1}, {"dilations", s.dilation, 1}, {"pads", pads, 0}} {
+		name, to, least := list.name, list.to, list.least
 		a := n.Attr(name)
 		if a == nil {
 			continue
-		}
-		least := int64(1)
-		if name == "pads" {
-			least = 0
 		}
 		if len(a.Ints) != len(to) {
 			return s, fmt.Errorf("%d %s, want %d", len(a.Ints), name, len(to))

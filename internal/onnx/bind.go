@@ -35,12 +35,11 @@ func (g *Graph) bind(around *scope) error {
 			return fmt.Errorf("output %q: no node makes it", name)
 		}
 		v.Output = true
-		g.Outputs = append(g.Outputs, v)
 	}
 	for name, v := range s.names {
 		v.info = g.infos[name]
 	}
-	g.infos, g.outputs = nil, nil
+	g.infos = nil
 	return nil
 }
 

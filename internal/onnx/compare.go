@@ -222,15 +222,34 @@ func (c *comparison) layer(n NewNode, fresh []tensor.Spec, made map[string]*Node
 			c.differ(d.String(), fmt.Sprintf("%s %v", a.Name, got), fmt.Sprint(a.Ints))
 		}
 	}
+	if n.Op == "Gemm" && !plainGemm(n, d) {
+		c.differ(d.String(), "other attributes", "those of the layer")
+	}
 	if a := d.Attr("auto_pad"); a != nil && a.Text != "NOTSET" {
 		c.differ(d.String(), "auto_pad "+a.Text, "pads")
 	}
 }
 
+// plainGemm reports whether a Gemm is a product and a sum and no more, transposed as the
+// layer says.
+func plainGemm(n NewNode, d *Node) bool {
+	one := func(name string) bool { a := d.Attr(name); return a == nil || a.Float == 1 }
+	turned := slices.ContainsFunc(n.Attrs, func(a NewAttr) bool { return a.Name == "transB" })
+	return intAttr(d, "transA", 0) == 0 && one("alpha") && one("beta") && (turned || intAttr(d, "transB", 0) == 0)
+}
+
 // usual reports whether an attribute says what is so without it.
 func usual(a NewAttr) bool {
-	zero := a.Name == "pads"
-	return a.Name != "kernel_shape" && a.Name != "transB" && !slices.ContainsFunc(a.Ints, func(n int) bool { return zero && n != 0 || !zero && n != 1 }) || a.Name == "kernel_shape"
+	usual := 1
+	switch a.Name {
+	case "kernel_shape": // the weight has it
+		return true
+	case "transB", "broadcast":
+		return false
+	case "pads":
+		usual = 0
+	}
+	return !slices.ContainsFunc(a.Ints, func(n int) bool { return n != usual })
 }
 
 func intsOf(a *Attr) []int {

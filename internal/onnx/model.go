@@ -58,7 +58,6 @@ type Graph struct {
 	Nodes        []*Node
 	Initializers []*Tensor
 	Inputs       []*Value
-	Outputs      []*Value
 
 	in      *holder
 	about   []about  // value_info and quantization_annotation

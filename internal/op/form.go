@@ -33,7 +33,7 @@ type Form struct {
 // Rank is the number of axes of the kernel: 2 for images, 0 for a Linear layer.
 func (f Form) Rank() int { return len(f.Lo) }
 
-// Kernel is the extents of the fused kernel, Dilation the spread of its taps.
+// Kernel is the extents of the fused kernel.
 func (f Form) Kernel() []int {
 	k := make([]int, f.Rank())
 	for a := range k {

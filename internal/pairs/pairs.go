@@ -115,7 +115,9 @@ func newFinder(tensors []tensor.Spec, ordered bool) *finder {
 			f.lists[above] = append(f.lists[above], m.parent)
 		}
 	}
-	f.vote()
+	if !ordered {
+		f.vote()
+	}
 	return f
 }
 
@@ -125,8 +127,8 @@ func (f *finder) pair(k int) (p Pair, why string) {
 	if layer := f.inLists(norm); layer != nil {
 		return Pair{Layer: layer.path, Norm: norm.path}, ""
 	}
-	if !f.ordered {
-		return f.byName(k)
+	if !f.ordered && !isIndex(norm.name) && norm.path != "" {
+		return f.byName(norm)
 	}
 	if k == 0 {
 		return p, "nothing stands before it"
@@ -195,7 +197,7 @@ var upsampling = regexp.MustCompile(`(?i)(^|[._])(up\w*|\w*deconv\w*|convt\w*|\w
 // convs.2 of bns.2, as Res2Net has them.
 func (f *finder) inLists(norm *module) *module {
 	norms := f.children[norm.parent]
-	if _, err := strconv.Atoi(norm.name); err != nil || slices.ContainsFunc(norms, func(m *module) bool { return !m.isNorm() }) {
+	if !isIndex(norm.name) || slices.ContainsFunc(norms, func(m *module) bool { return !m.isNorm() }) {
 		return nil
 	}
 	above, _ := cut(norm.parent)

@@ -51,14 +51,7 @@ func (f *finder) vote() {
 }
 
 // byName finds a norm's layer among its siblings by names and channels.
-func (f *finder) byName(k int) (p Pair, why string) {
-	norm := f.modules[k]
-	if isIndex(norm.name) || norm.path == "" {
-		if k == 0 {
-			return p, "nothing stands before it"
-		}
-		return f.behind(f.modules[k-1], norm, k)
-	}
+func (f *finder) byName(norm *module) (p Pair, why string) {
 	var fitting []Pair
 	for _, layer := range f.children[norm.parent] {
 		w := layer.weight()

@@ -16,8 +16,8 @@ const most = 256
 // Each does tasks 0 to n−1, in no particular order, from at most jobs goroutines, 0 being
 // one for each processor.
 // worker is called for each of them, one after the other, before any begins; it gives
-// what does a task, with whatever memory that needs. The first error, or the end of
-// the context, stops all.
+// what does a task, with whatever memory that needs. The first error, which a panic in a task
+// is too, or the end of the context stops all.
 func Each(ctx context.Context, jobs, n int, worker func() func(k int) error) error {
 	var next atomic.Int64
 	var stop atomic.Bool

@@ -123,8 +123,12 @@ func (c *checked) ReadAt(p []byte, off int64) (int, error) {
 // checkCRC holds the bytes of r to their CRC-32.
 func checkCRC(r *io.SectionReader, want uint32) error {
 	sum := crc32.NewIEEE()
-	if _, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(r.Size()+1, 1<<17))); err != nil {
+	n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(r.Size()+1, 1<<17)))
+	if err != nil {
 		return err
+	}
+	if n != r.Size() {
+		return tensor.ErrShort
 	}
 	if sum.Sum32() != want {
 		return fmt.Errorf("CRC-32 is %08x, want %08x", sum.Sum32(), want)

@@ -82,7 +82,10 @@ func (m *matcher) matchWith(f *family.Family, path string, said func(name string
 	}
 	c.misses = len(c.Missing) + len(left)
 	c.problem = c.judge(left)
-	if why := m.againstOrder(&c); c.problem == nil && why != nil {
+	if c.problem != nil {
+		return c
+	}
+	if why := m.againstOrder(&c); why != nil {
 		c.misplaced = true
 		c.problem = hint.Add(fmt.Errorf("%s (%s): %w", plan.Shown(path), f, why), "--family %s=%s leaves it as it is", plan.Shown(path), noFamily)
 	}

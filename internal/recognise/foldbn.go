@@ -116,7 +116,7 @@ func commonParent(a, b string) string {
 	}
 }
 
-// reasons counts why norms are left.
+// reasons is why the first norm is left, and how many more are.
 func reasons(left []pairs.Left) string {
 	if len(left) == 0 {
 		return ""

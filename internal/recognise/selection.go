@@ -43,10 +43,7 @@ type selection struct {
 // the model: what is asked for, or where nothing is, what all of them begin with.
 // wrapper is another such beginning, "" for none.
 func choose(tensors []tensor.Named, asked plan.Selection, wrapper string) (*selection, error) {
-	s := &selection{Selection: asked, sources: make([]plan.Source, len(tensors))}
-	for k, t := range tensors {
-		s.sources[k] = plan.Source{Named: t, Name: t.Key}
-	}
+	s := &selection{Selection: asked, sources: plan.Sources(tensors, "")}
 	s.leaveTraining()
 	if err := s.leaveUnasked(); err != nil {
 		return nil, err

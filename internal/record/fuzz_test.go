@@ -13,7 +13,7 @@ import (
 // asked and written.
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(`{"version": 1, "repfuse": "0", "source": "npy", "plan": {"blocks": [{"module": ".", "family": "repvgg",
-		"make": [{"key": "a.weight", "text": "conv(a.conv) > bn(a.bn, eps 1e-05) + x"}]}], "drop": [{"glob": "**.n", "why": "no"}]}, "crc32": {"a.weight": "00000000"}}`))
+		"make": [{"key": "a.weight", "expression": "conv(a.conv) > bn(a.bn, eps 1e-05) + x"}]}], "drop": [{"keys": "**.n", "why": "no"}]}, "crc32": {"a.weight": "00000000"}}`))
 	f.Add([]byte(`{"version": 1, "plan": {"prefix": "module.", "blocks": []}, "notes": ["a"], "already": ["b"], "crc32": {}}`))
 	out := filepath.Join(f.TempDir(), "out")
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -60,7 +60,7 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 			r.parts[t.item+1].expect()
 		}
 	}
-	parallel.Each(ctx, o.Jobs, len(tasks), func() func(k int) error {
+	failed := parallel.Each(ctx, o.Jobs, len(tasks), func() func(k int) error {
 		j := &job{run: r}
 		return func(k int) error {
 			err := j.do(tasks[k])
@@ -70,7 +70,7 @@ func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*R
 			return err
 		}
 	})
-	if err := context.Cause(ctx); err != nil {
+	if err := cmp.Or(context.Cause(ctx), failed); err != nil {
 		return nil, err
 	}
 	r.result.Bytes = r.written.Load()

@@ -124,12 +124,7 @@ func (f *file) sound(values []value) error {
 		values[n].defined = true
 		return nil
 	}
-	for _, n := range f.Keys { // several keys may share a tensor
-		if n >= 0 && n < len(values) {
-			values[n].defined = false
-		}
-	}
-	seen := map[int]bool{}
+	seen := map[int]bool{} // several keys may share a tensor
 	for key, n := range f.Keys {
 		if seen[n] {
 			continue

@@ -109,8 +109,8 @@ func (r *reader) place(n int, name string) int {
 
 // node makes the node of an operator. What comes of parameters alone is none.
 func (r *reader) node(o *operator) {
-	ins, fixed := r.inputs(o)
-	if fixed && len(ins) == 0 {
+	ins := r.inputs(o)
+	if len(ins) == 0 {
 		r.fold(o)
 		return
 	}
@@ -163,17 +163,14 @@ func (r *reader) readElsewhere(n int) {
 	}
 }
 
-// inputs is the graph's values that an operator reads, and whether all else is fixed.
-func (r *reader) inputs(o *operator) (list []int, fixed bool) {
-	fixed = len(o.reads()) > 0
+// inputs is the graph's values that an operator reads: none where all is fixed.
+func (r *reader) inputs(o *operator) (list []int) {
 	for _, n := range o.reads() {
-		if r.values[n].fixed {
-			continue
+		if !r.values[n].fixed {
+			list = append(list, r.place(n, fmt.Sprintf("value %d", n)))
 		}
-		fixed = false
-		list = append(list, r.place(n, fmt.Sprintf("value %d", n)))
 	}
-	return list, fixed || len(o.reads()) == 0
+	return list
 }
 
 // fold marks what comes of parameters and constants alone, and keeps a parameter that is

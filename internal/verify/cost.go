@@ -19,9 +19,8 @@ const (
 // affordable is an error where running a block takes more than that. Both counts are
 // floating: a size may be any number.
 func (r *run) affordable(b Block, f op.Form) error {
-	inside, around := 1.0, 1.0
+	around := 1.0
 	for a, n := range b.Size {
-		inside *= float64(n)
 		around *= float64(n) + float64(f.Span(a))
 	}
 	bytes := 8 * around * float64(max(f.In, f.Out, 1))
