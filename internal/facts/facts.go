@@ -4,6 +4,7 @@
 package facts
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 )
@@ -22,6 +23,9 @@ type Model struct {
 	Version int `json:"version"`
 	// Modules by path; the root is "".
 	Modules map[string]Module `json:"modules"`
+	// Order is the paths as they are written down: exporter and pickles have them in the order in
+	// which the modules were registered.
+	Order []string `json:"-"`
 }
 
 // Module is the facts of one module. What a module does not have is zero.
@@ -42,14 +46,44 @@ type Module struct {
 	Flags map[string]any `json:"flags,omitempty"`
 }
 
+// Of is the facts of a module, none of a model without facts.
+func (m *Model) Of(path string) Module {
+	if m == nil {
+		return Module{}
+	}
+	return m.Modules[path]
+}
+
 // Read parses a modules.json.
 func Read(text []byte) (*Model, error) {
-	var m Model
-	if err := json.Unmarshal(text, &m); err != nil {
+	var file struct {
+		Version int             `json:"version"`
+		Modules json.RawMessage `json:"modules"`
+	}
+	if err := json.Unmarshal(text, &file); err != nil {
 		return nil, fmt.Errorf("%s: %w", File, err)
 	}
-	if m.Version != Version {
-		return nil, fmt.Errorf("%s: version %d, want %d", File, m.Version, Version)
+	if file.Version != Version {
+		return nil, fmt.Errorf("%s: version %d, want %d", File, file.Version, Version)
 	}
+	m := Model{Version: file.Version}
+	if err := json.Unmarshal(file.Modules, &m.Modules); err != nil {
+		return nil, fmt.Errorf("%s: %w", File, err)
+	}
+	m.Order = names(file.Modules)
 	return &m, nil
+}
+
+// names is the names of a JSON object that is known to be one, in its order.
+func names(object []byte) []string {
+	var all []string
+	d := json.NewDecoder(bytes.NewReader(object))
+	d.Token() // {
+	for d.More() {
+		var value json.RawMessage
+		if name, err := d.Token(); err == nil && d.Decode(&value) == nil {
+			all = append(all, name.(string))
+		}
+	}
+	return all
 }

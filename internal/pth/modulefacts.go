@@ -17,6 +17,7 @@ func moduleFacts(root *pickle.Object) (*facts.Model, error) {
 	}
 	known := map[*pickle.Object]facts.Module{} // a module can be in many places
 	err = visit(root, func(path string, o *pickle.Object) error {
+		m.Order = append(m.Order, path)
 		if f, ok := known[o]; ok {
 			m.Modules[path] = f
 			return nil

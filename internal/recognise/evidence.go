@@ -16,10 +16,12 @@ type evidence struct {
 	blocks []plan.Block
 	// reader is the block that reads a key.
 	reader map[string]int
+	// left is why keys that the graph reads are in no block.
+	left map[string]string
 }
 
 func newEvidence(shown *plan.Found) *evidence {
-	e := &evidence{blocks: shown.Blocks, reader: map[string]int{}}
+	e := &evidence{blocks: shown.Blocks, reader: map[string]int{}, left: shown.Kept}
 	for k, b := range e.blocks {
 		for _, key := range b.Used {
 			e.reader[key] = k

@@ -30,12 +30,19 @@ func (r *recogniser) loose(tensors []tensor.Named) []tensor.Spec {
 // two is the user's word.
 func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 	found, left := pairs.Find(r.loose(tensors), ordered)
-	if len(found) == 0 && len(r.taken) == 0 {
+	if len(found) == 0 && len(r.found.Blocks) == 0 {
 		return &hint.Error{Err: fmt.Errorf("--fold-bn: no batch norm stands behind a layer%s", reasons(left)), Hint: "repfuse plan without --fold-bn shows what is there"}
 	}
 	var folded []string
+	seen := newRegistered(r.facts)
 	for _, p := range found {
+		if r.isLeft(p.Layer) || r.isLeft(p.Norm) {
+			continue
+		}
 		c, err := r.foldPair(p)
+		if err == nil {
+			err = r.contradicted(seen, p, c)
+		}
 		if err != nil {
 			return err
 		}
@@ -45,6 +52,7 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 		}
 		c.kept = nil // no declaration's word
 		r.take(c)
+		r.note(assumptions(c, r.facts != nil)...)
 		folded = append(folded, p.Norm)
 	}
 	if len(folded) > 0 {
@@ -88,7 +96,7 @@ func (r *recogniser) offerFold(tensors []tensor.Named, ordered bool) {
 func (r *recogniser) foldPair(p pairs.Pair) (candidate, error) {
 	parent := commonParent(p.Layer, p.Norm)
 	layer := "conv"
-	if p.Transposed {
+	if known := r.facts.Of(p.Layer); known.Transposed || len(known.Kernel) == 0 && p.Transposed {
 		layer = "convt"
 	}
 	of, _ := family.Relative(parent, p.Layer)

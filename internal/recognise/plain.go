@@ -33,7 +33,9 @@ func (r *recogniser) plainFolder() error {
 		if err != nil || !p.flat() || !r.severalBranches(p) || n.path != "" && (p.sameExtents() != "" || !p.named() || !p.alike()) {
 			return nil // not a plain folder: other words are found for it
 		}
-		if twice := p.sameExtents(); twice != "" {
+		if twice := p.sameExtents(); twice != "" && !p.alike() {
+			return nil
+		} else if twice != "" {
 			return hint.Add(fmt.Errorf("%s: two kernels of one size are a sequence as likely as a sum", twice),
 				"--family plain says that they are branches of one block")
 		}

@@ -130,7 +130,7 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 	if o.File != nil {
 		err = r.follow(o.File)
 	} else {
-		err = r.recognise()
+		err = r.recognise(!o.FoldNorms)
 	}
 	if err == nil && o.FoldNorms {
 		err = r.foldNorms(tensors, o.Ordered)
@@ -166,7 +166,8 @@ type recogniser struct {
 	found     *plan.Found
 }
 
-func (r *recogniser) recognise() error {
+// recognise finds blocks by families, by the graph and, where plain is set, the plain folder.
+func (r *recogniser) recognise(plain bool) error {
 	if r.offer.hasOwn() {
 		if err := r.ownFirst(r.keys.root); err != nil {
 			return err
@@ -182,7 +183,7 @@ func (r *recogniser) recognise() error {
 	if err := errors.Join(r.near...); err != nil {
 		return err
 	}
-	if len(r.taken) == 0 && !r.isDeployed("") {
+	if plain && len(r.taken) == 0 && !r.isDeployed("") {
 		if err := r.plainFolder(); err != nil {
 			return err
 		}
