@@ -18,7 +18,6 @@ import (
 	"repfuse/internal/onnx"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
-	"repfuse/internal/pt2"
 	"repfuse/internal/recognise"
 	"repfuse/internal/record"
 	"repfuse/internal/regions"
@@ -385,13 +384,10 @@ func (r *Recognition) graph(c *checkpoint.Checkpoint, file *planfile.File) (func
 		}
 	case checkpoint.IsModel(path):
 		return r.graphOfModel(path), nil
-	case filepath.Ext(path) == pt2.Ext:
-		var f *pt2.File
-		if f, err = pt2.Open(path); err != nil {
+	default:
+		if text, err = checkpoint.GraphOf(path); err != nil {
 			return nil, err
 		}
-		text = f.Graph
-		f.Close()
 	}
 	if text == nil {
 		text, err = readFile(option, path)

@@ -17,6 +17,7 @@ import (
 	"repfuse/internal/facts"
 	"repfuse/internal/hint"
 	"repfuse/internal/onnx"
+	"repfuse/internal/pt2"
 	"repfuse/internal/tensor"
 )
 
@@ -196,6 +197,23 @@ func wrap(path string, err error) error {
 // .safetensors file follows from their types, and a directory has no order.
 func (c *Checkpoint) Ordered() bool {
 	return c.Format != npyName && c.Format != safetensorsName && !c.Shards
+}
+
+// GraphOf is the text of a graph.json of an archive of torch.export, whatever its name; nil of
+// any other file, and where there is none.
+func GraphOf(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, nil
+	}
+	if f, err := reader(path, info); err != nil || f.name != pt2Name {
+		return nil, nil
+	}
+	f, err := pt2.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return f.Graph, f.Close()
 }
 
 // IsModel reports whether a path is that of a network with its tensors, by its name.

@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"repfuse/internal/hint"
+	"repfuse/internal/pt2"
 )
 
 // headSize is how many bytes of a file tell its format; a zip's first name is among them.
@@ -61,7 +63,9 @@ func formatOf(head []byte, size int64) string {
 		case strings.HasSuffix(name, ".npy"):
 			return "npz"
 		case strings.HasSuffix(name, "/data.pkl"):
-			return "pth"
+			return pthName
+		case name == pt2.First || slices.ContainsFunc(pt2.Folders, func(folder string) bool { return strings.Contains(name, "/"+folder) }):
+			return pt2Name
 		}
 	case len(head) > 1 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5: // PROTO and its version
 		return "pth"

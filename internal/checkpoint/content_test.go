@@ -34,6 +34,10 @@ func TestFormatOf(t *testing.T) {
 	for _, test := range []struct{ head, want string }{
 		{entry("w.npy"), "npz"},
 		{entry("archive/data.pkl"), "pth"},
+		{entry("serialized_exported_program.json"), "pt2"},
+		{entry("net/data/weights/weight_0"), "pt2"},
+		{entry("net/models/model.json"), "pt2"},
+		{entry("net/data/aotinductor/model/m.so"), "pt2"},
 		{entry("readme"), ""},
 		{"PK\x03\x04", ""},
 		{"\x80\x02\x8a\x0al\xfc\x9cF", "pth"}, // the magic of PyTorch before 1.6

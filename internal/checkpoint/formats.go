@@ -23,6 +23,7 @@ const (
 	safetensorsName = "safetensors"
 	onnxName        = "onnx"
 	pthName         = "pth"
+	pt2Name         = "pt2"
 )
 
 // format is one row of the table: what a path looks like, who opens it, who makes it.
@@ -47,7 +48,7 @@ var formats = []format{
 	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil, nil},
 	{pthName, []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth, nil},
 	{pthName, []string{".tar", ".pdparams"}, ".pdparams", openPth, nil, nil},
-	{"pt2", []string{pt2.Ext}, pt2.Ext, openExported, nil, nil},
+	{pt2Name, []string{pt2.Ext}, pt2.Ext, openExported, nil, nil},
 	{onnxName, []string{".onnx"}, ".onnx", openModel, createModel, nil},
 }
 

@@ -2,13 +2,15 @@ package pt2
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 )
 
-// schema is the version of the program's text that is known.
+// schema is the version of the program's text that is known; a minor one only adds what may be
+// left out. PyTorch 2.6 writes 8.2, and its sources of 2026 have 8.17 to 8.20.
 const schema = 8
 
 // exported is the program's text, as far as it says what the network computes.
@@ -41,14 +43,27 @@ type node struct {
 // value is a tensor's element type, as a number, and its extents.
 type value struct {
 	DType int
-	Sizes []struct {
-		Int  *int `json:"as_int"`
-		Expr struct {
-			Hint struct {
-				Int *int `json:"as_int"`
-			}
-		} `json:"as_expr"`
+	Sizes []extent
+}
+
+// extent is a number, or an expression, of which the hint says what it was.
+type extent struct {
+	Int  *int `json:"as_int"`
+	Expr struct {
+		Hint struct {
+			Int *int `json:"as_int"`
+		}
+	} `json:"as_expr"`
+}
+
+func (e extent) number() (int, error) {
+	switch {
+	case e.Int != nil:
+		return *e.Int, nil
+	case e.Expr.Hint.Int != nil:
+		return *e.Expr.Hint.Int, nil
 	}
+	return 0, errors.New("an extent is unknown")
 }
 
 // spec is an input of the program: of the user, or a tensor of the module's.
@@ -94,7 +109,7 @@ func textOf(text []byte) ([]byte, error) {
 		return nil, err
 	}
 	if p.Version.Major != schema {
-		return nil, fmt.Errorf("schema %d.%d, want %d, which PyTorch 2.6 writes", p.Version.Major, p.Version.Minor, schema)
+		return nil, fmt.Errorf("schema %d.%d, want %d, which PyTorch 2.5 to 2.10 write", p.Version.Major, p.Version.Minor, schema)
 	}
 	m := &maker{values: p.Module.Graph.Values, number: map[string]int{},
 		traced: traced{Version: 1, Device: "torch.export", Keys: map[string]int{}, Constants: map[string][]any{}, Classes: map[string]string{}}}
@@ -155,16 +170,13 @@ func (m *maker) value(name string) (int, error) {
 	if !ok {
 		return 0, fmt.Errorf("%s is no tensor of the graph", name)
 	}
+	sizes, err := numbers(v.Sizes)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
+	}
 	said := []any{fmt.Sprintf("type %d", v.DType)}
-	for _, size := range v.Sizes {
-		n := size.Int
-		if n == nil {
-			n = size.Expr.Hint.Int // of an extent that may vary, what it was
-		}
-		if n == nil {
-			return 0, fmt.Errorf("an extent of %s is unknown", name)
-		}
-		said = append(said, *n)
+	for _, n := range sizes {
+		said = append(said, n)
 	}
 	m.number[name] = len(m.Values)
 	m.Values = append(m.Values, said)

@@ -3,12 +3,9 @@
 package pt2
 
 import (
-	"archive/zip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 
 	"repfuse/internal/disk"
@@ -20,14 +17,35 @@ import (
 // Ext is what a file's name ends in.
 const Ext = ".pt2"
 
-// The entries of an archive, as PyTorch 2.5 to 2.7 write it.
+// The records of an archive as PyTorch 2.5 to 2.7 write it.
 const (
 	program = "serialized_exported_program.json"
 	weights = "serialized_state_dict.pt"
 )
 
-// maxProgram bounds the program's text.
-const maxProgram = 128 << 20
+// The records of an archive as PyTorch 2.8 and later write it, for a model of some name. The
+// weights are a file of torch.save's, which the first of these versions wrote, or a record for
+// each storage, of which the list says what lies in it.
+const (
+	form        = "archive_format"
+	version     = "archive_version"
+	models      = "models/"
+	modelEnd    = ".json"
+	payloads    = "data/weights/"
+	savedEnd    = ".pt"
+	listEnd     = "_weights_config.json"
+	versionRead = "0"
+)
+
+// First is the first entry of an archive of PyTorch 2.5 to 2.7. That of a later one is in
+// one of Folders, below a folder of the archive's own; the last is compiled code.
+const First = program
+
+// Folders ends each in a slash.
+var Folders = []string{payloads, models, "data/aotinductor/"}
+
+// maxText bounds the program's text, and that of the list of weights.
+const maxText = 128 << 20
 
 // File is an open archive.
 type File struct {
@@ -60,58 +78,72 @@ func Open(path string) (*File, error) {
 }
 
 func (f *File) read(r io.ReaderAt, size int64) error {
-	z, err := zip.NewReader(r, size)
+	all, err := pth.ReadRecords(r, size, program, form)
 	if err != nil {
-		return err
+		return fmt.Errorf("no archive of torch.export: %w", err)
 	}
-	text, err := entry(z, program)
-	if err != nil {
-		return err
-	}
-	t, err := text.Open()
-	if err != nil {
-		return err
-	}
-	defer t.Close()
-	b, err := io.ReadAll(io.LimitReader(t, maxProgram+1))
-	switch {
-	case err != nil:
-		return err
-	case len(b) > maxProgram:
-		return fmt.Errorf("%s has more than %d bytes", program, maxProgram)
-	}
-	if f.Graph, err = textOf(b); err != nil {
-		return fmt.Errorf("%s: %w", program, err)
-	}
-	state, err := entry(z, weights)
-	if err != nil {
-		return err
-	}
-	at, err := state.DataOffset()
-	n := int64(state.CompressedSize64)
-	if err == nil && (state.Method != zip.Store || n < 0 || at+n > size) {
-		err = errors.New("is compressed or cut off")
-	}
-	if err == nil {
-		var inner *pth.File
-		if inner, err = pth.Read(io.NewSectionReader(r, at, n), n, pth.Options{}); err == nil {
-			f.Tensors = inner.Tensors
+	if all.Has(program) {
+		if f.Graph, err = graphIn(all, program); err == nil {
+			f.Tensors, err = all.State(weights)
 		}
+		return err
 	}
+	name, err := model(all)
 	if err != nil {
-		return fmt.Errorf("%s: %w", weights, err)
+		return err
 	}
-	return nil
+	if f.Graph, err = graphIn(all, models+name+modelEnd); err != nil {
+		return err
+	}
+	if saved := payloads + name + savedEnd; all.Has(saved) {
+		f.Tensors, err = all.State(saved)
+		return err
+	}
+	list, err := all.Text(payloads+name+listEnd, maxText)
+	if err != nil {
+		return err
+	}
+	if f.Tensors, err = listed(all, list); err != nil {
+		return fmt.Errorf("%s: %w", payloads+name+listEnd, err)
+	}
+	return tensor.Weigh(f.Tensors, size)
 }
 
-// entry finds the one entry of a name.
-func entry(z *zip.Reader, name string) (*zip.File, error) {
-	at := slices.IndexFunc(z.File, func(f *zip.File) bool { return f.Name == name })
-	if at >= 0 {
-		return z.File[at], nil
+// graphIn is the text of a graph.json of a record.
+func graphIn(r *pth.Records, name string) ([]byte, error) {
+	text, err := r.Text(name, maxText)
+	if err != nil {
+		return nil, err
 	}
-	if slices.ContainsFunc(z.File, func(f *zip.File) bool { return strings.Contains(f.Name, "models/") }) {
-		return nil, errors.New("an archive in the form of PyTorch 2.8, want one of 2.5 to 2.7")
+	graph, err := textOf(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	return nil, fmt.Errorf("no archive of torch.export: it has no %s", name)
+	return graph, nil
+}
+
+// model is the name of the one model in an archive of PyTorch 2.8 or later.
+func model(r *pth.Records) (string, error) {
+	if r.Has(version) {
+		v, err := r.Text(version, 64)
+		if err != nil {
+			return "", err
+		}
+		if v := strings.TrimSpace(string(v)); v != versionRead {
+			return "", fmt.Errorf("archive version %q, want %s, which PyTorch 2.8 to 2.10 write", v, versionRead)
+		}
+	}
+	var names []string
+	for _, name := range r.Names(models) {
+		if name, ok := strings.CutSuffix(name, modelEnd); ok {
+			names = append(names, name)
+		}
+	}
+	switch len(names) {
+	case 0:
+		return "", fmt.Errorf("no graph in %s: of compiled code (AOTInductor) nothing can be read, want an archive of torch.export.save", models)
+	case 1:
+		return names[0], nil
+	}
+	return "", fmt.Errorf("%d models, %s, want an archive of one", len(names), strings.Join(names, ", "))
 }

@@ -23,27 +23,37 @@ const maxInflated = 64 << 20
 type zipped struct {
 	r     io.ReaderAt
 	size  int64
-	root  string // the folder that all records are in
+	root  string // the folder that all records are in, with a slash, "" for none
+	list  []*zip.File
 	files map[string]*zip.File
 	held  map[string]*checked
 }
 
-func openZip(r io.ReaderAt, size int64) (*archive, error) {
+// listZip lists an archive's records, of which root is not known yet.
+func listZip(r io.ReaderAt, size int64) (*zipped, error) {
 	list, err := zip.NewReader(r, size)
 	if err != nil {
 		return nil, err
 	}
-	z := &zipped{r: r, size: size, files: make(map[string]*zip.File, len(list.File)), held: map[string]*checked{}}
-	for _, f := range list.File {
+	z := &zipped{r: r, size: size, list: list.File, files: make(map[string]*zip.File, len(list.File)), held: map[string]*checked{}}
+	for _, f := range z.list {
 		if z.files[f.Name] != nil {
 			return nil, fmt.Errorf("record %s is there twice", f.Name)
 		}
 		z.files[f.Name] = f
 	}
-	if err := z.findRoot(list.File); err != nil {
+	return z, nil
+}
+
+func openZip(r io.ReaderAt, size int64) (*archive, error) {
+	z, err := listZip(r, size)
+	if err != nil {
 		return nil, err
 	}
-	a := &archive{record: z.storage}
+	if err := z.findRoot(); err != nil {
+		return nil, err
+	}
+	a := &archive{record: func(key string) (record, error) { return z.checked("data/" + key) }}
 	if a.big, err = z.byteOrder(); err != nil {
 		return nil, err
 	}
@@ -63,12 +73,12 @@ func openZip(r io.ReaderAt, size int64) (*archive, error) {
 var ErrScript = errors.New("a TorchScript archive, which is a program, want a state dict saved by torch.save")
 
 // findRoot finds the one folder that holds a data.pkl, and tells programs from data.
-func (z *zipped) findRoot(list []*zip.File) error {
+func (z *zipped) findRoot() error {
 	found := false
-	for _, f := range list {
-		if root, ok := strings.CutSuffix(f.Name, "/data.pkl"); ok && !strings.Contains(root, "/") {
+	for _, f := range z.list {
+		if root, ok := strings.CutSuffix(f.Name, "data.pkl"); ok && strings.Count(root, "/") == 1 && strings.HasSuffix(root, "/") {
 			if found {
-				return fmt.Errorf("%s and %s/data.pkl are there, want one data.pkl", f.Name, z.root)
+				return fmt.Errorf("%s and %sdata.pkl are there, want one data.pkl", f.Name, z.root)
 			}
 			z.root, found = root, true
 		}
@@ -76,8 +86,8 @@ func (z *zipped) findRoot(list []*zip.File) error {
 	if !found {
 		return errors.New("a zip archive without a data.pkl, want one written by torch.save")
 	}
-	for _, f := range list {
-		name, _ := strings.CutPrefix(f.Name, z.root+"/")
+	for _, f := range z.list {
+		name, _ := strings.CutPrefix(f.Name, z.root)
 		if name == "constants.pkl" || strings.HasPrefix(name, "code/") {
 			return ErrScript
 		}
@@ -85,25 +95,25 @@ func (z *zipped) findRoot(list []*zip.File) error {
 	return nil
 }
 
-// storage finds the record of a storage, which is held to its CRC when it is first read.
-func (z *zipped) storage(key string) (record, error) {
-	rec, err := z.stored("data/" + key)
+// checked finds a record that was not compressed, which is held to its CRC when it is first read.
+func (z *zipped) checked(name string) (record, error) {
+	rec, err := z.stored(name)
 	if err != nil {
 		return record{}, err
 	}
-	crc := z.files[z.root+"/data/"+key].CRC32
+	crc := z.files[z.root+name].CRC32
 	if crc == 0 { // as in pickle
 		return rec, nil
 	}
-	if z.held[key] == nil {
-		z.held[key] = &checked{rec.r, sync.OnceValue(func() error {
+	if z.held[name] == nil {
+		z.held[name] = &checked{rec.r, sync.OnceValue(func() error {
 			if err := checkCRC(io.NewSectionReader(z.r, rec.off, rec.n), crc); err != nil {
-				return fmt.Errorf("storage %s: %w", key, err)
+				return fmt.Errorf("record %s: %w", name, err)
 			}
 			return nil
 		})}
 	}
-	rec.r = z.held[key]
+	rec.r = z.held[name]
 	return rec, nil
 }
 
@@ -138,7 +148,7 @@ func checkCRC(r *io.SectionReader, want uint32) error {
 
 // stored finds a record that was not compressed.
 func (z *zipped) stored(name string) (record, error) {
-	f := z.files[z.root+"/"+name]
+	f := z.files[z.root+name]
 	if f == nil {
 		return record{}, fmt.Errorf("record %s is missing", name)
 	}
@@ -166,7 +176,7 @@ func (z *zipped) span(f *zip.File, name string) (record, error) {
 
 // pickle is the bytes of data.pkl: those of the file, or inflated in memory.
 func (z *zipped) pickle() (io.ReaderAt, int64, error) {
-	f := z.files[z.root+"/data.pkl"]
+	f := z.files[z.root+"data.pkl"]
 	if f.Method == zip.Deflate && f.Flags&1 == 0 {
 		return z.inflate(f)
 	}
@@ -207,7 +217,7 @@ func (z *zipped) inflate(f *zip.File) (io.ReaderAt, int64, error) {
 // byteOrder says whether the storages are big-endian. Files from before PyTorch 2
 // do not say and are little-endian.
 func (z *zipped) byteOrder() (big bool, err error) {
-	if z.files[z.root+"/byteorder"] == nil {
+	if z.files[z.root+"byteorder"] == nil {
 		return false, nil
 	}
 	rec, err := z.stored("byteorder")
