@@ -233,17 +233,20 @@ func FuzzList(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	all, err := pth.ReadRecords(bytes.NewReader(b), int64(len(b)), form)
-	if err != nil {
-		f.Fatal(err)
-	}
 	f.Add(record(f, "testdata/later.pt2", payloads+"model"+listEnd))
 	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := pth.ReadRecords(bytes.NewReader(b), int64(len(b)), form)
+		if err != nil {
+			t.Fatal(err)
+		}
 		tensors, err := listed(all, text)
-		if err != nil || tensor.Weigh(tensors, 1<<16) != nil {
+		if err != nil {
 			return
 		}
 		for _, n := range tensors {
+			if n.Bytes() > 1<<16 { // a stride of 0 makes much of a record
+				continue
+			}
 			d, err := n.Open()
 			if err != nil {
 				t.Fatal(err)
