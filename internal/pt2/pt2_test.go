@@ -26,6 +26,7 @@ func TestOpen(t *testing.T) {
 		"testdata/net.pt2": {"a.weight": {-0.0869277045, 0.211742699, 0.118247002}},
 		// elements in another order than the axes, and the second tensor of a storage
 		"testdata/later.pt2": {"a.weight": {-0.0869277045, 0.211742699, 0.118247002}, "out.bias": {0, 1, 2, 3}, "n1.bias": {4, 5, 6, 7}},
+		bigEndian(t):         {"out.bias": {0, 1, 2, 3}, "n1.bias": {4, 5, 6, 7}},
 		saved(t):             {"a.weight": {-0.0869277045, 0.211742699, 0.118247002}},
 	} {
 		f, err := Open(name)
@@ -138,6 +139,21 @@ func saved(t *testing.T) string {
 			return "net/" + form, []byte("pt2"), zip.Store
 		}
 		return name, nil, zip.Store
+	})
+}
+
+// bigEndian is later.pt2 with the biases of out and n1 as a big-endian machine writes them.
+func bigEndian(t *testing.T) string {
+	return rewritten(t, "testdata/later.pt2", func(name string, b []byte) (string, []byte, uint16) {
+		switch name {
+		case "later/byteorder":
+			return name, []byte("big"), zip.Store
+		case "later/data/weights/weight_6":
+			for k := 0; k < len(b); k += 4 {
+				slices.Reverse(b[k : k+4])
+			}
+		}
+		return name, b, zip.Store
 	})
 }
 
