@@ -27,12 +27,13 @@ safetensors of shards as the transformers library names them, with their index.`
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
 	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, at least 2)")
+	show := addProgress(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
 		}
 		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
-		bar := newProgress(stderr, quiet, "converting")
+		bar := show(quiet, "converting")
 		o.Progress = bar.tell
 		r, err := repfuse.Convert(c.Context(), args[0], args[1], o)
 		bar.end()

@@ -36,6 +36,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
 	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, at least 2); the bytes written do not depend on it")
+	show := addProgress(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
@@ -52,7 +53,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 			return printPlan(stdout, stderr, p, planStyle{json: asJSON})
 		}
 		collect(150)
-		bar := newProgress(stderr, quiet, "fusing")
+		bar := show(quiet, "fusing")
 		o.Progress = bar.tell
 		r, err := repfuse.Fuse(c.Context(), args[0], args[1], o)
 		bar.end()

@@ -7,18 +7,32 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"repfuse/internal/text"
 )
 
 // progress is a line on a terminal for work that takes over a second; elsewhere it
-// is nothing.
+// is nothing, or lines for a program, where --progress asks for them.
 type progress struct {
 	w          io.Writer
-	verb       string
+	verb       string // "" for a program
 	done, all  atomic.Int64
 	stop, over chan struct{}
+}
+
+// addProgress adds the flag; what it returns begins to show the work of a verb.
+func addProgress(c *cobra.Command) func(quiet bool, verb string) *progress {
+	lines := c.Flags().Bool("progress", false, "print lines on stderr as it works, for programs: progress, the bytes done, and all bytes")
+	return func(quiet bool, verb string) *progress {
+		if *lines {
+			p := &progress{w: c.ErrOrStderr(), stop: make(chan struct{}), over: make(chan struct{})}
+			go p.report()
+			return p
+		}
+		return newProgress(c.ErrOrStderr(), quiet, verb)
+	}
 }
 
 func newProgress(w io.Writer, quiet bool, verb string) *progress {
@@ -58,6 +72,25 @@ func (p *progress) show() {
 			fmt.Fprint(p.w, "\r\x1b[K")
 			return
 		case <-tick.C:
+		}
+	}
+}
+
+// report prints a line five times a second where more is done than before, and at the end.
+func (p *progress) report() {
+	defer close(p.over)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	last := int64(0)
+	for ended := false; !ended; {
+		select {
+		case <-p.stop:
+			ended = true
+		case <-tick.C:
+		}
+		if done := p.done.Load(); done > last {
+			fmt.Fprintf(p.w, "progress %d %d\n", done, p.all.Load())
+			last = done
 		}
 	}
 }

@@ -59,6 +59,7 @@ decide by what was measured instead.`,
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing but errors; the exit status is the verdict")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print every block")
 	flags.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one a processor)")
+	f.show = addProgress(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		src, dst, err := verified(args)
 		if err == nil {
@@ -91,6 +92,7 @@ type verifyFlags struct {
 	size, require        string
 	atol, rtol           float64
 	json, quiet, verbose bool
+	show                 func(quiet bool, verb string) *progress
 }
 
 // parse turns the flags into options.
@@ -124,7 +126,7 @@ func (f *verifyFlags) parse(flags *pflag.FlagSet, o *repfuse.VerifyOptions) erro
 func (f *verifyFlags) run(c *cobra.Command, src, dst string, o repfuse.VerifyOptions) error {
 	stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
 	collect(20)
-	bar := newProgress(stderr, f.quiet, "verifying")
+	bar := f.show(f.quiet, "verifying")
 	o.Progress = bar.tell
 	v, err := repfuse.Verify(c.Context(), src, dst, o)
 	bar.end()

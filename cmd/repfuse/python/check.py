@@ -18,8 +18,11 @@ import sys
 import torch
 from torch.nn import functional as F
 
-import export
-import load
+if __package__:  # in the Python package repfuse
+    from . import export, load
+else:
+    import export
+    import load
 
 SUMS = ("add", "add_", "sub", "sub_")
 MOVES = ("view", "_unsafe_view", "_reshape_alias", "transpose", "permute")

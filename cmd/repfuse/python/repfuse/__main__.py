@@ -1,0 +1,3 @@
+from . import _main
+
+raise SystemExit(_main())
