@@ -29,6 +29,19 @@ man: build ## manual pages, in man/; dated as the last commit
 	rm -rf man
 	SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./tools/man ./repfuse man
 
+VERSION ?= $(shell git describe --tags --exact-match 2>/dev/null || TZ=UTC git log -1 --format=v0.0.0-%cd-%h --date=format-local:%Y%m%d%H%M%S --abbrev=12)
+DIST := SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)} go run ./tools/dist -version $(VERSION)
+
+.PHONY: dist
+dist: ## the files of a release, in dist/: archives, .deb, wheels, what they are made of, SHA256SUMS
+	rm -rf dist
+	$(DIST) dist
+
+.PHONY: wheels
+wheels: ## the Python wheels alone, in wheels/
+	rm -rf wheels
+	$(DIST) -wheels wheels
+
 .PHONY: test
 test: ## all tests
 	go test ./...
@@ -38,10 +51,12 @@ race: ## the quick tests under the race detector
 	go test -race -short ./...
 
 .PHONY: lint
-lint: ## formatting, vet (here and for arm64), staticcheck, tidiness of go.mod
+lint: ## formatting, vet (here, for arm64, Windows and macOS), staticcheck, tidiness of go.mod
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not gofmt-ed: $$unformatted"; exit 1; }
 	go vet ./...
 	GOARCH=arm64 go vet ./...
+	GOOS=windows go vet ./...
+	GOOS=darwin GOARCH=arm64 go vet ./...
 	$(STATICCHECK) ./...
 	go mod tidy -diff
 
@@ -62,7 +77,8 @@ check: lint test ## lint, test, and see that what is generated is fresh
 
 .PHONY: conformance
 conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, file bytes, the example, the report
-	REPFUSE=./repfuse $(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
+	rm -rf bin/wheels && mkdir -p bin && $(DIST) -wheels -only $$(go env GOOS)/$$(go env GOARCH) bin/wheels
+	REPFUSE=./repfuse REPFUSE_WHEELS=$(CURDIR)/bin/wheels $(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 	REPFUSE=./repfuse $(PYTHON) testdata/conformance/npy.py
 	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report ./cmd/repfuse
 	REPFUSE=./repfuse examples/pytorch/run.sh
