@@ -6,9 +6,12 @@ import (
 )
 
 func TestRead(t *testing.T) {
-	m, err := Read([]byte(`{"version": 1, "modules": {"": {"class": "Net"}, "a.bn": {"class": "BatchNorm2d", "eps": 0.001}}}`))
+	m, err := Read([]byte(`{"version": 1, "modules": {"": {"class": "Net"}, "b": {"flags": {"a": [1]}}, "a.bn": {"class": "BatchNorm2d", "eps": 0.001}}}`))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if got := strings.Join(m.Order, " "); got != " b a.bn" {
+		t.Errorf("in the order %q, want that of the text", got)
 	}
 	if eps := m.Modules["a.bn"].Eps; eps == nil || *eps != 0.001 {
 		t.Errorf("ε %v, want 0.001", eps)

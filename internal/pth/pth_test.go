@@ -141,6 +141,9 @@ func TestFacts(t *testing.T) {
 		if f.Facts.Version != facts.Version || root.Class != "Sequential" || !equalMaps(root.Keyless, map[string]string{"2": "ReLU"}) {
 			t.Errorf("%s: root %+v", name, root)
 		}
+		if got := strings.Join(f.Facts.Order, " "); got != " 0 1 2" {
+			t.Errorf("%s: modules in the order %q, want that of registration", name, got)
+		}
 		if norm.Class != "BatchNorm2d" || norm.Eps == nil || *norm.Eps != 1e-3 || norm.Flags["affine"] != true {
 			t.Errorf("%s: norm %+v", name, norm)
 		}

@@ -34,7 +34,7 @@ type registered struct {
 
 func newRegistered(m *facts.Model) registered {
 	r := registered{facts: m, place: map[string]int{}}
-	if m == nil || slices.IsSorted(m.Order) || slices.IsSortedFunc(m.Order, compareKeys) {
+	if m == nil || slices.IsSorted(m.Order) {
 		return r
 	}
 	for k, path := range m.Order {

@@ -68,3 +68,17 @@ func TestFactsAgainstPair(t *testing.T) {
 		}
 	}
 }
+
+// TestFoldBeforePlain: kernels of one size that cannot be added up are no plain folder, and --fold-bn is the
+// user's word on two that could.
+func TestFoldBeforePlain(t *testing.T) {
+	const net = "conv1.weight[8,3,3,3] bn1:8 conv2.weight[4,8,3,3] bn2:4"
+	if p, err := recognise.Plan(named(t, net), recognise.Options{Families: builtin(t)}); err != nil || len(p.Blocks) > 0 {
+		t.Errorf("without a flag: %v", err)
+	}
+	for _, keys := range []string{net, "conv1.weight[8,8,3,3] bn1:8 conv2.weight[8,8,3,3] bn2:8"} {
+		if p, err := recognise.Plan(named(t, keys), recognise.Options{Families: builtin(t), FoldNorms: true, Ordered: true}); err != nil || len(p.Blocks) != 2 {
+			t.Errorf("%s: %v, want two blocks", keys, err)
+		}
+	}
+}
