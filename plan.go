@@ -36,7 +36,8 @@ type Recognition struct {
 	Identity []string
 	// Set answers another question, as NAME=VALUE.
 	Set []string
-	// Family is NAME or NAME/DIALECT of the blocks; none leaves them as they are.
+	// Family is NAME or NAME/DIALECT of the blocks; none leaves modules as they are, with all below
+	// them that no other entry names.
 	Family []string
 	// Families are paths of files with declarations beside the built-in ones.
 	Families []string
@@ -316,14 +317,15 @@ func (s *source) recognised(r *Recognition) (*plan.Plan, error) {
 // unrecognised is the error of a plan without blocks: what was seen all the same, and what to type.
 func (s *source) unrecognised(p *plan.Plan) error {
 	text := fmt.Sprintf("%s: no block recognised among its %d tensors", s.Path, len(s.Tensors))
-	how := "repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand"
-	for _, n := range slices.Backward(p.Notes) {
+	var how []string
+	for _, n := range slices.Backward(p.Notes) { // --fold-bn, which leaves no half of a network, is the last
 		text += "; " + n.String()
 		if n.Hint != "" {
-			how = n.Hint + "; " + how
+			how = append(how, n.Hint)
 		}
 	}
-	return &hint.Error{Err: errors.New(text), Hint: how}
+	how = append(how, "repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
+	return &hint.Error{Err: errors.New(text), Hint: strings.Join(how, "; ")}
 }
 
 // notes is what is noted of the checkpoint and of its plan.

@@ -25,7 +25,7 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.StringArrayVar(&r.Eps, "eps", nil, "`[GLOB=]E` added to the variance by batch norms, where no fact says it")
 	f.StringArrayVar(&r.Identity, "identity", nil, "`[GLOB=]yes|no`: whether blocks add their input, where no key says it")
 	f.StringArrayVar(&r.Set, "set", nil, "`[GLOB=]NAME=VALUE`: answer another question that no key answers")
-	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves them as they are")
+	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves modules as they are, with all below them")
 	addFamilies(c, &r.Families)
 	f.BoolVar(&r.FoldNorms, "fold-bn", false, "fold every batch norm that stands behind a layer, of any network: nothing stands between, by your word")
 	f.StringVar(&r.Graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter, a .pt2 or an .onnx): nothing is assumed")

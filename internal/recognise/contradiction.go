@@ -100,8 +100,3 @@ func (r registered) between(layer string, paths []string) string {
 	}
 	return ""
 }
-
-// isLeft reports whether the user says that a module stays as it is.
-func (r *recogniser) isLeft(path string) bool {
-	return slices.ContainsFunc(choicesAt(r.choices, path), func(c *choice) bool { return c.name == noFamily })
-}

@@ -82,3 +82,36 @@ func TestFoldBeforePlain(t *testing.T) {
 		}
 	}
 }
+
+// TestLeft: a module that is left stays with all below it, whatever else is asked for, except for what another glob
+// names; and a setting that stands for a number is none.
+func TestLeft(t *testing.T) {
+	const keys = "a.0.conv.weight[8,4,3,3] a.0.bn:8 a.1.conv.weight[8,4,3,3] a.1.bn:8 b.conv.weight[8,4,3,3] b.bn:8"
+	for _, row := range []struct {
+		choices string
+		want    string // the modules of blocks
+	}{
+		{"conv-bn", "a.0 a.1 b"},
+		{"conv-bn a=none", "b"},
+		{"a=none conv-bn", "b"},
+		{"conv-bn a=none a.1=conv-bn", "a.1 b"},
+		{"a.1=conv-bn a=none", "a.1"},
+		{"none b=conv-bn", "b"},
+		{"none conv-bn", "a.0 a.1 b"},
+	} {
+		p, err := recognise.Plan(named(t, keys), recognise.Options{Families: builtin(t), Choices: strings.Fields(row.choices)})
+		if err != nil {
+			t.Errorf("%s: %v", row.choices, err)
+			continue
+		}
+		var got []string
+		for _, b := range p.Blocks {
+			got = append(got, b.Path)
+		}
+		if strings.Join(got, " ") != row.want {
+			t.Errorf("%s: blocks at %v, want %s", row.choices, got, row.want)
+		}
+	}
+	_, err := recognise.Plan(named(t, keys), recognise.Options{Families: builtin(t), Sets: []string{"scaling=VALUE"}})
+	wantError(t, err, "--set scaling=VALUE: VALUE stands for what you know")
+}

@@ -41,18 +41,23 @@ func (r *recogniser) proven(c candidate) candidate {
 		return c
 	}
 	for _, answers := range variants(c) {
-		other := r.matchWith(c.Family, c.Module, func(name string) (string, bool) {
-			if v, ok := answers[name]; ok {
-				return v, true
-			}
-			return answer(r.sets, c.Module, name)
-		})
+		other := r.matchWith(c.Family, c.Module, r.answering(answers, c.Module))
 		if other.problem == nil && len(other.Made) > 0 && r.graph.agree(&other) == nil {
 			return other
 		}
 	}
 	c.problem, c.against = first, true
 	return c
+}
+
+// answering is what is said of a module's questions, with answers that are tried.
+func (r *recogniser) answering(tried map[string]string, module string) func(name string) (string, bool) {
+	return func(name string) (string, bool) {
+		if v, ok := tried[name]; ok {
+			return v, true
+		}
+		return answer(r.sets, module, name)
+	}
 }
 
 // variants is the ways to answer the questions that the user has not.

@@ -36,7 +36,7 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 	var folded []string
 	seen := newRegistered(r.facts)
 	for _, p := range found {
-		if r.isLeft(p.Layer) || r.isLeft(p.Norm) {
+		if r.leaves(p.Layer) != nil || r.leaves(p.Norm) != nil {
 			continue
 		}
 		c, err := r.foldPair(p)

@@ -29,6 +29,9 @@ func (r *recogniser) plainFolder() error {
 	}
 	var blocks []plain
 	for _, n := range plainModules(r.keys.root) {
+		if r.leaves(n.path) != nil {
+			continue
+		}
 		p, err := r.gatherPlain(n)
 		if err != nil || !p.flat() || !r.severalBranches(p) || n.path != "" && (p.sameExtents() != "" || !p.named() || !p.alike()) {
 			return nil // not a plain folder: other words are found for it

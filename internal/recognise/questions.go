@@ -3,6 +3,7 @@ package recognise
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -74,7 +75,7 @@ func otherAnswer(a family.Answer) string {
 	case "no":
 		return "yes"
 	}
-	return "VALUE"
+	return placeholder
 }
 
 func otherDialects(f *family.Family) string {
@@ -103,7 +104,7 @@ func about(q family.Question) string {
 
 // openQuestions is the one error of every question left open, with the blocks that ask it, and the
 // one command line that answers all.
-func openQuestions(taken []candidate) error {
+func openQuestions(taken []candidate, said []*rule) error {
 	var open []family.Answer
 	blocks := map[string][]string{}
 	for _, c := range taken {
@@ -122,6 +123,12 @@ func openQuestions(taken []candidate) error {
 	for k, a := range open {
 		errs[k] = fmt.Errorf("%s: no key says: %s", list(blocks[a.Name]), about(a.Question))
 		flags[k] = answerFlag("", a)
+		if slices.ContainsFunc(said, func(r *rule) bool { return r.name == a.Name }) { // of some, which all would overrule
+			for n, module := range blocks[a.Name] {
+				blocks[a.Name][n] = answerFlag(module, a)
+			}
+			return &hint.Error{Err: errors.Join(errs[:k+1]...), Hint: strings.Join(blocks[a.Name], " ")}
+		}
 	}
 	first := open[0]
 	how := strings.Join(flags, " ")
@@ -147,7 +154,7 @@ func no(a family.Answer) family.Answer {
 func answerFlag(module string, a family.Answer) string {
 	value := a.Value
 	if value == "1" {
-		value = "VALUE"
+		value = placeholder
 	}
 	if module != "" {
 		module += "="

@@ -197,7 +197,7 @@ func (r *recogniser) recognise(plain bool) error {
 	}
 	notes, err := overruled(r.taken)
 	r.note(notes...)
-	return errors.Join(openQuestions(r.taken), err)
+	return errors.Join(openQuestions(r.taken, r.sets), err)
 }
 
 // note adds notes; the same about many blocks is made once.
@@ -205,9 +205,14 @@ func (r *recogniser) note(notes ...plan.Note) {
 	r.found.Notes = plan.AddNotes(r.found.Notes, notes...)
 }
 
-// visit tries the families at a module, then goes on to what lies below.
+// visit tries the families at a module, then goes on to what lies below. What is left as it is, is left
+// with all below it, except for modules that another choice names.
 func (r *recogniser) visit(n *node) error {
-	if err := r.try(n); err != nil {
+	if left := r.leaves(n.path); left != nil {
+		left.used = true
+		r.overrule(n.path)
+		r.keep(n.path, r.keys.Below(n.path), "left by --family "+left.text)
+	} else if err := r.try(n); err != nil {
 		return err
 	}
 	for _, c := range n.children {
@@ -229,9 +234,8 @@ func (r *recogniser) try(n *node) error {
 	var missed []*family.Family
 	for _, chosen := range choicesAt(r.choices, n.path) {
 		switch {
-		case chosen.name == noFamily:
+		case chosen.name == noFamily: // of all modules, except for those of other choices
 			chosen.used = true
-			r.keep(n.path, r.keys.Below(n.path), "left by --family "+chosen.text)
 			return nil
 		case chosen.name == plainName:
 			return r.requestedPlain(n, chosen)

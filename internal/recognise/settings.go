@@ -18,6 +18,9 @@ type rule struct {
 	used        bool
 }
 
+// placeholder is what hints have in place of a number that only the user knows.
+const placeholder = "VALUE"
+
 // parseRules reads settings; parts is how many names follow the optional glob.
 func parseRules(list []string, parts int, form string) ([]*rule, error) {
 	rules := make([]*rule, 0, len(list))
@@ -36,6 +39,9 @@ func parseRules(list []string, parts int, form string) ([]*rule, error) {
 		r.name = fields[0]
 		if parts == 2 {
 			r.value = fields[1]
+		}
+		if r.value == placeholder {
+			return nil, fmt.Errorf("--set %s: %s stands for what you know, want it in its place", text, placeholder)
 		}
 		rules = append(rules, r)
 	}
@@ -112,6 +118,37 @@ func choicesAt(choices []*choice, path string) []*choice {
 		}
 	}
 	return all
+}
+
+// leaves is the choice by which a module stays as it is, nil where there is none: the last that names it by a
+// glob, else the last that names a module around it, else the last of all. One of all modules does not
+// overrule one of some.
+func (r *recogniser) leaves(path string) *choice {
+	for at := path; ; at = at[:max(strings.LastIndexByte(at, '.'), 0)] {
+		for _, c := range slices.Backward(r.choices) {
+			switch {
+			case c.anywhere || !c.glob.Match(at):
+			case c.name == noFamily:
+				return c
+			default:
+				return nil
+			}
+		}
+		if at == "" {
+			break
+		}
+	}
+	if of := choicesAt(r.choices, path); len(of) > 0 && of[0].name == noFamily {
+		return of[0]
+	}
+	return nil
+}
+
+// overrule marks the choices that would be followed at a path that is left as decided.
+func (r *recogniser) overrule(path string) {
+	for _, c := range r.choices {
+		c.used = c.used || c.glob.Match(path) && (!c.anywhere || c.family != nil && c.family.Anchored(r.keys, path))
+	}
 }
 
 func unusedChoice(choices []*choice) error {

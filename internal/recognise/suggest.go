@@ -43,11 +43,17 @@ func (r *recogniser) stays(c candidate) bool {
 	return false
 }
 
-// fitting adds the modules from n on whose keys are a family's and of which nobody said that they stay, though the shapes may
-// need an answer yet (a transposed convolution).
+// fits reports whether a candidate is a block with some answer: a transposed convolution may need one.
+func (r *recogniser) fits(c candidate) bool {
+	return c.problem == nil || slices.ContainsFunc(variants(c), func(answers map[string]string) bool {
+		return r.matchWith(c.Family, c.Module, r.answering(answers, c.Module)).problem == nil
+	})
+}
+
+// fitting adds the modules from n on that are blocks of a family and of which nobody said that they stay.
 func (r *recogniser) fitting(n *node, f *family.Family, at []string) []string {
 	if f.Anchored(r.keys, n.path) {
-		if c := r.match(f, n.path); c.misses == 0 && len(c.Used) > 0 && !r.stays(c) && !slices.Contains(at, plan.Shown(n.path)) {
+		if c := r.match(f, n.path); len(c.Used) > 0 && r.fits(c) && !r.stays(c) && !slices.Contains(at, plan.Shown(n.path)) {
 			at = append(at, plan.Shown(n.path))
 		}
 	}
