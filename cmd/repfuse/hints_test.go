@@ -1,13 +1,14 @@
 package main
 
 import (
-	"fmt"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"repfuse"
 	"repfuse/internal/golden"
 	"repfuse/internal/tensor"
 )
@@ -166,23 +167,28 @@ func TestHintsOfNetworks(t *testing.T) {
 		if err := p.write(src); err != nil {
 			t.Fatal(err)
 		}
-		done := follow(t, "plan --json "+src, nil)
+		first := "plan --json " + src
+		done := follow(t, first, nil)
 		if len(done) == 0 {
 			t.Errorf("%s: no hint leads to a plan", s.Name)
 			continue
 		}
-		if len(s.Layer) == 0 {
+		if len(s.Layer) == 0 || done[0] == first { // nothing to fold, or blocks without a hint
 			continue
 		}
 		stdout, _, _ := typed(done[0])
-		left := 0
-		for norm := range s.Layer {
-			if strings.Contains(stdout, fmt.Sprintf("%q,\n   \"fate\": \"kept\"", norm+".running_mean")) {
-				left++
+		var planned struct{ Tensors []repfuse.Fate }
+		if err := json.Unmarshal([]byte(stdout), &planned); err != nil {
+			t.Fatal(err)
+		}
+		folded := 0
+		for _, f := range planned.Tensors {
+			if norm, ok := strings.CutSuffix(f.Key, ".running_mean"); ok && s.Layer[norm] != "" && f.Fate == "fused" {
+				folded++
 			}
 		}
-		if !strings.Contains(stdout, `"running_mean`) && !strings.Contains(stdout, `.running_mean`) || 20*left > len(s.Layer) {
-			t.Errorf("%s: %s leaves %d of %d norms behind layers", s.Name, done[0], left, len(s.Layer))
+		if 100*folded < 95*len(s.Layer) { // of all networks together 97 in 100 are
+			t.Errorf("%s: %s folds %d of %d norms behind layers", s.Name, done[0], folded, len(s.Layer))
 		}
 	}
 	if networks < 20 {

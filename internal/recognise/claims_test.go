@@ -159,3 +159,14 @@ func TestNothingRecognised(t *testing.T) {
 		}
 	}
 }
+
+// A family on request is named where its blocks are, and not where the shapes are against it.
+func TestSuggested(t *testing.T) {
+	p, err := recognise.Plan(named(t, "b.linear.weight[4,6] b.bn:4"), recognise.Options{Families: builtin(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !says(p, "could be linear-bn") || says(p, "could be bn-linear") {
+		t.Errorf("want linear-bn alone of the two: %v", p.Notes)
+	}
+}
