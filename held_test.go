@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -80,85 +79,6 @@ func verdict(t *testing.T, src, dst string, o repfuse.VerifyOptions) string {
 		return "error: " + err.Error()
 	}
 	return v.String()
-}
-
-// A record that is forged together with the weights does not make them right: the source's
-// own plan stands against it, whether it says that a file named the blocks or not.
-func TestForged(t *testing.T) {
-	p, err := repfuse.Plan(ctx, weights, repfuse.PlanOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := p.YAML()
-	if err != nil {
-		t.Fatal(err)
-	}
-	honest := string(text)
-	hide := func(r map[string]any) { delete(r, "said") }
-	branch := regexp.MustCompile(`\n +\+ bn\(rbr_identity, eps 1e-05\)`)
-	for name, forge := range map[string]func(string) string{
-		"a zero network": func(s string) string { return strings.ReplaceAll(s, "eps 1e-05)", "eps 1e-05) > scale(0)") },
-		"a dropped branch": func(s string) string {
-			return strings.Replace(branch.ReplaceAllString(s, ""), "drop:", "drop:\n  '**.rbr_identity.**': forged", 1)
-		},
-		"ε 0.5":          func(s string) string { return strings.ReplaceAll(s, "eps 1e-05", "eps 0.5") },
-		"ε of one block": func(s string) string { return strings.Replace(s, "eps 1e-05", "eps 2e-05", 1) },
-		"a flipped sign": func(s string) string {
-			return strings.Replace(s, "bn(rbr_1x1.bn, eps 1e-05)", "bn(rbr_1x1.bn, eps 1e-05) > scale(-1)", 1)
-		},
-	} {
-		text := forge(honest)
-		if text == honest {
-			t.Fatalf("%s: nothing is forged", name)
-		}
-		file := filepath.Join(t.TempDir(), "plan.yaml")
-		write(t, file, text)
-		for _, src := range []string{weights, source(t, "1e-5")} {
-			o := repfuse.FuseOptions{}
-			o.Plan = file
-			for _, change := range []func(map[string]any){nil, hide} {
-				out := fused(t, src, o, change)
-				if got := verdict(t, src, out, repfuse.VerifyOptions{}); !strings.HasPrefix(got, "no: different: ") {
-					t.Errorf("%s: %s", name, got)
-				}
-			}
-		}
-	}
-}
-
-// A record that is forged and weights that are right: the record is what is wrong.
-func TestForgedRecordAlone(t *testing.T) {
-	out := fused(t, weights, repfuse.FuseOptions{}, func(r map[string]any) {
-		block := r["plan"].(map[string]any)["blocks"].([]any)[0].(map[string]any)
-		made := block["make"].([]any)[0].(map[string]any)
-		made["expression"] = "(" + made["expression"].(string) + ") > scale(0)"
-	})
-	got := verdict(t, weights, out, repfuse.VerifyOptions{})
-	if !strings.HasPrefix(got, "no: different: stage0.rbr_reparam.weight: the record has (") || !strings.Contains(got, "scale(0)") {
-		t.Error(got)
-	}
-}
-
-// A record that drops 112 of 113 tensors has dropped what the source's blocks read.
-func TestForgedDrop(t *testing.T) {
-	for _, said := range []any{nil, map[string]string{"plan": "plan.yaml"}} {
-		out := fused(t, weights, repfuse.FuseOptions{}, func(r map[string]any) {
-			r["plan"] = map[string]any{"blocks": []any{}, "drop": []any{map[string]string{"keys": "stage**", "why": "forged"}, map[string]string{"keys": "linear.weight", "why": "forged"}}}
-			r["said"] = said
-		})
-		files, err := filepath.Glob(filepath.Join(out, "*.npy"))
-		if err != nil || len(files) != 18 {
-			t.Fatal(files, err)
-		}
-		for _, f := range files {
-			if filepath.Base(f) != "linear.bias.npy" {
-				os.Remove(f)
-			}
-		}
-		if got := verdict(t, weights, out, repfuse.VerifyOptions{}); !strings.HasPrefix(got, "no: different: linear.weight is missing") {
-			t.Error(got)
-		}
-	}
 }
 
 // What only the record says is behind the if, until it is said; what facts say against it
