@@ -200,7 +200,7 @@ func TestAttacks(t *testing.T) {
 					crc(r)[x.Key] = fmt.Sprintf("%08x", crc32.ChecksumIEEE(b))
 				}
 			})
-			f.runs(t, exitYes, "plan "+f.src, "if that is fused already which its keys do not show (by the record for 8 blocks; --family says it)")
+			f.runs(t, exitYes, "plan "+f.src, "fused 111 tensors")
 		},
 		"a block without a tensor": func(t *testing.T, f forgery) {
 			f.write(t, "plan.yaml", "blocks:\n  - module: .\n    make:\n      f: channels(0, 4, 4)\n")

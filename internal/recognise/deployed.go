@@ -1,6 +1,7 @@
 package recognise
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,6 +39,18 @@ func (r *recogniser) findDeployed(tensors []tensor.Named) {
 	if len(all) > 0 && len(r.taken) > 0 {
 		r.note(plan.Note{Where: plan.Shown(all[0]) + more(len(all)-1), Text: "fused already, and left as it is"})
 	}
+}
+
+// stillTrains reports whether a module that a record says is fused is a training form by its keys, batch
+// norms and all: then the record is of something else.
+func (r *recogniser) stillTrains(module string) bool {
+	n := r.keys.root.find(module)
+	return n != nil && slices.ContainsFunc(r.offer.at(r.keys, n), func(f *family.Family) bool {
+		c := r.match(f, module)
+		return c.problem == nil && slices.ContainsFunc(slices.Collect(maps.Keys(c.Used)), func(key string) bool {
+			return strings.HasSuffix(key, "running_mean")
+		})
+	})
 }
 
 // holdsBlock reports whether a module is a block that is fused, beside which a key of its

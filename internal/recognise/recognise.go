@@ -113,11 +113,12 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		return nil, err
 	}
 	r := &recogniser{
-		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, deployed: o.Deployed, ordered: o.Ordered && o.File == nil},
+		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, ordered: o.Ordered && o.File == nil},
 		offer:   offer,
 		choices: choices,
 		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
 	}
+	r.deployed = slices.DeleteFunc(slices.Clone(o.Deployed), r.stillTrains)
 	if o.Shown != nil {
 		shown, err := o.Shown(tensors)
 		if err != nil {
