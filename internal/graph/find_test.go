@@ -264,6 +264,12 @@ func TestMoves(t *testing.T) {
 		{"a kernel behind a transpose", func(n *net) {
 			n.conv(square(8, 3), n.move(graph.LastAxis, graph.Channels, n.matrix(32, 8, 0)))
 		}, ""},
+		{"a norm behind a kernel and a reshape", func(n *net) {
+			n.norm(8, n.move(graph.Channels, graph.Channels, n.conv(square(8, 3), 0)))
+		}, "layer of nodes [0 1 2] along axis 1, moves [1]\n"},
+		{"a padding behind a reshape", func(n *net) {
+			n.op(op.Scale{By: param(8)}, n.op(op.Identity{Padding: []int{1, 1}}, n.move(graph.Channels, graph.Channels, n.conv(square(8, 3), 0))))
+		}, ""},
 		{"a product behind a transpose", func(n *net) {
 			linear := op.Conv{Weight: *param(8, 32), Groups: 1}
 			last(n, op.Scale{By: param(8)}, last(n, linear, n.move(graph.Channels, graph.LastAxis, 0)))

@@ -12,7 +12,8 @@ type form struct {
 	// rank is the number of axes, -1 where every number fits.
 	rank int
 	// from and to are where the anchor and the value have the channels. They differ if a
-	// Move is between them, which moved says.
+	// Move is between them, which moved says. Kernels are before it: what is behind acts on
+	// each channel by itself, and so can be done before.
 	from, to int
 	moved    bool
 	// in, out and groups are 0 where every number of channels fits, each to itself.
@@ -188,7 +189,7 @@ func (f *form) then(g *form) (form, *failure) {
 		return h, unfit("%d channels where %d are read", f.out, g.in)
 	case f.bias && g.outside:
 		return h, final(BiasPadded, "a constant is added before zeros are put around it")
-	case f.moved && g.layers > 0:
+	case f.moved && (g.layers > 0 || g.axes != identity().axes):
 		return h, unfit("a layer behind axes that are moved")
 	case f.like >= 0 && !g.onChannels() || g.like >= 0 && !f.onChannels():
 		return h, unfit("a transposed convolution among other layers")
@@ -202,9 +203,6 @@ func (f *form) then(g *form) (form, *failure) {
 	}
 	for a := range h.axes {
 		h.axes[a] = f.axes[a].then(&g.axes[a])
-	}
-	if h.moved && h.axes != identity().axes {
-		return h, unfit("a kernel where axes are moved")
 	}
 	return h, h.check()
 }
