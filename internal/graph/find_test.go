@@ -267,8 +267,8 @@ func TestMoves(t *testing.T) {
 		{"a norm behind a kernel and a reshape", func(n *net) {
 			n.norm(8, n.move(graph.Channels, graph.Channels, n.conv(square(8, 3), 0)))
 		}, "layer of nodes [0 1 2] along axis 1, moves [1]\n"},
-		{"a padding behind a reshape", func(n *net) {
-			n.op(op.Scale{By: param(8)}, n.op(op.Identity{Padding: []int{1, 1}}, n.move(graph.Channels, graph.Channels, n.conv(square(8, 3), 0))))
+		{"a stride behind a reshape", func(n *net) {
+			n.op(op.Scale{By: param(8)}, n.op(op.Identity{Stride: []int{2, 2}}, n.move(graph.Channels, graph.Channels, n.conv(square(8, 3), 0))))
 		}, ""},
 		{"a product behind a transpose", func(n *net) {
 			linear := op.Conv{Weight: *param(8, 32), Groups: 1}

@@ -12,6 +12,7 @@ made of and what really comes out is kept; the layer runs on the same input, and
 same. So epsilon, identities, order and whatever else was assumed is held to the network itself.
 INPUT is a shape, as 1,3,224,224, or a file that torch.save made of the input.
 """
+import functools
 import importlib
 import sys
 
@@ -98,10 +99,12 @@ class Kept(export.Trace):
 class Place:
     """Where a layer runs: the value that it reads, and those that it may stand for, of which the
     first is what its own parts make. Each later one is a sum of that before it with more that
-    comes of source; up to owed, all is the layer's, and what is missing in it is said."""
+    comes of source; up to owed, all is the layer's, and what is missing in it is said. Pads
+    are what a function puts around the input before its first part."""
 
     def __init__(self, ops, source, end, convolutions, moves):
         self.ops, self.source, self.ends, self.convolutions, self.moves = ops, source, [end], convolutions, moves
+        self.pads = []
         self.owed, self.missing = 0, ""
 
 
@@ -164,6 +167,7 @@ class Flow:
             inside.add(k)
         moves = [(kind(self.ops[k]), self.ops[k]["in"]) for k in sorted(inside) if k > min(ops) and kind(self.ops[k]) in MOVES]
         place = Place(inside, sources.pop(), ends.pop(), self.convolutions(layer, inside), moves)
+        place.pads = [self.ops[k]["in"][1] for k in sorted(inside) if k < min(ops) and kind(self.ops[k]) == "constant_pad_nd"]
         self.follow(layer, place)
         return place
 
@@ -288,7 +292,8 @@ def operator(layer, place, axes, kernel):
         return lambda x, weight, bias: f(x, weight, bias, stride, padding, more, groups, dilation)
     f, mode = (F.conv1d, F.conv2d, F.conv3d)[axes - 1], layer.get("padding_mode", "zeros")
     if alone or mode == "zeros":
-        return lambda x, weight, bias: f(x, weight, bias, stride, padding, dilation, groups)
+        pads = place.pads if alone else []
+        return lambda x, weight, bias: f(functools.reduce(F.pad, pads, x), weight, bias, stride, padding, dilation, groups)
     around = [n for n in reversed(padding) for _ in range(2)]
     return lambda x, weight, bias: f(F.pad(x, around, mode), weight, bias, stride, 0, dilation, groups)
 

@@ -61,8 +61,8 @@ def place(model, layer, weight, bias):
     branches = layer.get("branches")
     if not branches or not branches[0]:
         return "it is no sum of modules in a row"
-    if [] in branches:
-        return "it adds its input, for which no module stands"
+    if [] in branches and layer.get("transposed"):
+        return "it adds its input to a transposed convolution"
     names = [name for branch in branches for name in branch]
     modules = dict(model.named_modules())
     if len(set(names)) < len(names) or any(name not in modules for name in names):
@@ -70,14 +70,25 @@ def place(model, layer, weight, bias):
     convs = [modules[name] for name in branches[0] if isinstance(modules[name], (nn.Linear, nn.modules.conv._ConvNd))]
     if not convs:
         return "its main branch has no layer that is known"
-    replace(model, branches[0][0], build(layer, convs, weight, bias))
+    replace(model, branches[0][0], build(layer, convs, without_input(layer, weight, branches.count([])), bias))
     for name in branches[0][1:]:
         replace(model, name, nn.Identity())
-    for branch in branches[1:]:
+    for branch in filter(None, branches[1:]):
         for name in branch[:-1]:
             replace(model, name, nn.Identity())
         replace(model, branch[-1], Zero())
     return None
+
+
+def without_input(layer, weight, times):
+    """The kernel less the input, which the model's own code goes on adding so many times: the
+    identity is a one at the tap that looks at the output's own place. 1 + k is as it was stored,
+    and to take 1 from it is exact where it is near 1, so nothing is lost that was there."""
+    weight, channels = weight.clone(), torch.arange(weight.shape[0])
+    tap = [p // d for p, d in zip(layer.get("padding", ()), layer.get("dilation", ()))]
+    if times:
+        weight[(channels, channels % weight.shape[1], *tap)] -= times
+    return weight
 
 
 class Zero(nn.Module):

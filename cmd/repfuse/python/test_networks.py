@@ -82,7 +82,10 @@ NETWORKS = {
     "dilated": (lambda: Named(lambda s, x: s.a(x) + s.b(x), a=conv_bn(6, 6, 5, groups=6), b=conv_bn(6, 6, 3, padding=2, dilation=2, groups=6)), IMAGE, 1, 0),
     "padded by a function": (lambda: Named(lambda s, x: s.a(F.pad(x, (2, 1, 1, 1))), a=conv_bn(6, 8, padding=0)), IMAGE, 1, 0),
     "strided by a function": (lambda: Named(lambda s, x: s.a(x)[:, :, ::2, ::2] + s.b(x), a=conv_bn(6, 8), b=conv_bn(6, 8, 1, stride=2)), IMAGE, 2, 2),
-    "the input itself": (lambda: Named(lambda s, x: s.a(x) + x, a=conv_bn(6, 6)), IMAGE, 1, 1),
+    "the input itself": (lambda: Named(lambda s, x: s.a(x) + x, a=conv_bn(6, 6)), IMAGE, 1, 0),
+    "the input twice, in groups": (lambda: Named(lambda s, x: x + s.a(x) + s.b(x) + x, a=conv_bn(6, 6, 5, groups=3, padding=4, dilation=2), b=conv_bn(6, 6, 1, groups=6)), IMAGE, 1, 0),
+    "padded by a function, and the input": (lambda: Named(lambda s, x: s.a(F.pad(x, (2, 1, 2, 1))) + x, a=conv_bn(6, 6, 4, padding=0)), IMAGE, 1, 0),
+    "a linear layer and its input": (lambda: Named(lambda s, x: x + s.bn(s.a(x)), a=nn.Linear(6, 6), bn=nn.BatchNorm1d(6)), [(5, 6)], 1, 0),
     "padding by reflection": (lambda: nn.Sequential(conv(6, 8, padding_mode="reflect"), nn.BatchNorm2d(8)), IMAGE, 1, 0),
     "same padding, even kernel": (lambda: nn.Sequential(nn.Conv2d(6, 8, 4, padding="same", bias=False), nn.BatchNorm2d(8)), IMAGE, 1, 0),
     "transposed": (lambda: nn.Sequential(nn.ConvTranspose2d(6, 8, 4, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU()), IMAGE, 1, 0),
@@ -119,7 +122,7 @@ NETWORKS = {
 
 
 # Blocks of which a part is no module, so that no module can take their place.
-NO_MODULE = "strided by a function", "the input itself"
+NO_MODULE = ("strided by a function",)
 
 
 def random(model):
