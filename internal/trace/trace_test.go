@@ -122,6 +122,10 @@ func TestOtherArchitecture(t *testing.T) {
 			t.Errorf("%v, want %q", err, row)
 		}
 	}
+	other := stored(t, graphs(t)["pre-activation"]) // which shares no key
+	if _, err := Read(text, other); err == nil || !strings.Contains(err.Error(), "the graph has 0.0.weight, which the checkpoint lacks") {
+		t.Errorf("%v, want the first key that differs", err)
+	}
 }
 
 // TestUnsound: what is no graph is an error that says where.
@@ -130,13 +134,14 @@ func TestUnsound(t *testing.T) {
 		``:                               "EOF",
 		`{"version": 2}`:                 "version 2, want 1",
 		`{"version": 1, "values": [[]]}`: "value 0: empty",
-		`{"version": 1, "values": [["float32", -1]]}`:                                                                            "extent -1",
-		`{"version": 1, "values": [["float32"]], "inputs": [1]}`:                                                                 "value 1 of 1",
-		`{"version": 1, "values": [["float32"]], "inputs": [0], "ops": [{"op": "aten.relu.default", "in": ["%0"], "out": [0]}]}`: "made twice",
-		`{"version": 1, "values": [["float32"]], "ops": [{"op": "aten.relu.default", "in": ["%0"], "out": [0]}]}`:                "operator 0 (aten.relu.default): reads value 0, which nothing before it makes",
-		`{"version": 1, "values": [["float32"]], "outputs": [0]}`:                                                                "output 0 is no value",
-		`{"version": 1, "values": [["float32"]], "keys": {"a": 7}}`:                                                              "a is value 7 of 1",
-		`{"version": 1, "values": [["float32"]], "constants": {"x": null}}`:                                                      "constant \"x\"",
+		`{"version": 1, "values": [["float32", -1]]}`:                                                                                                 "extent -1",
+		`{"version": 1, "values": [["float32"]], "inputs": [1]}`:                                                                                      "value 1 of 1",
+		`{"version": 1, "values": [["float32"]], "inputs": [0], "ops": [{"op": "aten.relu.default", "in": ["%0"], "out": [0]}]}`:                      "made twice",
+		`{"version": 1, "values": [["float32"]], "ops": [{"op": "aten.relu.default", "in": ["%0"], "out": [0]}]}`:                                     "operator 0 (aten.relu.default): reads value 0, which nothing before it makes",
+		`{"version": 1, "values": [["float32"], ["float32"]], "ops": [{"op": "a", "in": ["%1"], "out": [0]}, {"op": "b", "in": ["%0"], "out": [1]}]}`: "operator 0 (a): reads value 1, which nothing before it makes",
+		`{"version": 1, "values": [["float32"]], "outputs": [0]}`:                                                                                     "output 0 is no value",
+		`{"version": 1, "values": [["float32"]], "keys": {"a": 7}}`:                                                                                   "a is value 7 of 1",
+		`{"version": 1, "values": [["float32"]], "constants": {"x": null}}`:                                                                           "constant \"x\"",
 	} {
 		if _, _, err := parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)

@@ -165,6 +165,10 @@ class Flow:
                     return "its parts come to no one value, or an inner value is used elsewhere"
                 k = min(later)
             inside.add(k)
+        pad = self.maker.get(min(sources), -1)
+        if [] in (layer.get("branches") or ()) and pad >= 0 and kind(self.ops[pad]) == "constant_pad_nd":
+            inside.add(pad)  # the input that the layer adds is that before it was padded
+            sources = set(self.reads[pad])
         moves = [(kind(self.ops[k]), self.ops[k]["in"]) for k in sorted(inside) if k > min(ops) and kind(self.ops[k]) in MOVES]
         place = Place(inside, sources.pop(), ends.pop(), self.convolutions(layer, inside), moves)
         place.pads = [self.ops[k]["in"][1] for k in sorted(inside) if k < min(ops) and kind(self.ops[k]) == "constant_pad_nd"]

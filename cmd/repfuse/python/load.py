@@ -84,7 +84,7 @@ def without_input(layer, weight, times):
     """The kernel less the input, which the model's own code goes on adding so many times: the
     identity is a one at the tap that looks at the output's own place. 1 + k is as it was stored,
     and to take 1 from it is exact where it is near 1, so nothing is lost that was there."""
-    weight, channels = weight.clone(), torch.arange(weight.shape[0])
+    channels = torch.arange(weight.shape[0])
     tap = [p // d for p, d in zip(layer.get("padding", ()), layer.get("dilation", ()))]
     if times:
         weight[(channels, channels % weight.shape[1], *tap)] -= times
