@@ -88,6 +88,10 @@ conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, 
 arm64: ## the quick tests as an arm64 processor runs them; needs qemu-user
 	GOARCH=arm64 go test -short -exec qemu-aarch64 $$(go list ./... | grep -v /cmd/)
 
+.PHONY: wine
+wine: ## the script tests as a Windows program, under Wine
+	tools/wine.sh bin/wine
+
 .PHONY: bench
 bench: build ## repfuse against cp, numpy, PyTorch and onnxsim; timed, never asserted
 	go run ./bench/run

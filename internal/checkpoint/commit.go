@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"syscall"
 
@@ -161,9 +162,17 @@ func syncTree(path string) error {
 	})
 }
 
-// syncFile brings one file, or the names in one directory, to the disk.
+// syncFile brings one file, or the names in one directory, to the disk. Windows does so with
+// files that are open for writing, and with no directory.
 func syncFile(path string) error {
-	f, err := os.Open(path)
+	flags := os.O_RDONLY
+	if runtime.GOOS == "windows" {
+		if info, err := os.Stat(path); err != nil || info.IsDir() {
+			return err
+		}
+		flags = os.O_RDWR
+	}
+	f, err := os.OpenFile(path, flags, 0)
 	if err != nil {
 		return err
 	}
