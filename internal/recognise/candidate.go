@@ -20,6 +20,7 @@ type matcher struct {
 	sets     []*rule
 	deployed []string // modules that are fused already
 	ordered  bool     // the keys come in the order in which modules were registered
+	seen     registered
 }
 
 // candidate is a family tried at a module: what it makes and, where it does not fit,

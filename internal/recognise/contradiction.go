@@ -45,12 +45,12 @@ func newRegistered(m *facts.Model) registered {
 
 // contradicted is the error of a pair that the graph, the facts, or what the user says beside them
 // rule out.
-func (r *recogniser) contradicted(seen registered, p pairs.Pair, c candidate) error {
+func (r *recogniser) contradicted(p pairs.Pair, c candidate) error {
 	var setting *family.SettingError
 	if errors.As(c.problem, &setting) {
 		return c.problem
 	}
-	why := seen.against(p)
+	why := r.seen.against(p)
 	if r.graph != nil && r.graph.left[p.Norm+".running_mean"] != "" {
 		why = r.graph.left[p.Norm+".running_mean"]
 	}

@@ -34,14 +34,13 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 		return &hint.Error{Err: fmt.Errorf("--fold-bn: no batch norm stands behind a layer%s", reasons(left)), Hint: "repfuse plan without --fold-bn shows what is there"}
 	}
 	var folded []string
-	seen := newRegistered(r.facts)
 	for _, p := range found {
 		if r.leaves(p.Layer) != nil || r.leaves(p.Norm) != nil {
 			continue
 		}
 		c, err := r.foldPair(p)
 		if err == nil {
-			err = r.contradicted(seen, p, c)
+			err = r.contradicted(p, c)
 		}
 		if err != nil {
 			return err

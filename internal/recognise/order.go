@@ -2,6 +2,7 @@ package recognise
 
 import (
 	"fmt"
+	"strings"
 
 	"repfuse/internal/op"
 )
@@ -10,7 +11,7 @@ import (
 // match: a batch norm that it puts behind a layer was registered before that layer, as in a
 // pre-activation block. A module is nearly always registered where it is used.
 func (m *matcher) againstOrder(c *candidate) error {
-	if !m.ordered {
+	if !m.ordered && len(m.seen.place) == 0 {
 		return nil
 	}
 	for _, made := range c.Made {
@@ -32,8 +33,14 @@ func (m *matcher) againstOrder(c *candidate) error {
 	return nil
 }
 
-// before reports whether one stored tensor comes before another in the checkpoint.
+// before reports whether one stored tensor comes before another: in the checkpoint, or else its module by
+// the facts.
 func (m *matcher) before(a, b *op.Param) bool {
+	if !m.ordered {
+		first, known := m.seen.place[a.Key[:max(strings.LastIndexByte(a.Key, '.'), 0)]]
+		second, too := m.seen.place[b.Key[:max(strings.LastIndexByte(b.Key, '.'), 0)]]
+		return known && too && first < second
+	}
 	first, second := m.keys.nodes[a.Key], m.keys.nodes[b.Key]
 	return first != nil && second != nil && first.place < second.place
 }

@@ -113,7 +113,7 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		return nil, err
 	}
 	r := &recogniser{
-		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, ordered: o.Ordered && o.File == nil},
+		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, seen: newRegistered(o.Facts), ordered: o.Ordered && o.File == nil},
 		offer:   offer,
 		choices: choices,
 		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
