@@ -109,7 +109,7 @@ func textOf(text []byte) ([]byte, error) {
 		return nil, err
 	}
 	if p.Version.Major != schema {
-		return nil, fmt.Errorf("schema %d.%d, want %d, which PyTorch 2.5 to 2.10 write", p.Version.Major, p.Version.Minor, schema)
+		return nil, fmt.Errorf("schema %d.%d, want %d, which PyTorch writes since 2.5", p.Version.Major, p.Version.Minor, schema)
 	}
 	m := &maker{values: p.Module.Graph.Values, number: map[string]int{},
 		traced: traced{Version: 1, Device: "torch.export", Keys: map[string]int{}, Constants: map[string][]any{}, Classes: map[string]string{}}}

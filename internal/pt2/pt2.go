@@ -130,7 +130,7 @@ func model(r *pth.Records) (string, error) {
 			return "", err
 		}
 		if v := strings.TrimSpace(string(v)); v != versionRead {
-			return "", fmt.Errorf("archive version %q, want %s, which PyTorch 2.8 to 2.10 write", v, versionRead)
+			return "", fmt.Errorf("archive version %q, want %s, which PyTorch writes since 2.8", v, versionRead)
 		}
 	}
 	var names []string
