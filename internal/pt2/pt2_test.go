@@ -232,6 +232,26 @@ func TestCRC(t *testing.T) {
 	}
 }
 
+// Two records that share bytes are an error: the directory has weight_2 begin where weight_1 does.
+func TestShared(t *testing.T) {
+	b, err := os.ReadFile("testdata/later.pt2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := func(name string) []byte { // its offset in the directory, APPNOTE 4.3.12
+		at := bytes.LastIndex(b, []byte(name+"PK")) // of the next entry
+		return b[at-4 : at]
+	}
+	copy(entry("later/data/weights/weight_2"), entry("later/data/weights/weight_1"))
+	path := filepath.Join(t.TempDir(), "m.pt2")
+	if err := os.WriteFile(path, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path); err == nil || !strings.Contains(err.Error(), "shares bytes with") {
+		t.Errorf("%v, want an error of shared bytes", err)
+	}
+}
+
 // FuzzGraph: no text makes it panic, nor what it makes of it package trace.
 func FuzzGraph(f *testing.F) {
 	f.Add(record(f, "testdata/net.pt2", program))
