@@ -83,6 +83,14 @@ conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, 
 	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report ./cmd/repfuse
 	REPFUSE=./repfuse examples/pytorch/run.sh
 
+DEBIAN13 ?= /var/tmp/repfuse-debian13
+
+.PHONY: conformance13
+conformance13: build ## the same with PyTorch 2.6, and .onnx against onnx's checker and onnxruntime: Debian 13 in DEBIAN13; needs root
+	testdata/conformance/debian13.sh $(DEBIAN13) env REPFUSE=./repfuse python3 testdata/conformance/runtimes.py
+	testdata/conformance/debian13.sh $(DEBIAN13) env REPFUSE=./repfuse python3 -W ignore::FutureWarning -m unittest discover -s cmd/repfuse/python -p 'test_[!w]*.py'
+	testdata/conformance/debian13.sh $(DEBIAN13) env REPFUSE=./repfuse python3 testdata/conformance/npy.py
+
 # All but what starts the command itself: qemu-user runs one process.
 .PHONY: arm64
 arm64: ## the quick tests as an arm64 processor runs them; needs qemu-user
