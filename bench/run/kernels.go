@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -138,4 +139,15 @@ func pass(r *conv.Runner, all []float64) error {
 		w := r.Worker()
 		return func(i int) error { return w.Rows(i*size, min((i+1)*size, r.Channels()), all[i*size*r.Elems():]) }
 	})
+}
+
+// trace prints what the exporter's trace costs beside the import of PyTorch.
+func (o options) trace() error {
+	out, err := exec.Command(o.python, "bench/rivals/trace.py", strconv.Itoa(o.rounds)).Output()
+	if err != nil {
+		return fmt.Errorf("bench/rivals/trace.py: %w", err)
+	}
+	fmt.Printf("\nThe trace of a network of ResNet-50's size, %d rounds; goal below 1 × the import.\n\n", o.rounds)
+	fmt.Printf("| import torch, s | export.graph, s | × the import |\n|---:|---:|---:|\n| %s |\n", strings.TrimSpace(string(out)))
+	return nil
 }

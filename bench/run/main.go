@@ -1,7 +1,7 @@
 //go:build linux
 
 // Command run times repfuse against what does the same job, or less of it. It prints a
-// table for each place that output goes to, one of how the cost grows, and two of .onnx.
+// table for each place that output goes to, one of how the cost grows, two of .onnx, and one of a trace.
 //
 // Method. All commands of a table run in random order, round after round, the
 // output wiped behind each. What is compared is the ratio to `cp -r` of the same
@@ -14,6 +14,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io/fs"
@@ -52,7 +53,7 @@ func main() {
 func (o options) all(places, growth, onnx []string) error {
 	fmt.Println(machine())
 	if quiet(o.python, "-c", "import torch") == nil {
-		if err := o.kernels(); err != nil {
+		if err := errors.Join(o.kernels(), o.trace()); err != nil {
 			return err
 		}
 	}
