@@ -21,6 +21,9 @@ type Found struct {
 	// Kept is why keys stay that no block reads, where the maker knows; of others New says
 	// what it sees.
 	Kept map[string]string
+	// Computed is the keys of which weights are computed before use, in steps that the maker does
+	// not follow: of a block that reads them it says nothing, neither yes nor no.
+	Computed map[string]bool
 }
 
 // Why a tensor is kept, where whoever found the blocks gives no reason.

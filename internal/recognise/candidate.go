@@ -36,6 +36,10 @@ type candidate struct {
 	against bool
 	// misplaced marks a problem that is the order of the keys.
 	misplaced bool
+	// unseen says that there is a graph, which does not follow how the block's weights are computed.
+	unseen bool
+	// named says that the user asks for the family by its name.
+	named bool
 	// looksAround says that a stored kernel among the keys is larger than one tap.
 	looksAround bool
 	// first says that another dialect of the family makes something else of the same keys, and

@@ -18,10 +18,12 @@ type evidence struct {
 	reader map[string]int
 	// left is why keys that the graph reads are in no block.
 	left map[string]string
+	// computed is the keys of which the graph knows that weights are computed, and not how.
+	computed map[string]bool
 }
 
 func newEvidence(shown *plan.Found) *evidence {
-	e := &evidence{blocks: shown.Blocks, reader: map[string]int{}, left: shown.Kept}
+	e := &evidence{blocks: shown.Blocks, reader: map[string]int{}, left: shown.Kept, computed: shown.Computed}
 	for k, b := range e.blocks {
 		for _, key := range b.Used {
 			e.reader[key] = k
@@ -34,6 +36,10 @@ func newEvidence(shown *plan.Found) *evidence {
 // are the graph's. A candidate that is none with any answer has a problem that shows both.
 func (r *recogniser) proven(c candidate) candidate {
 	if r.graph == nil || c.problem != nil || len(c.Made) == 0 {
+		return c
+	}
+	if r.graph.silent(&c) {
+		c.unseen = true
 		return c
 	}
 	first := r.graph.agree(&c)
@@ -89,6 +95,21 @@ func yesNo(yes bool) string {
 		return "yes"
 	}
 	return "no"
+}
+
+// silent reports whether a candidate has weights that the network computes before use, so that the
+// graph shows neither that it is one layer nor that it is not. The names' own word stands, as a condition.
+func (e *evidence) silent(c *candidate) bool {
+	for _, m := range c.Made {
+		if _, lone := m.Expr.(op.Conv); !lone {
+			for key := range c.Used {
+				if e.computed[key] {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // agree replaces the expressions of a candidate by the graph's, which are the same and

@@ -99,3 +99,41 @@ func TestGraphAlone(t *testing.T) {
 		t.Errorf("%v, error %v, want the graph's block", found, err)
 	}
 }
+
+// TestGraphIsSilent: of weights that the network computes in steps that the graph does not follow,
+// names decide as they do without a graph: questions are asked, and the verdict is under a condition.
+func TestGraphIsSilent(t *testing.T) {
+	have := stored("b.conv3x3.weight 4x4x3x3", "b.conv3x3.bias 4", "b.conv1x1_3x3.k0 8x4x1x1", "b.conv1x1_3x3.b0 8", "b.conv1x1_3x3.k1 4x8x3x3", "b.conv1x1_3x3.b1 4")
+	for _, edge := range []string{"sbx", "sby", "lpl"} {
+		for key, x := range stored("b.conv1x1_"+edge+".k0 4x4x1x1", "b.conv1x1_"+edge+".b0 4", "b.conv1x1_"+edge+".mask 4x1x3x3", "b.conv1x1_"+edge+".scale 4x1x1x1", "b.conv1x1_"+edge+".bias 4") {
+			have[key] = x
+		}
+	}
+	var tensors []tensor.Named
+	for _, x := range have {
+		tensors = append(tensors, x)
+	}
+	blocks := func(computed bool, choices, sets []string) (*plan.Found, error) {
+		return recognise.Blocks(tensors, recognise.Options{Families: builtin(t), Choices: choices, Sets: sets,
+			Shown: func([]tensor.Named) (*plan.Found, error) {
+				return &plan.Found{Computed: map[string]bool{"b.conv1x1_sbx.scale": computed}}, nil
+			}})
+	}
+	no := []string{"identity=no"}
+	if _, err := blocks(false, nil, no); err == nil || !strings.Contains(err.Error(), "the graph shows no one layer") {
+		t.Errorf("a graph that knows all weights: error %v", err)
+	}
+	if _, err := blocks(true, nil, nil); err == nil || !strings.Contains(err.Error(), "whether the block adds its input") {
+		t.Errorf("without an answer: error %v, want the question", err)
+	}
+	for by, choices := range map[string][]string{plan.Assumed: nil, plan.YourWord: {"ecbsr"}} {
+		found, err := blocks(true, choices, no)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all := plan.Conditions(found.Notes)
+		if len(found.Blocks) != 1 || len(all) != 1 || all[0].By != by || all[0].If != "what computes its weights is a block of ecbsr" {
+			t.Errorf("%s: %d blocks, conditions %+v", by, len(found.Blocks), all)
+		}
+	}
+}

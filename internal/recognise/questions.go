@@ -17,6 +17,14 @@ import (
 func assumptions(c candidate, facts bool) []plan.Note {
 	var notes []plan.Note
 	f := c.Family
+	if c.unseen {
+		by := plan.Assumed
+		if c.named {
+			by = plan.YourWord
+		}
+		notes = append(notes, plan.Note{Where: f.String(), Text: "the graph does not follow how its weights are computed: taken by its names",
+			Condition: &plan.Condition{If: "what computes its weights is a block of " + f.Name, By: by, Flag: "--family", Value: f.Name, Modules: []string{c.Module}}})
+	}
 	if c.EpsAssumed != 0 {
 		notes = append(notes, plan.Note{Where: f.String(), Text: fmt.Sprintf("ε %g is assumed, no key holds it", c.EpsAssumed),
 			Hint: "--eps decides it" + otherDialects(f), Condition: c.taken("ε", number(c.EpsAssumed), "--eps")})

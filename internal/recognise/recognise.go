@@ -178,8 +178,13 @@ func (r *recogniser) recognise(plain bool) error {
 		return err
 	}
 	if r.graph != nil {
+		for _, c := range r.taken {
+			if c.unseen {
+				r.note(assumptions(c, r.facts != nil)...)
+			}
+		}
 		r.takeShown()
-		return errors.Join(r.near...)
+		return errors.Join(errors.Join(r.near...), openQuestions(r.taken, r.sets))
 	}
 	if err := errors.Join(r.near...); err != nil {
 		return err
@@ -244,6 +249,7 @@ func (r *recogniser) try(n *node) error {
 			continue
 		}
 		c := r.proven(r.match(chosen.family, n.path))
+		c.named = true
 		chosen.used = chosen.used || c.problem == nil || c.misplaced
 		switch {
 		case c.problem == nil:

@@ -29,6 +29,8 @@ type Network struct {
 	Source string
 	// Elsewhere is the keys that are read by what the graph does not know as linear.
 	Elsewhere map[string]bool
+	// Computed is the keys that operands are computed of, of which the graph knows no formula.
+	Computed map[string]bool
 }
 
 // Blocks finds the regions of a network and makes a block of each, written under its
@@ -39,7 +41,7 @@ func Blocks(n Network, tensors []tensor.Named, o graph.Options) (*plan.Found, er
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", n.Source, err)
 	}
-	m := &maker{Network: n, stored: map[string]bool{}, found: &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}}}
+	m := &maker{Network: n, stored: map[string]bool{}, found: &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}, Computed: n.Computed}}
 	for _, t := range tensors {
 		m.stored[t.Key] = true
 	}

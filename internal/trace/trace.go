@@ -19,7 +19,7 @@ func Read(text []byte, tensors []tensor.Named) (*regions.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{file: f, values: values, graph: &graph.Graph{}, elsewhere: map[string]bool{}}
+	r := &reader{file: f, values: values, graph: &graph.Graph{}, elsewhere: map[string]bool{}, computed: map[string]bool{}}
 	if err := r.bind(tensors); err != nil {
 		return nil, err
 	}
@@ -35,7 +35,7 @@ func Read(text []byte, tensors []tensor.Named) (*regions.Network, error) {
 			r.graph.Values[at].Output = true
 		}
 	}
-	return &regions.Network{Graph: r.graph, Elsewhere: r.elsewhere}, nil
+	return &regions.Network{Graph: r.graph, Elsewhere: r.elsewhere, Computed: r.computed}, nil
 }
 
 // reader makes nodes of operators.
@@ -45,6 +45,8 @@ type reader struct {
 	graph  *graph.Graph
 	// elsewhere is the keys that nodes read which are not known to be linear.
 	elsewhere map[string]bool
+	// computed is those that they read as part of another value.
+	computed map[string]bool
 }
 
 // bind gives the values that are parameters the checkpoint's tensors.
@@ -156,10 +158,14 @@ func (r *reader) axisAfter(l result, o *operator) int {
 	return graph.AnyAxis
 }
 
-// readElsewhere notes the key that a value is, or what it was computed of is.
+// readElsewhere notes the key that a value is, or the keys that it was computed of.
 func (r *reader) readElsewhere(n int) {
-	for _, key := range r.values[n].of {
+	v := &r.values[n]
+	for _, key := range v.of {
 		r.elsewhere[key] = true
+		if v.key == nil {
+			r.computed[key] = true
+		}
 	}
 }
 

@@ -181,6 +181,62 @@ class TestNetworks(unittest.TestCase):
         self.assertEqual(count(model), (layers, norms))
 
 
+class Edge(nn.Module):
+    """A branch of ECBSR: a point convolution, its border filled with its bias, and a mask times a scale."""
+
+    def __init__(self, c):
+        super().__init__()
+        point = nn.Conv2d(c, c, 1)
+        self.k0, self.b0 = point.weight, point.bias
+        self.scale, self.bias, self.mask = nn.Parameter(torch.randn(c, 1, 1, 1)), nn.Parameter(torch.randn(c)), nn.Parameter(torch.randn(c, 1, 3, 3))
+
+    def forward(self, x):
+        return F.conv2d(bordered(F.conv2d(x, self.k0, self.b0), self.b0), self.scale * self.mask, self.bias, groups=len(self.bias))
+
+
+class Wide(nn.Module):
+    """Its branch of two convolutions."""
+
+    def __init__(self, c):
+        super().__init__()
+        point, conv = nn.Conv2d(c, 2 * c, 1), nn.Conv2d(2 * c, c, 3)
+        self.k0, self.b0, self.k1, self.b1 = point.weight, point.bias, conv.weight, conv.bias
+
+    def forward(self, x):
+        return F.conv2d(bordered(F.conv2d(x, self.k0, self.b0), self.b0), self.k1, self.b1)
+
+
+def bordered(y, bias):
+    y, b = F.pad(y, (1, 1, 1, 1)), bias.view(1, -1, 1, 1)
+    y[:, :, 0:1, :] = b
+    y[:, :, -1:, :] = b
+    y[:, :, :, 0:1] = b
+    y[:, :, :, -1:] = b
+    return y
+
+
+@unittest.skipUnless(REPFUSE, "REPFUSE names no command")
+class TestComputed(unittest.TestCase):
+    """Weights that are computed in steps that the graph does not follow: the names decide, which the verdict says,
+    and check proves it in the running model."""
+
+    def test_ecb(self):
+        torch.manual_seed(1)
+        parts = {"conv3x3": conv(4, 4, bias=True), "conv1x1_3x3": Wide(4), "conv1x1_sbx": Edge(4), "conv1x1_sby": Edge(4), "conv1x1_lpl": Edge(4)}
+        model = nn.Sequential(Named(lambda s, x: sum(getattr(s, name)(x) for name in parts), **parts)).double().eval()
+        with tempfile.TemporaryDirectory() as at:
+            src, dst = os.path.join(at, "weights"), os.path.join(at, "out")
+            self.assertIsNotNone(export.export(model, src, torch.randn(1, 4, 8, 8, dtype=torch.float64)))
+            run = lambda *args: subprocess.run([REPFUSE, *args], capture_output=True, text=True)
+            self.assertIn("whether the block adds its input", run("fuse", src, dst).stderr)
+            for answer, right in (("yes", False), ("no", True)):
+                done = run("fuse", "--force", "--identity", answer, src, dst)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("what computes its weights is a block of ecbsr", done.stdout)
+                with contextlib.redirect_stdout(io.StringIO()) as said:
+                    self.assertEqual(check.check(model, dst, torch.randn(1, 4, 8, 8)), right, said.getvalue())
+
+
 def count(model):
     kinds = (nn.Linear, nn.modules.conv._ConvNd), nn.modules.batchnorm._BatchNorm
     return tuple(sum(isinstance(m, kind) for m in model.modules()) for kind in kinds)
