@@ -32,6 +32,8 @@ import onnxruntime as ort
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../../cmd/repfuse/python"))
+import export
+import load
 import test_networks
 
 REPFUSE = os.path.abspath(os.environ["REPFUSE"])
@@ -172,6 +174,42 @@ def networks(fail):
     print("networks: %d exports fused as by their traces, accepted by the checker, run and equal" % ran)
 
 
+def archives(fail):
+    """torch.export's own archive of a network is fused to the bytes that its trace gives, and is the graph of a .pth."""
+    ran = 0
+    for name in ("conv bn relu", "repvgg", "mobileone", "bn before a point conv", "residual", "transposed", "one axis", "in place", "two inputs"):
+        make, shapes, layers, norms = test_networks.NETWORKS[name]
+        torch.manual_seed(1)
+        model = test_networks.random(make())
+        x = tuple(torch.randn(shape) for shape in shapes)
+        with tempfile.TemporaryDirectory() as at:
+            path = lambda name: os.path.join(at, name)
+            torch.export.save(torch.export.export(model, x), path("m.pt2"))
+            torch.save(model.state_dict(), path("m.pth"))
+            export.export(model, path("weights"), *x)
+            for args in (
+                ("fuse", "-q", path("m.pt2"), path("a.safetensors")), ("fuse", "-q", "--graph", path("m.pt2"), path("m.pth"), path("b.safetensors")),
+                ("fuse", "-q", path("weights"), path("c")), ("verify", "--require", "exact", path("m.pt2"), path("a.safetensors")),
+            ):
+                run = repfuse(*args)
+                if run.returncode:
+                    fail("%s: %s: %s%s" % (name, args[0], run.stdout, run.stderr))
+                elif " if " in run.stdout:
+                    fail("%s: something is assumed: %s" % (name, run.stdout))
+            sets = [safetensors.torch.load_file(path(p)) for p in ("a.safetensors", "b.safetensors")] + [load.read(path("c"))]
+            if any(s.keys() != sets[0].keys() or any(not torch.equal(s[k], sets[0][k]) for k in s) for s in sets):
+                fail("%s: the archive, the graph of a .pth and the trace give other tensors" % name)
+            with torch.no_grad():
+                want = model(*x)
+                load.load(model, path("c"))
+                if not torch.allclose(model(*x), want, rtol=1e-4, atol=1e-5):
+                    fail("%s: outputs differ" % name)
+            if test_networks.count(model) != (layers, norms):
+                fail("%s: %s layers and norms are left" % (name, test_networks.count(model)))
+            ran += 1
+    print("archives: %d networks by torch.export, as by their traces" % ran)
+
+
 class Block(nn.Module):
     """3×3 and 1×1 side by side, and the input itself."""
 
@@ -248,7 +286,7 @@ def main():
         failed.append(text)
         print("FAIL", text)
 
-    for part in (readers, block, networks, corpus):
+    for part in (readers, archives, block, networks, corpus):
         part(fail)
     sys.exit("%d failures" % len(failed) if failed else 0)
 
