@@ -145,24 +145,24 @@ func TestAttacks(t *testing.T) {
 				f.runs(t, exitNo, "verify "+f.src+" "+f.dst, "no: different: linear.weight is missing")
 			}
 		},
-		"--eps against the facts": func(t *testing.T, f forgery) {
-			f = newForgery(t, "1e-05")
+		"--eps against the facts": func(t *testing.T, _ forgery) {
+			f := newForgery(t, "1e-05")
 			f.runs(t, exitError, "fuse --eps 1e-3 "+f.src+" "+f.dst, "eps=1e-3, want 1e-05, which the facts say of stage0.")
 		},
 		"ε 0 by a flag": func(t *testing.T, f forgery) {
 			f.runs(t, exitYes, "fuse -q --eps 0 "+f.src+" "+f.dst, "")
 			f.runs(t, exitYes, "verify "+f.src+" "+f.dst, "yes: exact, if ε is 0 (by the record for 8 blocks; --eps says it)")
 		},
-		"ε 0 by the facts": func(t *testing.T, f forgery) {
-			f = newForgery(t, "0")
+		"ε 0 by the facts": func(t *testing.T, _ forgery) {
+			f := newForgery(t, "0")
 			f.runs(t, exitYes, "fuse -q "+f.src+" "+f.dst, "")
 			f.runs(t, exitYes, "verify "+f.src+" "+f.dst, "yes: exact: ")
 		},
 		"ε below 0 by a flag": func(t *testing.T, f forgery) {
 			f.runs(t, exitError, "fuse --eps -1 "+f.src+" "+f.dst, "eps=-1, want a number")
 		},
-		"ε below 0 by the facts": func(t *testing.T, f forgery) {
-			f = newForgery(t, "-1e-05")
+		"ε below 0 by the facts": func(t *testing.T, _ forgery) {
+			f := newForgery(t, "-1e-05")
 			f.runs(t, exitError, "fuse "+f.src+" "+f.dst, "its ε is -1e-05 by its facts, want a number of at least 0")
 		},
 		"a constant of 1e200": func(t *testing.T, f forgery) {
