@@ -81,6 +81,13 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 	if err == nil && s.Model == nil {
 		err = p.recordable()
 	}
+	if err == nil {
+		err = s.checkAdapters(dst)
+	}
+	var adapters []record.Adapter
+	if err == nil {
+		adapters, err = s.recorded(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +102,7 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 				f.Notes = append(f.Notes, Note{Where: items[k].Key, Text: fmt.Sprintf("elements below the smallest normal %s: %d", items[k].Type, n)})
 			}
 		}
-		return o.record(s, f, items, done.CRC)
+		return o.record(s, f, adapters, done.CRC)
 	}
 	if err := w.run(ctx, s.Checkpoint, dst); err != nil {
 		return nil, err
@@ -117,13 +124,13 @@ func (p *Planned) recordable() error {
 }
 
 // record is the text of the record.
-func (o *FuseOptions) record(s *source, f *Fused, items []plan.Item, crc []uint32) ([]byte, error) {
+func (o *FuseOptions) record(s *source, f *Fused, adapters []record.Adapter, crc []uint32) ([]byte, error) {
 	r := record.Record{Version: record.Version, Tool: Version(), Source: s.Format, State: o.State, BFloat16: o.BFloat16,
-		DType: o.DType, Plan: f.Plan.file, Conditions: f.Plan.Conditions, Said: o.said(), Already: s.already, Notes: s.Notes, Layers: record.Layers(s.plan), CRC32: map[string]string{}}
+		DType: o.DType, Plan: f.Plan.file, Conditions: f.Plan.Conditions, Said: o.said(), Already: s.already, Notes: s.Notes, Layers: record.Layers(s.plan), Adapters: adapters, CRC32: map[string]string{}}
 	for _, n := range append(s.plan.Notes, f.Notes...) {
 		r.Notes = append(r.Notes, n.String())
 	}
-	for k, it := range items {
+	for k, it := range f.Plan.Result { // in the order of the items
 		r.CRC32[it.Key] = fmt.Sprintf("%08x", crc[k])
 	}
 	return r.Bytes()

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"repfuse/internal/checkpoint"
 	"repfuse/internal/family"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
@@ -26,7 +25,7 @@ func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, err
 		s.plan = own
 		return nil, err
 	}
-	theirs, misfit := followed(s.Checkpoint, rec.Plan)
+	theirs, misfit := followed(s, rec.Plan)
 	if err == nil && misfit == nil && len(unlike(own, theirs)) == 0 {
 		s.plan = own
 		return nil, nil
@@ -55,17 +54,17 @@ func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, err
 }
 
 // followed is what a plan that was written down comes to in a checkpoint.
-func followed(c *checkpoint.Checkpoint, file *planfile.File) (*plan.Plan, error) {
+func followed(s *source, file *planfile.File) (*plan.Plan, error) {
 	families, err := family.WithFiles(nil)
 	if err != nil {
 		return nil, err
 	}
-	return recognise.Plan(c.Tensors, recognise.Options{Families: families, File: file, Wrapper: c.Wrapper})
+	return recognise.Plan(s.Tensors, recognise.Options{Families: families, File: file, Wrapper: s.Wrapper, Adapters: s.adapters})
 }
 
 // readBack is an error where a plan that was written down comes to another one.
-func readBack(c *checkpoint.Checkpoint, p *plan.Plan, file *planfile.File) error {
-	again, err := followed(c, file)
+func readBack(s *source, p *plan.Plan, file *planfile.File) error {
+	again, err := followed(s, file)
 	if err == nil {
 		if d := unlike(p, again); len(d) > 0 {
 			err = errors.New(d[0].String())

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"repfuse/internal/adapter"
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/disk"
 	"repfuse/internal/facts"
@@ -54,6 +55,9 @@ type Recognition struct {
 	AnyCost, FreezeInputs bool
 	// Plan is the path of a file that names the blocks by hand, see Planned.YAML.
 	Plan string
+	// With are PATH or PATH=WEIGHT of adapters, LoRA and LoCon as PEFT and kohya's scripts write them, that are
+	// merged into the layers. Their keys are behind adapter1:, adapter2: and so on, for Drop too.
+	With []string
 	// Prefix is taken off each key that is looked at; "module.", "_orig_mod." and what else only
 	// wraps a model are without being asked.
 	Prefix string
@@ -68,7 +72,7 @@ type Recognition struct {
 
 // given reports whether anything is said that decides what is recognised.
 func (r *Recognition) given() bool {
-	return len(r.Only)+len(r.Drop)+len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families) > 0 || r.Plan != "" || r.Prefix != "" || r.Graph != "" || r.FoldNorms
+	return len(r.Only)+len(r.Drop)+len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families)+len(r.With) > 0 || r.Plan != "" || r.Prefix != "" || r.Graph != "" || r.FoldNorms
 }
 
 // PlanOptions say what to plan.
@@ -108,7 +112,7 @@ type Planned struct {
 	Differences []string `json:"differences,omitempty"`
 
 	// from is what was planned, closed by now.
-	from *checkpoint.Checkpoint
+	from *source
 	plan *plan.Plan
 	file *planfile.File
 }
@@ -193,7 +197,7 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 	}
 	p := &Planned{Source: s.Path, Format: s.Format, Prefix: s.plan.Prefix, Deployed: s.plan.Deployed,
 		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes(), Conditions: conditions,
-		plan: s.plan, from: s.Checkpoint, file: planfile.Of(s.plan)}
+		plan: s.plan, from: s, file: planfile.Of(s.plan)}
 	for _, b := range s.plan.Blocks {
 		p.Blocks = append(p.Blocks, blockOf(b))
 	}
@@ -257,6 +261,9 @@ func (p *Planned) Unexpected() error {
 type source struct {
 	*checkpoint.Checkpoint
 	plan *plan.Plan
+	// adapters are merged into it, opened is the checkpoints that they lie in.
+	adapters []*adapter.Adapter
+	opened   []*checkpoint.Checkpoint
 	// already is the modules that the record beside it says are fused; wasFused says that it
 	// is a result by that record.
 	already  []string
@@ -294,8 +301,11 @@ func (r *Recognition) open(ctx context.Context, path string) (*source, error) {
 	if err == nil && rec != nil {
 		s.already, s.wasFused, err = rec.Fused(ctx, c.Tensors)
 	}
+	if err == nil {
+		err = s.openAdapters(ctx, r.With)
+	}
 	if err != nil {
-		c.Close()
+		s.Close()
 		return nil, err
 	}
 	return s, nil
@@ -307,7 +317,7 @@ func (s *source) recognised(r *Recognition) (*plan.Plan, error) {
 	if s.Model != nil {
 		return r.model(s)
 	}
-	p, err := r.recognise(s.Checkpoint, s.already)
+	p, err := r.recognise(s)
 	if err == nil && !s.wasFused && len(p.Blocks)+len(p.Deployed) == 0 {
 		err = s.unrecognised(p)
 	}
@@ -341,9 +351,10 @@ func (s *source) under(asked bool) ([]Condition, error) {
 	return all, strict(all, s.Facts == nil)
 }
 
-// recognise finds the blocks of a checkpoint by its keys.
-func (r *Recognition) recognise(c *checkpoint.Checkpoint, already []string) (*plan.Plan, error) {
-	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Selection: r.selection(), Wrapper: c.Wrapper, Sets: r.answers(), Deployed: already,
+// recognise finds the blocks of a source by its keys.
+func (r *Recognition) recognise(s *source) (*plan.Plan, error) {
+	c := s.Checkpoint
+	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Selection: r.selection(), Wrapper: c.Wrapper, Sets: r.answers(), Deployed: s.already, Adapters: s.adapters,
 		FoldNorms: r.FoldNorms, Ordered: c.Ordered()}
 	var err error
 	if o.Families, err = family.WithFiles(r.Families); err != nil {

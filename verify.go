@@ -206,7 +206,12 @@ func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Reco
 		return nil, nil, err
 	}
 	s.conditions = read
-	findings, err := s.held(&asked, rec)
+	findings, err := s.otherAdapters(ctx, rec)
+	if err == nil {
+		var more []verify.Finding
+		more, err = s.held(&asked, rec)
+		findings = append(findings, more...)
+	}
 	if err != nil {
 		s.Close()
 		return nil, nil, err
@@ -216,7 +221,7 @@ func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Reco
 
 // checkFiles is an error where the witness or the report may not be written.
 func (o *VerifyOptions) checkFiles(src, dst string) error {
-	inputs := append([]string{src, dst, o.Plan, o.Graph}, o.Families...)
+	inputs := slices.Concat([]string{src, dst, o.Plan, o.Graph}, o.Families)
 	for _, f := range [][2]string{{"--witness", o.Witness}, {"--report", o.Report}} {
 		if f[1] == "" {
 			continue

@@ -32,6 +32,7 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.Var(choice{&r.AnyCost, "same", "any"}, "cost", "`same|any`: whether a layer that a graph shows may cost more products than its parts (default same)")
 	f.BoolVar(&r.FreezeInputs, "freeze-inputs", false, "take initializers of an .onnx that are inputs too for constants")
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
+	f.StringArrayVar(&r.With, "with", nil, "`FILE[=WEIGHT]` of an adapter (LoRA, LoCon; PEFT's directory too) that is merged into the layers; several add up")
 	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. and _orig_mod. are by themselves)")
 	f.StringArrayVar(&r.Only, "only", nil, "`GLOB` of keys to look at, such as 'Student.**'; the rest is left out, or see --rest")
 	f.StringArrayVar(&r.Drop, "drop", nil, "`GLOB` of keys that are left out")

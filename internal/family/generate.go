@@ -64,6 +64,7 @@ var generators = map[string]*generator{
 	"taps":         {params: []kind{required, word}, prepare: taps, roundings: func(a []argument) (int, int) { return len(a), 0 }},
 	"gain":         {params: []kind{word, required, optional}, prepare: gain, roundings: inSteps(5)},
 	"numbers":      {params: []kind{word}, prepare: numbersOf},
+	"swapped":      {params: []kind{required}, prepare: swapped},
 	"exp":          {params: []kind{required}, prepare: exponential, roundings: inSteps(1)},
 	"product":      {params: []kind{required}, prepare: product, roundings: func(a []argument) (int, int) { return 1, a[1].tensor.Shape[0] - 1 }},
 	"normed":       {params: []kind{required, optional}, scaled: normed},

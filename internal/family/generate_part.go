@@ -155,6 +155,23 @@ func exponential(a []argument) ([]int, func() ([]float64, error), error) {
 	}, nil
 }
 
+// swapped(MATRIX): its transpose.
+func swapped(a []argument) ([]int, func() ([]float64, error), error) {
+	m := a[0].tensor
+	if len(a) != 1 || len(m.Shape) != 2 {
+		return nil, nil, fmt.Errorf("%s has shape %v, want a matrix alone", m.Key, m.Shape)
+	}
+	rows, columns := m.Shape[0], m.Shape[1]
+	return []int{columns, rows}, func() ([]float64, error) {
+		v, err := m.Floats()
+		t := make([]float64, len(v))
+		for k := range t {
+			t[k] = v[k%rows*columns+k/rows]
+		}
+		return t, err
+	}, nil
+}
+
 // product(B, A, LIKE): the product B·A of two matrices, its elements in the shape of a
 // kernel: (Σ_r B[i, r]·A[r, j]) one row after the other.
 func product(a []argument) ([]int, func() ([]float64, error), error) {

@@ -100,6 +100,12 @@ func (b *builder) generate(p *part, c *call) *op.Param {
 	return &op.Param{Key: text, Tensor: t}
 }
 
+// Computed is the tensor that a generator makes of one that is stored, whose key is as the root sees it.
+func Computed(name string, of op.Param) (op.Param, error) {
+	t, err := generators[name].tensor([]argument{{word: of.Key, tensor: &of}})
+	return op.Param{Key: name + "(" + QuoteKey(of.Key) + ")", Tensor: t}, err
+}
+
 // tensor is what a generator makes of its arguments.
 func (g *generator) tensor(args []argument) (tensor.Tensor, error) {
 	if g.scaled != nil {

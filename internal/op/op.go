@@ -276,34 +276,53 @@ func Rebind(e Expr, f func(Param) (Param, error)) (Expr, error) {
 		q, err = f(*p)
 		return &q
 	}
-	all := func(parts []Expr) []Expr {
-		list := make([]Expr, len(parts))
-		for k, p := range parts {
-			if err == nil {
-				list[k], err = Rebind(p, f)
-			}
+	var again func(Expr) (Expr, error)
+	again = func(e Expr) (Expr, error) {
+		switch x := e.(type) {
+		case Conv:
+			x.Weight, x.Bias = *one(&x.Weight), one(x.Bias)
+			e = x
+		case BatchNorm:
+			x.Gamma, x.Beta, x.Mean, x.Var = one(x.Gamma), one(x.Beta), one(x.Mean), one(x.Var)
+			e = x
+		case Scale:
+			x.By = one(x.By)
+			e = x
+		case Shift:
+			x.By = one(x.By)
+			e = x
+		default:
+			return eachPart(e, again)
 		}
-		return list
+		return e, err
 	}
-	switch x := e.(type) {
-	case Conv:
-		x.Weight, x.Bias = *one(&x.Weight), one(x.Bias)
-		e = x
-	case BatchNorm:
-		x.Gamma, x.Beta, x.Mean, x.Var = one(x.Gamma), one(x.Beta), one(x.Mean), one(x.Var)
-		e = x
-	case Scale:
-		x.By = one(x.By)
-		e = x
-	case Shift:
-		x.By = one(x.By)
-		e = x
+	return again(e)
+}
+
+// Replace is e with what f gives in the place of each convolution.
+func Replace(e Expr, f func(Conv) (Expr, error)) (Expr, error) {
+	if c, ok := e.(Conv); ok {
+		return f(c)
+	}
+	return eachPart(e, func(p Expr) (Expr, error) { return Replace(p, f) })
+}
+
+// eachPart is e with what f gives in the place of each of its parts.
+func eachPart(e Expr, f func(Expr) (Expr, error)) (Expr, error) {
+	list := make([]Expr, len(e.parts()))
+	for k, p := range e.parts() {
+		var err error
+		if list[k], err = f(p); err != nil {
+			return nil, err
+		}
+	}
+	switch e.(type) {
 	case Seq:
-		e = Seq(all(x))
+		e = Seq(list)
 	case Sum:
-		e = Sum(all(x))
+		e = Sum(list)
 	case Concat:
-		e = Concat(all(x))
+		e = Concat(list)
 	}
-	return e, err
+	return e, nil
 }

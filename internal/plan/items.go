@@ -65,13 +65,16 @@ func (p *Plan) madeBy(block int, to tensor.Type) []Item {
 }
 
 // elementType is the widest type of the stored kernels of e, or, where there is
-// none, of its batch norms, or of what its kernels are computed of: what came in goes out.
+// none, of its batch norms, or of what its kernels are computed of: what came in goes out. What
+// an adapter adds takes the type of what it is added to.
 func elementType(e op.Expr) tensor.Type {
 	kernels, vectors, computed := tensor.Invalid, tensor.Invalid, tensor.Invalid
 	op.Walk(e, func(e op.Expr) {
 		switch e := e.(type) {
 		case op.Conv:
-			if c := e.Weight.Computed; c != nil {
+			if c := e.Weight.Computed; IsAdapterKey(e.Weight.Key) {
+				break
+			} else if c != nil {
 				computed = tensor.Wider(computed, c.Type)
 			} else {
 				kernels = tensor.Wider(kernels, e.Weight.Type)

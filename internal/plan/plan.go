@@ -5,6 +5,9 @@
 package plan
 
 import (
+	"regexp"
+	"strconv"
+
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
@@ -116,3 +119,11 @@ func Shown(path string) string {
 	}
 	return path
 }
+
+// AdapterKey is how a plan names a key of adapter number n, which lies in a checkpoint of its own.
+func AdapterKey(n int, key string) string { return "adapter" + strconv.Itoa(n) + ":" + key }
+
+var adapterKey = regexp.MustCompile(`^adapter\d+:`)
+
+// IsAdapterKey reports whether a key is one that AdapterKey made.
+func IsAdapterKey(key string) bool { return adapterKey.MatchString(key) }

@@ -25,10 +25,12 @@ package recognise
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"repfuse/internal/adapter"
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
 	"repfuse/internal/plan"
@@ -60,6 +62,8 @@ type Options struct {
 	// Shown finds the blocks that the network's graph shows, which names have to agree
 	// with; nil where there is no graph.
 	Shown func([]tensor.Named) (*plan.Found, error)
+	// Adapters are merged into what is found; a plan file names their keys itself.
+	Adapters []*adapter.Adapter
 	// File is a plan file that names the blocks by hand; nil recognises them.
 	File *planfile.File
 }
@@ -67,16 +71,44 @@ type Options struct {
 // Plan finds the blocks of a checkpoint and settles what becomes of every tensor.
 // Errors name the block and end in a hint.
 func Plan(tensors []tensor.Named, o Options) (*plan.Plan, error) {
-	s, err := choose(tensors, o.asked(), o.Wrapper)
+	s, err := choose(tensors, o)
 	if err != nil {
 		return nil, err
 	}
-	found, err := Blocks(s.chosen, o)
+	among := s.chosen
+	if o.File != nil {
+		among = slices.Concat(append([][]tensor.Named{among}, s.added...)...)
+	}
+	found, err := Blocks(among, o)
+	if err != nil {
+		return nil, err
+	}
+	if o.File == nil {
+		err = adapter.Merge(found, s.chosen, o.Adapters, s.added)
+	} else {
+		err = allRead(found, s.added)
+	}
 	if err != nil {
 		return nil, err
 	}
 	found.Notes = append(s.notes, found.Notes...)
 	return plan.New(s.sources, s.Selection, *found)
+}
+
+// allRead is an error where no block of a plan file reads a tensor of an adapter.
+func allRead(found *plan.Found, added [][]tensor.Named) error {
+	read := map[string]bool{}
+	for _, b := range found.Blocks {
+		for _, key := range b.Used {
+			read[key] = true
+		}
+	}
+	for _, t := range slices.Concat(added...) {
+		if !read[t.Key] {
+			return fmt.Errorf("plan: no block reads %s, want each tensor of --with read or dropped", t.Key)
+		}
+	}
+	return nil
 }
 
 // asked is the selection that is asked for, what is left open by the plan file's.

@@ -36,25 +36,49 @@ type selection struct {
 	plan.Selection
 	sources []plan.Source
 	chosen  []tensor.Named
+	added   [][]tensor.Named // of each adapter
 	notes   []plan.Note
 }
 
 // choose decides which tensors are looked at, and takes off their keys what only wraps
-// the model: what is asked for, or where nothing is, what all of them begin with.
-// wrapper is another such beginning, "" for none.
-func choose(tensors []tensor.Named, asked plan.Selection, wrapper string) (*selection, error) {
+// the model: what is asked for, or where nothing is, what all of them begin with, o.Wrapper
+// being another such beginning.
+func choose(tensors []tensor.Named, o Options) (*selection, error) {
+	asked := o.asked()
 	s := &selection{Selection: asked, sources: plan.Sources(tensors, "")}
 	s.leaveTraining()
-	if err := s.leaveUnasked(); err != nil {
+	adapters := make([][]plan.Source, len(o.Adapters))
+	for k, a := range o.Adapters {
+		adapters[k] = plan.Sources(a.Tensors, "")
+	}
+	if err := s.leaveUnasked(adapters); err != nil {
 		return nil, err
 	}
 	if s.Prefix == "" {
-		s.Prefix = s.commonPrefix(wrapper)
+		s.Prefix = s.commonPrefix(o.Wrapper)
 	}
 	if s.Prefix != asked.Prefix {
 		s.note("every key begins with %s, which is taken off", s.Prefix)
 	}
-	return s, s.rename()
+	if err := s.rename(); err != nil {
+		return nil, err
+	}
+	s.add(adapters)
+	return s, nil
+}
+
+// add puts the tensors of adapters behind those of the base.
+func (s *selection) add(adapters [][]plan.Source) {
+	for _, list := range adapters {
+		s.sources = append(s.sources, list...)
+		left := []tensor.Named{}
+		for _, t := range list {
+			if t.Apart == "" {
+				left = append(left, t.Named)
+			}
+		}
+		s.added = append(s.added, left)
+	}
 }
 
 func (s *selection) note(format string, args ...any) {
@@ -90,8 +114,8 @@ func isObserver(key string) bool {
 }
 
 // leaveUnasked drops or keeps what the globs leave out. They are of the keys as they are in
-// the file, with or without torch.compile's part.
-func (s *selection) leaveUnasked() error {
+// the file, with or without torch.compile's part. Of adapters all is asked for.
+func (s *selection) leaveUnasked(adapters [][]plan.Source) error {
 	only, without := family.CompileGlobs(s.Only), family.CompileGlobs(s.Without)
 	used := map[string]bool{}
 	fits := func(texts []string, globs []family.Glob, key string) (at int) {
@@ -115,6 +139,13 @@ func (s *selection) leaveUnasked() error {
 			t.Apart, t.Why = plan.Kept, beside
 		default:
 			t.Apart, t.Why = plan.Dropped, unasked
+		}
+	}
+	for _, list := range adapters {
+		for k := range list {
+			if drop := fits(s.Without, without, list[k].Key); drop >= 0 {
+				list[k].Apart, list[k].Why = plan.Dropped, "--drop "+s.Without[drop]
+			}
 		}
 	}
 	for _, list := range []struct {

@@ -31,10 +31,14 @@ type Layer struct {
 	PaddingMode string `json:"padding_mode,omitempty"`
 }
 
-// Layers lists the fused layers of a plan.
+// Layers lists the fused layers of a plan, less those that a living model has as they are, as
+// only an adapter was added to their weight.
 func Layers(p *plan.Plan) []Layer {
 	var all []Layer
 	for _, b := range p.Blocks {
+		if merged(b) {
+			continue
+		}
 		for _, o := range b.Outputs {
 			f := o.Form
 			all = append(all, Layer{Weight: o.Weight, Bias: o.Bias, Module: b.Path, Reads: reads(b, o.Expr), Branches: branches(o.Expr, f.Kernel(), b.Path), Stride: f.Stride, Padding: f.Padding(),
@@ -42,6 +46,12 @@ func Layers(p *plan.Plan) []Layer {
 		}
 	}
 	return all
+}
+
+// merged reports whether a block is a layer of the source with what adapters add to it.
+func merged(b plan.Block) bool {
+	own := slices.DeleteFunc(slices.Clone(b.Used), plan.IsAdapterKey)
+	return len(own) == 1 && len(b.Used) > 1 && own[0] == b.Outputs[0].Weight
 }
 
 // reads is the keys of a block that an expression reads, each once, with those that a

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/disk"
@@ -46,10 +47,20 @@ type Record struct {
 	Said       Said             `json:"said,omitzero"`
 	// Layers is what was fused, for whoever puts it into a living model.
 	Layers []Layer `json:"layers,omitempty"`
+	// Adapters is what was merged into the source, in the order of its adapter1:, adapter2:.
+	Adapters []Adapter `json:"adapters,omitempty"`
 	// Already is the modules that were fused before, where the source was a result.
 	Already []string `json:"already,omitempty"`
 	// CRC32 is the checksum of each tensor written, by its key.
 	CRC32 map[string]string `json:"crc32"`
+}
+
+// Adapter is a checkpoint that was merged into another.
+type Adapter struct {
+	Name   string  `json:"name"`
+	Weight float64 `json:"weight"`
+	// CRC32 is the checksum of its tensors' bytes, one after the other in the order of their keys.
+	CRC32 string `json:"crc32"`
 }
 
 // Said is what the user said of the blocks, as flags have it. Of files it is their names
@@ -194,4 +205,17 @@ func checksum(ctx context.Context, t tensor.Tensor, buffer []byte) (uint32, erro
 		off += int64(len(b))
 	}
 	return crc, nil
+}
+
+// Checksum is the CRC-32 of the bytes of tensors, one after the other in the order of their keys.
+func Checksum(ctx context.Context, tensors []tensor.Named) (string, error) {
+	crc, buffer := uint32(0), make([]byte, 256<<10)
+	for _, t := range slices.SortedFunc(slices.Values(tensors), func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) }) {
+		one, err := checksum(ctx, t.Tensor, buffer)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", t.Key, err)
+		}
+		crc = tensor.CombineCRC(crc, one, t.Bytes())
+	}
+	return fmt.Sprintf("%08x", crc), nil
 }
