@@ -1,10 +1,14 @@
 package repfuse_test
 
 import (
+	"fmt"
+	"maps"
+	"math"
 	"math/big"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,6 +93,12 @@ func TestWith(t *testing.T) {
 		{name: "kohya", with: "=-1", alpha: 6,
 			shapes: map[string][]int{"lora_te1_net_q.lora_down" + dot: {3, 7}, "lora_te1_net_q.lora_up" + dot: {5, 3}},
 			factor: -2, parts: map[string][2]string{"net.q.weight": {"lora_te1_net_q.lora_up" + dot, "lora_te1_net_q.lora_down" + dot}}},
+		{name: "rank_pattern", config: `{"r": 8, "lora_alpha": 6, "rank_pattern": {"net.q": 3}}`,
+			shapes: map[string][]int{peft + "q.lora_A" + dot: {3, 7}, peft + "q.lora_B" + dot: {5, 3}},
+			factor: 2, parts: map[string][2]string{"net.q.weight": {peft + "q.lora_B" + dot, peft + "q.lora_A" + dot}}},
+		{name: "use_rslora", config: `{"r": 3, "lora_alpha": 6, "use_rslora": true}`,
+			shapes: map[string][]int{peft + "q.lora_A" + dot: {3, 7}, peft + "q.lora_B" + dot: {5, 3}},
+			factor: 6 / math.Sqrt(3), parts: map[string][2]string{"net.q.weight": {peft + "q.lora_B" + dot, peft + "q.lora_A" + dot}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -149,6 +159,69 @@ func holds(t *testing.T, base, out string, with []string) {
 	o.With = []string{path + "=0.99"}
 	if v, err := repfuse.Verify(ctx, base, out, o); err != nil || v.Grade != repfuse.Different {
 		t.Errorf("another weight: %v, %v: want different", v, err)
+	}
+}
+
+// TestWithInBlock: two adapters of a branch come to what the block comes to of whose branch they were added
+// to before. Elements are sixteenths, so that this sum is exact.
+func TestWithInBlock(t *testing.T) {
+	dir := t.TempDir()
+	shapes := map[string][]int{"b.rbr_dense.conv.weight": {4, 4, 3, 3}, "b.rbr_1x1.conv.weight": {4, 4, 1, 1}}
+	for _, branch := range []string{"b.rbr_dense.bn.", "b.rbr_1x1.bn."} {
+		for _, name := range []string{"weight", "bias", "running_mean", "running_var"} {
+			shapes[branch+name] = []int{4}
+		}
+	}
+	coarse := func(m *made, shapes map[string][]int) {
+		for key, v := range m.values {
+			for k, x := range v {
+				v[k] = math.Round(16*x) / 16
+				if strings.HasSuffix(key, "running_var") {
+					v[k] = 1 + math.Abs(v[k])
+				}
+			}
+			m.write(t, key, tensor.Of(tensor.F32, shapes[key], v))
+		}
+	}
+	base := makeTensors(t, filepath.Join(dir, "base"), shapes)
+	coarse(base, shapes)
+	merged := makeTensors(t, filepath.Join(dir, "merged"), shapes)
+	merged.values = maps.Clone(base.values)
+	var o repfuse.FuseOptions
+	sum := append([]float64{}, base.values["b.rbr_dense.conv.weight"]...)
+	for k, weight := range []float64{0.5, -2} {
+		down, up := "base_model.model.b.rbr_dense.conv.lora_A.weight", "base_model.model.b.rbr_dense.conv.lora_B.weight"
+		parts := map[string][]int{down: {3, 4, 3, 3}, up: {4, 3, 1, 1}}
+		low := makeTensors(t, filepath.Join(dir, []string{"one", "two"}[k]), parts)
+		coarse(low, parts)
+		if err := os.WriteFile(filepath.Join(low.dir, "adapter_config.json"), []byte(`{"lora_alpha": 3, "r": 3}`), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		o.With = append(o.With, fmt.Sprintf("%s=%g", low.dir, weight))
+		for i := range sum {
+			for r := range 3 {
+				sum[i] += weight * low.values[up][i/36*3+r] * low.values[down][r*36+i%36]
+			}
+		}
+	}
+	merged.values["b.rbr_dense.conv.weight"] = sum
+	for key, v := range merged.values {
+		merged.write(t, key, tensor.Of(tensor.F32, shapes[key], v))
+	}
+	var outs []map[string][]float64
+	for k, src := range []string{base.dir, merged.dir} {
+		out := filepath.Join(dir, []string{"a", "b"}[k])
+		if k == 1 {
+			o.With = nil
+		}
+		f, err := repfuse.Fuse(ctx, src, out, o)
+		if err != nil || len(f.Plan.Blocks) != 1 {
+			t.Fatal(f, err)
+		}
+		outs = append(outs, floats(t, out))
+	}
+	if !maps.EqualFunc(outs[0], outs[1], slices.Equal[[]float64]) {
+		t.Errorf("%v\nwant %v", outs[0], outs[1])
 	}
 }
 
