@@ -208,6 +208,7 @@ func TestWithInBlock(t *testing.T) {
 	for key, v := range merged.values {
 		merged.write(t, key, tensor.Of(tensor.F32, shapes[key], v))
 	}
+	with := slices.Clone(o.With)
 	var outs []map[string][]float64
 	for k, src := range []string{base.dir, merged.dir} {
 		out := filepath.Join(dir, []string{"a", "b"}[k])
@@ -222,6 +223,14 @@ func TestWithInBlock(t *testing.T) {
 	}
 	if !maps.EqualFunc(outs[0], outs[1], slices.Equal[[]float64]) {
 		t.Errorf("%v\nwant %v", outs[0], outs[1])
+	}
+	// In another order they come to the same, and are not those of the record.
+	for want, order := range map[repfuse.Grade][]string{repfuse.Exact: with, repfuse.Different: {with[1], with[0]}} {
+		var o repfuse.VerifyOptions
+		o.With = order
+		if v, err := repfuse.Verify(ctx, base.dir, filepath.Join(dir, "a"), o); err != nil || v.Grade != want {
+			t.Errorf("%v: %v, want %s", v, err, want)
+		}
 	}
 }
 
