@@ -189,10 +189,13 @@ func TestWithInBlock(t *testing.T) {
 	merged.values = maps.Clone(base.values)
 	var o repfuse.FuseOptions
 	sum := append([]float64{}, base.values["b.rbr_dense.conv.weight"]...)
-	for k, weight := range []float64{0.5, -2} {
+	for k, weight := range []float64{0.5, 0.5} {
 		down, up := "base_model.model.b.rbr_dense.conv.lora_A.weight", "base_model.model.b.rbr_dense.conv.lora_B.weight"
 		parts := map[string][]int{down: {3, 4, 3, 3}, up: {4, 3, 1, 1}}
 		low := makeTensors(t, filepath.Join(dir, []string{"one", "two"}[k]), parts)
+		if k == 1 {
+			low.values[up][0]++ // not the first adapter again
+		}
 		coarse(low, parts)
 		if err := os.WriteFile(filepath.Join(low.dir, "adapter_config.json"), []byte(`{"lora_alpha": 3, "r": 3}`), 0o666); err != nil {
 			t.Fatal(err)
