@@ -334,7 +334,7 @@ func (s *source) unrecognised(p *plan.Plan) error {
 			how = append(how, n.Hint)
 		}
 	}
-	how = append(how, "repfuse families lists what is known; --family NAME asks for one, --families FILE declares a repeated block, --plan FILE names blocks by hand")
+	how = append(how, "repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
 	return &hint.Error{Err: errors.New(text), Hint: strings.Join(how, "; ")}
 }
 
