@@ -15,12 +15,10 @@ import (
 // compiler makes sources of nodes. All their maps lie in one frame.
 type compiler[T element] struct {
 	*arithmetic[T]
-	f      frame
-	image  box
-	begin  []int // of each row of the image in a plane
-	length int   // of a row
-	solid  bool  // whether they lie one behind the other, as the image has them
-	jobs   int
+	f     frame
+	image box // all of it
+	out   box // what is wanted
+	jobs  int
 	// together is how many channels are computed at a time; see the function together.
 	together int
 	opened   *[]tensor.Data
@@ -70,12 +68,12 @@ func (c *compiler[T]) planes(channels int) *stored[T] {
 // store lays the image out in the frame.
 func (c *compiler[T]) store(image Map) *stored[T] {
 	s := &stored[T]{data: c.take(image.Channels * c.f.plane), plane: c.f.plane}
-	each := tensor.Elems(image.Size)
+	each, lines := tensor.Elems(image.Size), c.f.lines(box{image.Lo, image.Size})
 	c.concurrently(image.Channels, micro.Rows, func(w *worker[T], a, b int) error {
 		for i := a; i < b; i++ {
 			plane := s.channel(i)
 			clear(plane)
-			c.copyIn(w, plane, image.Data[i*each:][:each])
+			c.copyIn(w, lines, plane, image.Data[i*each:][:each])
 		}
 		return nil
 	})
@@ -86,30 +84,30 @@ func (c *compiler[T]) store(image Map) *stored[T] {
 	return s
 }
 
-// copyIn puts a channel of the image in its place in a plane.
-func (c *compiler[T]) copyIn(w *worker[T], plane []T, from []float64) {
-	if c.solid {
-		c.narrow(plane[c.begin[0]:][:len(from)], from)
+// copyIn puts what a box has of a channel in its place in a plane.
+func (c *compiler[T]) copyIn(w *worker[T], l lines, plane []T, from []float64) {
+	if l.solid() {
+		c.narrow(plane[l.begin[0]:][:len(from)], from)
 		return
 	}
 	all := w.take(len(from))
 	defer w.give(all)
 	c.narrow(all, from)
-	for k, begin := range c.begin {
-		copy(plane[begin:][:c.length], all[k*c.length:])
+	for k, begin := range l.begin {
+		copy(plane[begin:][:l.length], all[k*l.length:])
 	}
 }
 
-// copyOut takes the image's box out of a plane.
-func (c *compiler[T]) copyOut(w *worker[T], to []float64, plane []T) {
-	if c.solid {
-		c.widen(to, plane[c.begin[0]:][:len(to)])
+// copyOut takes a box out of a plane.
+func (c *compiler[T]) copyOut(w *worker[T], l lines, to []float64, plane []T) {
+	if l.solid() {
+		c.widen(to, plane[l.begin[0]:][:len(to)])
 		return
 	}
 	all := w.take(len(to))
 	defer w.give(all)
-	for k, begin := range c.begin {
-		copy(all[k*c.length:][:c.length], plane[begin:])
+	for k, begin := range l.begin {
+		copy(all[k*l.length:][:l.length], plane[begin:])
 	}
 	c.widen(to, all)
 }
@@ -147,16 +145,17 @@ func (c *compiler[T]) hold(in source[T], channels int) (*stored[T], error) {
 	})
 }
 
-// window keeps the image's places along the axes of e, all of out along others.
+// window keeps what out has of the image's places along the axes of e, all of it along others.
 func (c *compiler[T]) window(e op.Window, in source[T], out box) source[T] {
 	kept := box{slices.Clone(out.lo), slices.Clone(out.size)}
 	for a := range kept.lo {
 		if e.On(a) {
-			kept.lo[a], kept.size[a] = c.image.lo[a], c.image.size[a]
+			end := min(out.lo[a]+out.size[a], c.image.lo[a]+c.image.size[a])
+			kept.lo[a] = max(out.lo[a], c.image.lo[a])
+			kept.size[a] = max(end-kept.lo[a], 0)
 		}
 	}
-	begin, length := c.f.lines(kept)
-	return &windowed[T]{in, c.f.plane, begin, length}
+	return &windowed[T]{in, c.f.plane, c.f.lines(kept)}
 }
 
 // mean is the mean of the places that a kernel of such extents looks at.

@@ -15,11 +15,7 @@
 // blocks of any size in little memory. Package convtest does the same plainly, for tests.
 package conv
 
-import (
-	"math/rand/v2"
-
-	"repfuse/internal/tensor"
-)
+import "repfuse/internal/tensor"
 
 // Map is a feature map on a box of the plane: Channels × Size[0] × Size[1] × …
 // elements, row-major. The box begins at Lo, counted from the image's first
@@ -33,17 +29,6 @@ type Map struct {
 // Zeros is a map of zeros on the box.
 func Zeros(channels int, lo, size []int) Map {
 	return Map{channels, lo, size, make([]float64, channels*tensor.Elems(size))}
-}
-
-// Random is an image of independent values, uniform in [-limit, limit] and exact
-// in float32. The same seed gives the same image.
-func Random(channels int, size []int, limit float64, seed uint64) Map {
-	m := Zeros(channels, make([]int, len(size)), size)
-	r := rand.New(rand.NewPCG(seed, 0x7265706675736521))
-	for i := range m.Data {
-		m.Data[i] = float64(float32((2*r.Float64() - 1) * limit))
-	}
-	return m
 }
 
 // rows visits a box row by row along its last axis: the position of each row's

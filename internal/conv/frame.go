@@ -42,11 +42,22 @@ func (f frame) shift(at []int) int {
 func (f frame) index(p []int) int { return f.shift(p) - f.shift(f.lo) }
 
 // lines is where the rows of a box begin in a plane, and how long they are.
-func (f frame) lines(b box) (begin []int, length int) {
+type lines struct {
+	begin  []int
+	length int
+}
+
+func (f frame) lines(b box) (l lines) {
 	rows(b.lo, b.size, func(p []int, n int) {
-		begin, length = append(begin, f.index(p)), n
+		l.begin, l.length = append(l.begin, f.index(p)), n
 	})
-	return begin, length
+	return l
+}
+
+// solid reports whether the rows lie one behind the other.
+func (l lines) solid() bool {
+	last := len(l.begin) - 1
+	return last >= 0 && l.begin[last] == l.begin[0]+last*l.length
 }
 
 // span is a box as a stretch of the plane: where it begins, and how many elements

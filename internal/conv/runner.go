@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +25,28 @@ type Options struct {
 	Jobs int
 	// Memory is where the maps lie; nil is memory of their own.
 	Memory *Memory
+	// Strip is what to compute; nil is everything on the image's box.
+	Strip *Strip
+}
+
+// Strip is the rows From to To-1, along the first axis, of an image of extents Size. What
+// NewAll is given is a part of that image, which has the rows that Reach says beside them.
+// Where From is even, the outputs are bit for bit those of the whole image.
+type Strip struct {
+	Size     []int
+	From, To int
+}
+
+// Reach is how far expressions look along the first of the axes, from an output's own place.
+func Reach(exprs []op.Expr, channels, rank int) (lo, hi int, err error) {
+	for _, e := range exprs {
+		n, err := op.Fold(nodes[float64]{}, op.AtStride1(e, rank), channels, rank)
+		if err != nil {
+			return 0, 0, err
+		}
+		lo, hi = min(lo, n.lo[0]), max(hi, n.hi[0])
+	}
+	return lo, hi, nil
 }
 
 // Runner is an expression ready to be run on one image, some output channels at a
@@ -134,8 +157,14 @@ func grown[E any](v []E, n int) []E {
 // prepare makes Runners that compute in T, in one frame that holds the
 // maps of all.
 func prepare[T element](exprs []op.Expr, image Map, o Options, by *arithmetic[T]) ([]*Runner, error) {
-	out := box{image.Lo, image.Size}
-	whole, row, list := out, 0, make([]*node[T], len(exprs))
+	part := box{image.Lo, image.Size}
+	all, out := part, part
+	if s := o.Strip; s != nil {
+		all = box{make([]int, len(s.Size)), s.Size}
+		out = box{slices.Clone(all.lo), slices.Clone(s.Size)}
+		out.lo[0], out.size[0] = s.From, s.To-s.From
+	}
+	whole, row, list := around(part, out), 0, make([]*node[T], len(exprs))
 	for k, e := range exprs {
 		n, err := op.Fold(nodes[T]{}, op.AtStride1(e, len(image.Size)), image.Channels, len(image.Size))
 		if err != nil {
@@ -144,15 +173,12 @@ func prepare[T element](exprs []op.Expr, image Map, o Options, by *arithmetic[T]
 		whole, row, list[k] = around(whole, n.hull(out)), max(row, n.row), n
 	}
 	c := &compiler[T]{
-		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: out, jobs: o.Jobs, memory: o.Memory,
+		arithmetic: by, f: newFrame(whole.lo, whole.size, by.lanes), image: all, out: out, jobs: o.Jobs, memory: o.Memory,
 	}
-	c.begin, c.length = c.f.lines(out)
-	last := len(c.begin) - 1
-	c.solid = last >= 0 && c.begin[last] == c.begin[0]+last*c.length
 	c.together = together(c.f.plane*by.size, row)
 	in := c.store(image)
 	var open atomic.Int64
-	var all []*Runner
+	var runners []*Runner
 	for _, n := range list {
 		r, err := c.runner(n, in)
 		open.Add(1)
@@ -161,27 +187,27 @@ func prepare[T element](exprs []op.Expr, image Map, o Options, by *arithmetic[T]
 				c.release()
 			}
 		}
-		all = append(all, r)
+		runners = append(runners, r)
 		if err != nil {
-			for _, r := range all {
+			for _, r := range runners {
 				err = errors.Join(err, r.Close())
 			}
 			return nil, err
 		}
 	}
-	return all, nil
+	return runners, nil
 }
 
 // runner makes the Runner of one node. It is not nil where there is an error, and
 // must be closed.
 func (c *compiler[T]) runner(n *node[T], in *stored[T]) (*Runner, error) {
-	r := &Runner{channels: n.out, together: c.together, size: c.image.size}
+	r := &Runner{channels: n.out, together: c.together, size: c.out.size}
 	c.opened, c.ahead = &r.opened, &r.ahead
-	s, err := n.compile(c, in, c.image)
+	s, err := n.compile(c, in, c.out)
 	if err != nil {
 		return r, err
 	}
-	each := c.image.elems()
+	each, lines := c.out.elems(), c.f.lines(c.out)
 	r.memory = func() any { return c.lend() }
 	r.with = func(memory any) *Worker {
 		w := memory.(*worker[T])
@@ -196,7 +222,7 @@ func (c *compiler[T]) runner(n *node[T], in *stored[T]) (*Runner, error) {
 					return err
 				}
 				for k := range end - o {
-					c.copyOut(w, dst[(o-a+k)*each:][:each], planes[k*c.f.plane:][:c.f.plane])
+					c.copyOut(w, lines, dst[(o-a+k)*each:][:each], planes[k*c.f.plane:][:c.f.plane])
 				}
 				return nil
 			})

@@ -112,12 +112,11 @@ func (s *selected[T]) rows(w *worker[T], a, b int, dst []T) error {
 	return s.in.rows(w, a+s.from, b+s.from, dst)
 }
 
-// windowed is a source with zeros outside a box, whose rows begin at begin.
+// windowed is a source with zeros outside the lines of a box.
 type windowed[T element] struct {
-	in     source[T]
-	plane  int
-	begin  []int
-	length int
+	in    source[T]
+	plane int
+	kept  lines
 }
 
 func (s *windowed[T]) rows(w *worker[T], a, b int, dst []T) error {
@@ -128,9 +127,9 @@ func (s *windowed[T]) rows(w *worker[T], a, b int, dst []T) error {
 	}
 	clear(dst[:(b-a)*s.plane])
 	for c := range b - a {
-		for _, begin := range s.begin {
+		for _, begin := range s.kept.begin {
 			at := c*s.plane + begin
-			copy(dst[at:at+s.length], full[at:])
+			copy(dst[at:at+s.kept.length], full[at:])
 		}
 	}
 	return nil

@@ -32,7 +32,8 @@ const (
 	growth, extra = 16, 16
 	// fewest is the input channels from which on this is the faster way.
 	fewest = 32
-	// most is the bytes that the squares of the input may take.
+	// most is the bytes that the squares of the input may take, on all of the image: a strip
+	// of it is computed in the same way.
 	most = 8 << 20
 )
 
@@ -87,7 +88,8 @@ func (c *compiler[T]) cut(in *stored[T], f op.Form, out box) *squares[T] {
 		}
 	}
 	size := micro.WinogradTaps * s.next
-	if s.channels*s.columns == 0 || c.size*size > most {
+	high := (out.size[0] - c.out.size[0] + c.image.size[0] + 1) / 2
+	if all := float64(upTo(high*s.wide, c.lanes)) * float64(s.channels); all == 0 || float64(c.size*micro.WinogradTaps)*(all+float64(c.lanes)) > most {
 		return nil
 	}
 	s.data = c.take(size)

@@ -2,7 +2,6 @@ package verify
 
 import (
 	"fmt"
-	"hash/fnv"
 
 	"repfuse/internal/conv"
 	"repfuse/internal/op"
@@ -22,8 +21,11 @@ func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
 	c := &comparison{run: r, out: o, stored: r.stored(o)}
 	b.Type = c.stored.Weight.Type.String()
 	b.Size = imageSize(r.Size, o.Form)
-	b.Before, b.After = costOf(o.Expr, o.Form), costOf(c.stored, o.Form)
-	if err := r.affordable(b, o.Form); err != nil {
+	var before, after demand
+	b.Before, before = costOf(o.Expr, o.Form)
+	b.After, after = costOf(c.stored, o.Form)
+	c.size = b.Size
+	if err := c.affordable(before.maps+after.maps, max(before.multiplyAdds, 1)); err != nil {
 		return b, err
 	}
 	bad, err := c.limits()
@@ -35,11 +37,10 @@ func (r *run) block(of *plan.Block, o *plan.Output) (Block, error) {
 		b.Skipped = fmt.Sprintf("%s%v is %s", bad.Key, bad.Index, bad.Got)
 		return b, nil
 	}
-	first := c.image(b.Size, 0)
-	if err := c.wide(&b, first); err != nil {
+	if err := c.wide(&b); err != nil {
 		return b, err
 	}
-	return b, c.narrow(&b, first)
+	return b, c.narrow(&b)
 }
 
 // nowhere is the place of a block that was not run: a list of no numbers rather than
@@ -77,39 +78,30 @@ func imageSize(asked []int, f op.Form) []int {
 	return size
 }
 
-// image is the input of a trial. It hangs on nothing but what its arguments say, so
-// that one block can be looked at by itself.
-func (c *comparison) image(size []int, trial int) conv.Map {
-	h := fnv.New64a()
-	fmt.Fprint(h, c.Seed, " ", trial, " ", c.out.Weight)
-	return conv.Random(c.out.Form.In, size, c.Range, h.Sum64())
-}
-
 // comparison is the state of comparing one block.
 type comparison struct {
 	*run
 	out    *plan.Output
 	stored op.Conv
+	size   []int   // of the image
+	height int     // how many of its rows are run at a time
+	image  image   // what was made of it last
 	limit  []limit // by output channel
 	count  op.Roundings
 	chain  chain // the longest of the two forms
 	seen   []channel
 }
 
-// wide compares the two forms in float64 on all images, for the verdict; image is the
-// first.
-func (c *comparison) wide(b *Block, image conv.Map) error {
+// wide compares the two forms in float64 on all images, for the verdict.
+func (c *comparison) wide(b *Block) error {
 	c.seen = make([]channel, c.out.Form.Out)
 	for trial := range c.Trials {
-		if trial > 0 {
-			image = c.image(b.Size, trial)
-		}
-		p, err := c.prepare(image, false)
+		err := c.strips(trial, false, func(p forms, from int) error {
+			return c.pass(p, p.branches.Share(c.Jobs), c.out.Form.Out, func(o int, want, got []float64) {
+				c.seen[o].compare(c.limit[o], trial, from, want, got)
+			}, nil)
+		})
 		if err != nil {
-			return err
-		}
-		err = c.pass(p, p.branches.Share(c.Jobs), c.out.Form.Out, func(o int, want, got []float64) { c.seen[o].compare(c.limit[o], trial, want, got) }, nil)
-		if err := p.close(err); err != nil {
 			return err
 		}
 	}
@@ -121,27 +113,8 @@ func (c *comparison) wide(b *Block, image conv.Map) error {
 	return nil
 }
 
-// forms is both forms ready to be run on one image.
+// forms is both forms ready to be run on one strip of an image.
 type forms struct{ branches, fused *conv.Runner }
-
-// prepare has both forms share what they make of the image.
-func (c *comparison) prepare(image conv.Map, float32 bool) (forms, error) {
-	both, err := conv.NewAll([]op.Expr{c.out.Expr, c.stored}, image, conv.Options{Jobs: c.Jobs, Float32: float32, Memory: &c.memory})
-	if err != nil {
-		return forms{}, err
-	}
-	return forms{both[0], both[1]}, nil
-}
-
-// close closes both; an error of before is kept.
-func (f forms) close(err error) error {
-	for _, r := range []*conv.Runner{f.branches, f.fused} {
-		if e := r.Close(); err == nil {
-			err = e
-		}
-	}
-	return err
-}
 
 // pass runs output channels of both forms, size at a time, and gives each to visit,
 // which several goroutines call, each channel once: all channels, or, where there are

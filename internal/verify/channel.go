@@ -20,8 +20,8 @@ type spot struct {
 	at, trial               int
 }
 
-// compare takes in one image's outputs.
-func (s *channel) compare(l limit, trial int, want, got []float64) {
+// compare takes in the outputs of one image's strip, the first of which is at from.
+func (s *channel) compare(l limit, trial, from int, want, got []float64) {
 	for k, w := range want {
 		d := finite(math.Abs(got[k] - w))
 		s.sum += d
@@ -30,10 +30,10 @@ func (s *channel) compare(l limit, trial int, want, got []float64) {
 		}
 		e := excess(d, l.at(w))
 		if first := s.n+k == 0; first || d > s.largest.diff {
-			s.largest = spot{d, e, w, got[k], k, trial}
+			s.largest = spot{d, e, w, got[k], from + k, trial}
 		}
 		if first := s.n+k == 0; first || e > s.nearest.excess {
-			s.nearest = spot{d, e, w, got[k], k, trial}
+			s.nearest = spot{d, e, w, got[k], from + k, trial}
 		}
 	}
 	s.n += len(want)

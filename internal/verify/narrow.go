@@ -4,7 +4,6 @@ import (
 	"slices"
 	"time"
 
-	"repfuse/internal/conv"
 	"repfuse/internal/micro"
 )
 
@@ -27,31 +26,35 @@ const timed = micro.Rows
 
 // narrow runs both forms in float32, compares them, and takes their time: after the
 // float64 run everything is warm, and the two forms take turns on the same threads.
-func (c *comparison) narrow(b *Block, image conv.Map) error {
-	f, err := c.prepare(image, true)
-	if err != nil {
-		return err
-	}
+func (c *comparison) narrow(b *Block) error {
 	seen := make([]channel, c.out.Form.Out)
-	watch := &clock{}
 	ran := make([]bool, len(seen))
-	err = c.pass(f, timed, sampled, func(o int, want, got []float64) {
-		ran[o] = true
-		seen[o].compare(c.limit[o], 0, want, got)
-	}, watch)
-	for n := 1; err == nil && n < passes && len(watch.took[before]) < enough; n++ {
-		err = c.pass(f, timed, sampled, func(int, []float64, []float64) {}, watch)
-	}
-	if err := f.close(err); err != nil {
+	samples := 0
+	err := c.strips(0, true, func(f forms, from int) error {
+		watch := &clock{}
+		err := c.pass(f, timed, sampled, func(o int, want, got []float64) {
+			ran[o] = true
+			seen[o].compare(c.limit[o], 0, from, want, got)
+		}, watch)
+		for n := 1; err == nil && n < passes && len(watch.took[before]) < enough; n++ {
+			err = c.pass(f, timed, sampled, func(int, []float64, []float64) {}, watch)
+		}
+		if err != nil {
+			return err
+		}
+		samples = len(watch.took[before])
+		b.Before.Seconds += f.branches.Ahead().Seconds() + watch.total(before)
+		b.After.Seconds += f.fused.Ahead().Seconds() + watch.total(after)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
 	s := summarise(seen, b.Size)
 	l := c.limit[s.largest.Channel]
 	s.largest.Slack = l.float32
 	b.Float32 = Float32{Largest: s.largest, Mean: s.mean, Bound: finite(l.derived() + l.float32), Roundings: c.chain.narrow,
-		Compared: count(ran), Samples: len(watch.took[before]), Channels: min(timed, c.out.Form.Out)}
-	b.Before.Seconds = f.branches.Ahead().Seconds() + watch.total(before)
-	b.After.Seconds = f.fused.Ahead().Seconds() + watch.total(after)
+		Compared: count(ran), Samples: samples, Channels: min(timed, c.out.Form.Out)}
 	return nil
 }
 

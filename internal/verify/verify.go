@@ -116,6 +116,7 @@ type run struct {
 	dst    map[string]tensor.Tensor
 	amiss  map[string]bool // keys that cannot be used as they are
 	memory conv.Memory
+	pixels []float64 // of an image
 	adders parallel.Crew[adder]
 	pairs  parallel.Crew[outputs]
 	report *Report
