@@ -210,13 +210,12 @@ func (r *recogniser) recognise(plain bool) error {
 		return err
 	}
 	if r.graph != nil {
-		for _, c := range r.taken {
-			if c.unseen {
-				r.note(assumptions(c, r.facts != nil)...)
-			}
+		unseen := slices.DeleteFunc(slices.Clone(r.taken), func(c candidate) bool { return !c.unseen })
+		for _, c := range unseen {
+			r.note(assumptions(c, r.facts != nil)...)
 		}
 		r.takeShown()
-		return errors.Join(errors.Join(r.near...), openQuestions(r.taken, r.sets))
+		return errors.Join(errors.Join(r.near...), openQuestions(unseen, r.sets))
 	}
 	if err := errors.Join(r.near...); err != nil {
 		return err
