@@ -57,6 +57,17 @@ func (m *made) write(t *testing.T, key string, of tensor.Tensor) {
 	}
 }
 
+// configure writes PEFT's file beside the tensors, where there is to be one.
+func (m *made) configure(t *testing.T, text string) {
+	t.Helper()
+	if text == "" {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(m.dir, "adapter_config.json"), []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // sum is base + factor·Σ_r up[o, r]·down[r, j] for element o·n+j, rounded once.
 func sum(base float64, factor *big.Float, up, down []float64, o, j int) float64 {
 	at := func(v float64) *big.Float { return new(big.Float).SetPrec(300).SetFloat64(v) }
@@ -104,11 +115,7 @@ func TestWith(t *testing.T) {
 			dir := t.TempDir()
 			base := makeTensors(t, filepath.Join(dir, "base"), withBase)
 			low := makeTensors(t, filepath.Join(dir, "low"), row.shapes)
-			if row.config != "" {
-				if err := os.WriteFile(filepath.Join(low.dir, "adapter_config.json"), []byte(row.config), 0o666); err != nil {
-					t.Fatal(err)
-				}
-			}
+			low.configure(t, row.config)
 			if row.alpha != 0 {
 				low.write(t, "lora_te1_net_q.alpha", tensor.Of(tensor.F32, nil, []float64{row.alpha}))
 			}
@@ -197,9 +204,7 @@ func TestWithInBlock(t *testing.T) {
 			low.values[up][0]++ // not the first adapter again
 		}
 		coarse(low, parts)
-		if err := os.WriteFile(filepath.Join(low.dir, "adapter_config.json"), []byte(`{"lora_alpha": 3, "r": 3}`), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		low.configure(t, `{"lora_alpha": 3, "r": 3}`)
 		o.With = append(o.With, fmt.Sprintf("%s=%g", low.dir, weight))
 		for i := range sum {
 			for r := range 3 {
@@ -282,11 +287,7 @@ func TestWithErrors(t *testing.T) {
 		dir := t.TempDir()
 		base := makeTensors(t, filepath.Join(dir, "base"), withBase)
 		low := makeTensors(t, filepath.Join(dir, "low"), row.shapes)
-		if row.config != "" {
-			if err := os.WriteFile(filepath.Join(low.dir, "adapter_config.json"), []byte(row.config), 0o666); err != nil {
-				t.Fatal(err)
-			}
-		}
+		low.configure(t, row.config)
 		var o repfuse.FuseOptions
 		o.With = []string{low.dir + row.with}
 		out := filepath.Join(dir, "out")

@@ -70,9 +70,9 @@ func (b *builder) linearPair(before op.Expr, n op.BatchNorm) error {
 	if !ok {
 		return nil
 	}
-	norm, conv := parent(n.Mean.Key), parent(c.Weight.Key)
+	norm, conv := Parent(n.Mean.Key), Parent(c.Weight.Key)
 	places := []string{norm}
-	if p := parent(norm); p == parent(conv) && p != b.site.Module {
+	if p := Parent(norm); p == Parent(conv) && p != b.site.Module {
 		places = append(places, p)
 	}
 	for _, place := range places {
@@ -85,6 +85,3 @@ func (b *builder) linearPair(before op.Expr, n op.BatchNorm) error {
 	}
 	return nil
 }
-
-// parent is a path without its last name.
-func parent(path string) string { return path[:max(strings.LastIndexByte(path, '.'), 0)] }

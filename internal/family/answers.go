@@ -135,7 +135,7 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 
 func enclosing(modules map[string]facts.Module, path, flag string) (string, bool) {
 	for path != "" {
-		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
+		path = Parent(path)
 		if v, there := modules[path].Flags[flag]; there {
 			return flagValue(v), true
 		}

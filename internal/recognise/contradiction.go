@@ -92,7 +92,7 @@ func (r registered) against(p pairs.Pair) string {
 // before the norm.
 func (r registered) between(layer string, paths []string) string {
 	for _, path := range paths {
-		around := path[:max(strings.LastIndexByte(path, '.'), 0)]
+		around := family.Parent(path)
 		if class := r.facts.Of(path).Class; r.facts.Of(around).Class == "Sequential" && !harmless.MatchString(class) &&
 			(around == "" || strings.HasPrefix(layer, around+".")) {
 			return fmt.Sprintf("by its facts %s, a %s, stands between", path, class)

@@ -100,13 +100,12 @@ func yesNo(yes bool) string {
 // silent reports whether a candidate has weights that the network computes before use, so that the
 // graph shows neither that it is one layer nor that it is not. The names' own word stands, as a condition.
 func (e *evidence) silent(c *candidate) bool {
-	for _, m := range c.Made {
-		if _, lone := m.Expr.(op.Conv); !lone {
-			for key := range c.Used {
-				if e.computed[key] {
-					return true
-				}
-			}
+	if !slices.ContainsFunc(c.Made, func(m family.Made) bool { _, lone := m.Expr.(op.Conv); return !lone }) {
+		return false // layers that are only renamed
+	}
+	for key := range c.Used {
+		if e.computed[key] {
+			return true
 		}
 	}
 	return false

@@ -100,6 +100,34 @@ func TestGraphAlone(t *testing.T) {
 	}
 }
 
+// TestGraphAnswersPlain: whether a plain folder's block adds its input the graph says, also of one that is
+// asked for by name.
+func TestGraphAnswersPlain(t *testing.T) {
+	have := stored("conv3x3.weight 4x4x3x3", "conv3x3.bias 4", "conv1x1.weight 4x4x1x1", "conv1x1.bias 4")
+	conv := func(name string, padding int) op.Expr {
+		bias := have[name+".bias"]
+		return op.Conv{Weight: have[name+".weight"], Bias: &bias, Stride: []int{1, 1}, Padding: []int{padding, padding}}
+	}
+	both := op.Sum{conv("conv3x3", 1), conv("conv1x1", 0)}
+	for _, e := range []op.Expr{both, append(op.Sum{op.Identity{}}, both...)} {
+		form, err := op.Check(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := plan.Block{Family: "graph", Outputs: []plan.Output{{Weight: "conv3x3.weight", Bias: "conv3x3.bias", Expr: e, Form: form}}}
+		var tensors []tensor.Named
+		for key, x := range have {
+			tensors = append(tensors, x)
+			shown.Used = append(shown.Used, key)
+		}
+		found, err := recognise.Blocks(tensors, recognise.Options{Families: builtin(t), Choices: []string{"plain"},
+			Shown: func([]tensor.Named) (*plan.Found, error) { return &plan.Found{Blocks: []plan.Block{shown}}, nil }})
+		if err != nil || len(found.Blocks) != 1 || op.Canonical(found.Blocks[0].Outputs[0].Expr) != op.Canonical(e) {
+			t.Errorf("%+v, %v, want %s", found, err, op.Canonical(e))
+		}
+	}
+}
+
 // TestGraphIsSilent: of weights that the network computes in steps that the graph does not follow,
 // names decide as they do without a graph: questions are asked, and the verdict is under a condition.
 func TestGraphIsSilent(t *testing.T) {

@@ -2,8 +2,8 @@ package recognise
 
 import (
 	"fmt"
-	"strings"
 
+	"repfuse/internal/family"
 	"repfuse/internal/op"
 )
 
@@ -37,8 +37,8 @@ func (m *matcher) againstOrder(c *candidate) error {
 // the facts.
 func (m *matcher) before(a, b *op.Param) bool {
 	if !m.ordered {
-		first, known := m.seen.place[a.Key[:max(strings.LastIndexByte(a.Key, '.'), 0)]]
-		second, too := m.seen.place[b.Key[:max(strings.LastIndexByte(b.Key, '.'), 0)]]
+		first, known := m.seen.place[family.Parent(a.Key)]
+		second, too := m.seen.place[family.Parent(b.Key)]
 		return known && too && first < second
 	}
 	first, second := m.keys.nodes[a.Key], m.keys.nodes[b.Key]

@@ -310,7 +310,7 @@ func (r *recogniser) takePlain(p plain, asked bool) error {
 		Ask: []family.Question{
 			{Name: "identity", About: "whether the block adds its input (x) to " + p.names(), Default: "ask"},
 			{Name: "parallel", About: "whether " + p.names() + " stand side by side, and are not layers one after the other", Default: "ask"}}}
-	c := r.match(f, p.module.path)
+	c := r.proven(r.match(f, p.module.path))
 	if c.problem != nil {
 		return c.problem
 	}

@@ -124,7 +124,7 @@ func choicesAt(choices []*choice, path string) []*choice {
 // glob, else the last that names a module around it, else the last of all. One of all modules does not
 // overrule one of some.
 func (r *recogniser) leaves(path string) *choice {
-	for at := path; ; at = at[:max(strings.LastIndexByte(at, '.'), 0)] {
+	for at := path; ; at = family.Parent(at) {
 		for _, c := range slices.Backward(r.choices) {
 			switch {
 			case c.anywhere || !c.glob.Match(at):

@@ -120,17 +120,13 @@ func (m *maker) block(r graph.Region) (b plan.Block, why string) {
 	}
 	slices.Sort(used)
 	used = slices.Compact(used)
-	module, name := "", largest.Weight.Key
-	if at := strings.LastIndexByte(name, '.'); at >= 0 {
-		module = name[:at]
-	}
 	out := plan.Output{Weight: largest.Weight.Key, Expr: r.Expr, Form: r.Form}
 	switch {
 	case !r.Form.Bias:
 	case largest.Bias != nil:
 		out.Bias = largest.Bias.Key
 	default:
-		out.Bias = family.Child(module, "bias")
+		out.Bias = family.Child(family.Parent(largest.Weight.Key), "bias")
 	}
 	if r.Form.Bias && m.stored[out.Bias] && !slices.Contains(used, out.Bias) {
 		return b, out.Bias + " is there already"

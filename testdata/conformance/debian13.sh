@@ -3,7 +3,7 @@
 #
 #   debian13.sh ROOT [COMMAND...]
 #
-# ROOT is the directory that holds that Debian. It is made where it is missing (2 GB, some two minutes), from the
+# ROOT is the directory that holds that Debian. It is made where it is missing (1.3 GB, a minute or two), from the
 # mirror in the apt sources of this machine, which has to be a Debian too. Needs root.
 set -euo pipefail
 

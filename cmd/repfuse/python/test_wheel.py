@@ -14,19 +14,17 @@ WHEELS = os.environ.get("REPFUSE_WHEELS")
 PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../../docs/python.md")
 
 CALLS = """
-import os, threading, warnings
+import os, warnings
 import net, repfuse, torch
 
 model = net.build()
-x = torch.randn(2, 3, 16, 16)
-with torch.no_grad():
-    want = model(x)
 
 # A state dict, without facts: what has to be assumed is a warning, and strict makes it an error.
-conv = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, bias=False), torch.nn.BatchNorm2d(8, eps=1e-3)).eval()
+conv = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, bias=False), torch.nn.BatchNorm2d(8)).eval()
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
-    state = repfuse.fuse(conv.state_dict(), fold_bn=True, eps="1e-3")
+    state = repfuse.fuse(conv.state_dict(), fold_bn=True)
+assert any(w.category is repfuse.Note and "1e-05 is assumed" in str(w.message) for w in caught), caught
 assert sorted(state) == ["0.bias", "0.weight"], sorted(state)
 try:
     repfuse.fuse(conv.state_dict(), fold_bn=True, strict=True)

@@ -85,8 +85,8 @@ def plan(source: Path, **options: Any) -> Result:
 def fuse(source: Any, destination: Optional[Path] = None, x: Any = None, progress: Optional[Progress] = None, **options: Any) -> Any:
     """Fuses a checkpoint to destination, and returns what was done as a Result.
 
-    source may be a model or a state dict too; x is an example input of the model, or its shape.
-    Without a destination, which then may be left out, the fused state dict is returned."""
+    source may be a model or a state dict too; x is an example input of the model, or its shape. Of
+    these the destination may be left out: then the fused state dict is returned."""
     if isinstance(source, (str, os.PathLike)):
         if destination is None:
             raise TypeError("fuse of a file needs a destination")
