@@ -220,6 +220,8 @@ func TestZipRefused(t *testing.T) {
 		{"two sizes", edit(t, "stored.npz", central, size, 5, 0, 0, 0), "größe.npy: stored in 5 bytes, want its size 132"},
 		{"too large", edit(t, "stored.npz", central, size, append(large, large...)...), "größe.npy: 1073741824 bytes at 3171, want them within the file's 4166"},
 		{"bomb", edit(t, "deflated.npz", central, size+4, large...), "größe.npy: 1073741824 bytes deflated to 69, want at least one for 1032"},
+		{"most that can be", edit(t, "deflated.npz", central, size+4, binary.LittleEndian.AppendUint32(nil, 70*maxRatio-1)...), "größe.npy: inflating its header: unexpected EOF"},
+		{"one more", edit(t, "deflated.npz", central, size+4, binary.LittleEndian.AppendUint32(nil, 70*maxRatio)...), "größe.npy: 72240 bytes deflated to 69, want at least one for 1032"},
 		{"lying", edit(t, "deflated.npz", central, size+4, 133, 0, 0, 0), "größe.npy: inflating its header: unexpected EOF"},
 	} {
 		path := filepath.Join(t.TempDir(), "x.npz")

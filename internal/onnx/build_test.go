@@ -231,3 +231,24 @@ func TestTruncated(t *testing.T) {
 		}
 	}
 }
+
+// Names as long, messages as deep and tensors of as many dimensions as the limits say are read;
+// TestRefusals has the first name that is not, and the first tensor.
+func TestLimits(t *testing.T) {
+	ones := make([]int, maxRank)
+	for k := range ones {
+		ones[k] = 1
+	}
+	if _, err := open(t, model(tensorOf(1, ones, text(9, "abcd")), node(strings.Repeat("x", maxText), "w", "y"))); err != nil {
+		t.Error(err)
+	}
+	for ifs, ok := range map[int]bool{maxDepth / 3: true, maxDepth/3 + 1: false} { // a node, an attribute and a graph each
+		nest := []byte{}
+		for range ifs {
+			nest = msg(1, text(4, "If"), text(2, "y"), msg(5, num(20, 5), text(1, "then_branch"), msg(6, nest)))
+		}
+		if _, err := open(t, model(nest)); (err == nil) != ok {
+			t.Errorf("%d graphs within one another: %v", ifs, err)
+		}
+	}
+}

@@ -99,6 +99,8 @@ func TestRefused(t *testing.T) {
 		{op.Conv{Weight: param(4, 4, 3, 3), Padding: []int{1, 1, 1}}, "w has 2 axes, want as many strides, paddings and dilations ([1 1 1])"},
 		{op.Conv{Weight: param(4, 4, 3, 3), Padding: []int{1 << 40}}, "want one over at most 1048576 positions"},
 		{op.Seq{op.Identity{Padding: []int{1 << 19, 0}}, op.Identity{Padding: []int{1 << 19, 0}}, norm(4)}, "want one over at most 1048576 positions"},
+		{op.Seq{norm(4), op.AvgPool{Kernel: []int{1024, 1024}}}, ""},
+		{op.Seq{norm(4), op.AvgPool{Kernel: []int{1024, 1025}}}, "want one over at most 1048576 positions"},
 		{op.Seq{strided(1, 1<<15), strided(1, 1<<15)}, "want one over at most 1048576 positions"},
 		{op.Seq{up, norm(4)}, ""},
 		{op.Seq{up, op.Identity{Stride: []int{2}}}, "a transposed convolution stands beside another kernel"},

@@ -209,6 +209,24 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// A text is read up to the limit that is asked for, and no further.
+func TestTextLimit(t *testing.T) {
+	b, err := os.ReadFile("testdata/net.pt2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := pth.ReadRecords(bytes.NewReader(b), int64(len(b)), program, form)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := int64(len(record(t, "testdata/net.pt2", program)))
+	for most, ok := range map[int64]bool{n: true, n - 1: false} {
+		if _, err := r.Text(program, most); (err == nil) != ok {
+			t.Errorf("%d bytes, at most %d: %v", n, most, err)
+		}
+	}
+}
+
 // A storage is held to its CRC, when its elements are read.
 func TestCRC(t *testing.T) {
 	b, err := os.ReadFile("testdata/later.pt2")

@@ -116,24 +116,25 @@ func TestArchives(t *testing.T) {
 // A pickle that inflates to more than it announces, or announces too much, is refused
 // before it is held.
 func TestInflated(t *testing.T) {
-	var b bytes.Buffer
-	z := zip.NewWriter(&b)
-	w, err := z.CreateHeader(&zip.FileHeader{Name: "m/data.pkl", Method: zip.Deflate})
-	if err != nil {
-		t.Fatal(err)
-	}
-	zeros := make([]byte, 1<<20)
-	for range maxInflated>>20 + 1 {
-		if _, err := w.Write(zeros); err != nil {
+	for n, want := range map[int]string{
+		maxInflated:     "data.pkl: pickle: byte 0: 0x00 is no opcode",
+		maxInflated + 1: "data.pkl: inflates to 67108865 bytes, want at most 67108864",
+	} {
+		var b bytes.Buffer
+		z := zip.NewWriter(&b)
+		w, err := z.CreateHeader(&zip.FileHeader{Name: "m/data.pkl", Method: zip.Deflate})
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	want := "data.pkl: inflates to 68157440 bytes, want at most 67108864"
-	if _, err := Read(bytes.NewReader(b.Bytes()), int64(b.Len()), Options{}); err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+		if _, err := w.Write(make([]byte, n)); err != nil {
+			t.Fatal(err)
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(bytes.NewReader(b.Bytes()), int64(b.Len()), Options{}); err == nil || err.Error() != want {
+			t.Errorf("%d bytes: %v, want %s", n, err, want)
+		}
 	}
 }
 
@@ -183,6 +184,8 @@ func TestNotTensors(t *testing.T) {
 		{"conjugate bit", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("conj")+"\x88u"), `b: the tensor has the metadata "conj", want none`},
 		{"metadata", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89NK\x01"), "b: metadata 1, want a dict"},
 		{"stride 0", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00J\x00\x00\x00\x10\x85K\x00\x85"), "tensors of 1.074e+09 bytes in a file of SIZE, want at most 3.358e+07"},
+		{"as many wraps as may be, and then a number", strings.Repeat("ctorch._utils\n_rebuild_parameter\n(", 8) + "K\x01" + strings.Repeat("tR", 8), "b: 1, want a tensor"},
+		{"one wrap more", strings.Repeat("ctorch._utils\n_rebuild_parameter\n(", 9) + good + strings.Repeat("tR", 9), "b: a tensor inside more than 8 functions"},
 		{"wrapped in itself", strings.Repeat("ctorch._utils\n_rebuild_parameter\n(", 10) + good + strings.Repeat("tR", 10), "b: a tensor inside more than 8 functions"},
 	} {
 		pkl := "\x80\x02}(" + text("a") + good + text("b") + test.value + "u."

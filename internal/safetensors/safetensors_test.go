@@ -157,6 +157,7 @@ func TestRefused(t *testing.T) {
 		{"negative", file(`{"a":{"dtype":"U8","shape":[-2],"data_offsets":[0,2]}}`, 2), "header: a: -2 at byte 28 of the JSON, want an integer from 0 to 2⁶³-1"},
 		{"fraction", file(`{"a":{"dtype":"U8","shape":[2.0],"data_offsets":[0,2]}}`, 2), "header: a: 2.0 at byte 28 of the JSON, want an integer from 0 to 2⁶³-1"},
 		{"reversed", file(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[2,0]}}`, 2), "header: a: data_offsets [2 0], want a begin and an end not before it"},
+		{"dimensions", file(`{"a":{"dtype":"U8","shape":[`+strings.Repeat("1,", 64)+`1],"data_offsets":[0,1]}}`, 1), "header: a: a list of more than 64 numbers"},
 		{"three", file(`{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,1,2]}}`, 2), "header: a: a list of more than 2 numbers"},
 		{"product", file(`{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,2]}}`, 2), "header: a: data_offsets span 2 bytes, want the 8 of float32 [2]"},
 		{"overflow", file(`{"a":{"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]}}`, 0), "header: a: shape [4294967296 4294967296] of float32 has more bytes than an int64 holds"},
@@ -350,4 +351,27 @@ func FuzzIndex(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What is as long, as deep or of as many dimensions as the limits say is read; an index a level deeper
+// is not (TestRefused has the others).
+func TestLimits(t *testing.T) {
+	header := `{"a":{"dtype":"U8","shape":[` + strings.Repeat("1,", 63) + `1],"data_offsets":[0,1]}}`
+	for _, n := range []int{len(header), maxHeader} {
+		if n == maxHeader && testing.Short() {
+			continue // it is 100 MB
+		}
+		f, err := Open(write(t, "x.safetensors", file(header+strings.Repeat(" ", n-len(header)), 1)))
+		if err != nil {
+			t.Errorf("a header of %d bytes: %v", n, err)
+			continue
+		}
+		f.Close()
+	}
+	for depth, ok := range map[int]bool{maxDepth: true, maxDepth + 1: false} { // within the field
+		index := `{"weight_map":{"a":"x"},"b":` + strings.Repeat("[", depth) + "0" + strings.Repeat("]", depth) + "}"
+		if _, err := parseIndex([]byte(index)); (err == nil) != ok {
+			t.Errorf("an index %d deep: %v", depth, err)
+		}
+	}
 }

@@ -23,6 +23,11 @@ func TestShown(t *testing.T) {
 			t.Errorf("%q is shown as %s, want %s", s, got, want)
 		}
 	}
+	for n, want := range map[int]int{2000: 2000, 2001: 2003} { // " … " is in the place of one
+		if got := utf8.RuneCountInString(text.Shown(strings.Repeat("→", n))); got != want {
+			t.Errorf("%d characters are shown as %d, want %d", n, got, want)
+		}
+	}
 	long := text.Shown("begins" + strings.Repeat("→", 1<<20) + "ends")
 	if n := utf8.RuneCountInString(long); n > 2010 || !strings.HasPrefix(long, "begins→") || !strings.HasSuffix(long, "→ends") {
 		t.Errorf("a long text is shown as %d characters, %.20s…", n, long)

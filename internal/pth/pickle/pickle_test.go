@@ -121,6 +121,14 @@ func TestRefused(t *testing.T) {
 		{"global without end", "c" + strings.Repeat("a", 2000), "byte 0: GLOBAL: no end of line within 1024 bytes"},
 		{"names", "NN\x93.", "byte 2: STACK_GLOBAL: None and None, want two names"},
 		{"marks", strings.Repeat("(", 1<<17), "byte 65536: MARK: more than 65536 marks are open"},
+		{"marks, one too many", "N" + strings.Repeat("(", 1<<16) + "(", "byte 65537: MARK: more than 65536 marks are open"},
+		{"marks, as many as may be", strings.Repeat("(", 1<<16) + "N.", "byte 65537: ends with 1 values, want 1"},
+		{"values on the stack, as many as may be", strings.Repeat("N", 1<<20) + ".", "byte 1048576: ends with 1048576 values, want 1"},
+		{"values", strings.Repeat("N0", 1<<22) + "N.", "byte 8388608: NONE: more than 4194304 values"},
+		{"values, as many as may be", strings.Repeat("N0", 1<<22) + ".", "byte 8388608: ends with 0 values, want 1"},
+		{"an integer", "\x8b\x01\x01\x00\x00" + strings.Repeat("\x01", 257) + ".", "byte 0: LONG4: an integer of 257 bytes, want at most 256"},
+		{"a name", "c" + strings.Repeat("a", 1024) + "\nx\n.", "byte 0: GLOBAL: no end of line within 1024 bytes"},
+		{"a name, as long as may be", "c" + strings.Repeat("a", 1023) + "\nx\n" + strings.Repeat(" ", 1022) + ".", "byte 1027: 0x20 is no opcode"},
 		{"values on the stack", strings.Repeat("N", 1<<21), "byte 1048576: NONE: more than 1048576 values on the stack"},
 	} {
 		if _, err := load(test.in); err == nil || err.Error() != "pickle: "+test.want {
