@@ -24,6 +24,16 @@ func (f *Family) FirstNames() []string {
 	return names
 }
 
+// Reads lists the keys that the family's expressions read, <n> and all, as far as they give a
+// kernel, a norm or a vector away.
+func (f *Family) Reads() []string {
+	var all []string
+	for _, out := range f.Make {
+		all = append(all, keysOf(out.Expr)...)
+	}
+	return all
+}
+
 // Anchored reports whether a module has all keys of one of the family's anchors.
 func (f *Family) Anchored(keys Keys, module string) bool {
 	for _, set := range f.Anchor {

@@ -10,6 +10,7 @@ import (
 
 // offer is the families that may be tried at a module.
 type offer struct {
+	set   *family.Set
 	all   []*family.Family // that have a name of their anchor somewhere
 	facts *facts.Model
 	// byFirst is the families to try where a module has a child of a name; anywhere is
@@ -27,7 +28,7 @@ func newOffer(set *family.Set, model *facts.Model, names map[string]bool) (*offe
 	if err != nil {
 		return nil, err
 	}
-	o := &offer{all: all, facts: model, byFirst: map[string][]*family.Family{}}
+	o := &offer{set: set, all: all, facts: model, byFirst: map[string][]*family.Family{}}
 	for _, f := range o.all {
 		for _, first := range f.FirstNames() {
 			if first == "" {

@@ -215,7 +215,7 @@ func (r *recogniser) recognise(plain bool) error {
 			r.note(assumptions(c, r.facts != nil)...)
 		}
 		r.takeShown()
-		return errors.Join(errors.Join(r.near...), openQuestions(unseen, r.sets))
+		return errors.Join(errors.Join(r.near...), r.splitBlocks(), openQuestions(unseen, r.sets))
 	}
 	if err := errors.Join(r.near...); err != nil {
 		return err
@@ -230,11 +230,13 @@ func (r *recogniser) recognise(plain bool) error {
 		r.note(assumptions(c, r.facts != nil)...)
 	}
 	if len(r.taken) == 0 {
-		r.note(r.suggestions()...)
+		if err := r.suggest(); err != nil {
+			return err
+		}
 	}
 	notes, err := overruled(r.taken)
 	r.note(notes...)
-	return errors.Join(openQuestions(r.taken, r.sets), err)
+	return errors.Join(r.splitBlocks(), openQuestions(r.taken, r.sets), err)
 }
 
 // note adds notes; the same about many blocks is made once.

@@ -2,11 +2,13 @@ package recognise
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
+	"repfuse/internal/plan"
 )
 
 // rule is a setting for the blocks whose path fits a glob.
@@ -140,6 +142,22 @@ func (r *recogniser) leaves(path string) *choice {
 	}
 	if of := choicesAt(r.choices, path); len(of) > 0 && of[0].name == noFamily {
 		return of[0]
+	}
+	return nil
+}
+
+// splitBlocks is the error where a part of a block that is taken is to be left as it is: a block is one layer, whole or not at all.
+func (r *recogniser) splitBlocks() error {
+	for _, c := range r.taken {
+		for _, key := range slices.Sorted(maps.Keys(c.Used)) {
+			for part := family.Parent(key); len(part) > len(c.Module); part = family.Parent(part) {
+				if left := r.leaves(part); left != nil && !left.anywhere {
+					module := plan.Shown(c.Module)
+					return hint.Add(fmt.Errorf("--family %s: %s is a part of %s, a %s block, want all of it left or none", left.text, part, module, c.Family),
+						"--family %s=%s leaves the block as it is", family.QuoteGlob(module), noFamily)
+				}
+			}
+		}
 	}
 	return nil
 }

@@ -1,11 +1,13 @@
 package recognise_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"repfuse/internal/golden"
+	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
@@ -131,4 +133,21 @@ func written(p *plan.Plan) []string {
 		keys = append(keys, i.Key)
 	}
 	return keys
+}
+
+// A block is one layer: a part of it that is to be left is an error, and so is a glob that fits such a part.
+func TestPartLeft(t *testing.T) {
+	c := golden.Load(t, "repvgg-model-tiny")
+	for _, test := range []struct{ choice, want, hint string }{
+		{"stage1.0.rbr_dense.bn=none", "--family stage1.0.rbr_dense.bn=none: stage1.0.rbr_dense.bn is a part of stage1.0, a repvgg block, want all of it left or none",
+			"--family stage1.0=none leaves the block as it is"},
+		{"**.rbr_identity=none", "--family **.rbr_identity=none: stage1.1.rbr_identity is a part of stage1.1, a repvgg block, want all of it left or none",
+			"--family stage1.1=none leaves the block as it is"},
+		{"stage1.**=none", "", ""},
+	} {
+		_, err := recognise.Plan(c.Train, recognise.Options{Families: builtin(t), Choices: []string{test.choice}})
+		if got := fmt.Sprint(err); err == nil != (test.want == "") || err != nil && (got != test.want || hint.Of(err) != test.hint) {
+			t.Errorf("--family %s: %v (%s), want %q (%s)", test.choice, err, hint.Of(err), test.want, test.hint)
+		}
+	}
 }

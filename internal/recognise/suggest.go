@@ -8,24 +8,33 @@ import (
 	"repfuse/internal/plan"
 )
 
-// suggestions says, where nothing was recognised, which families on request have the
-// modules' keys: those alone do not say that the network wants them fused.
-func (r *recogniser) suggestions() []plan.Note {
-	var notes []plan.Note
+// suggest notes, where nothing was recognised, which anchors of the user's own families no module has, and which families
+// on request have the modules' keys: those alone do not say that the network wants them fused. Where
+// there is none of these, nor a module that resembles a block, it notes what comes near to one.
+func (r *recogniser) suggest() error {
 	for _, f := range r.offer.all {
 		if f.Own && !r.keys.anchored(f, r.keys.root) {
-			notes = append(notes, plan.Note{Where: f.Name, Text: "no module has the keys of its anchor " + f.AnchorText(),
+			r.note(plan.Note{Where: f.Name, Text: "no module has the keys of its anchor " + f.AnchorText(),
 				Hint: "an anchor is keys as the block's module sees them"})
 		}
+	}
+	found := len(r.resembles) > 0
+	for _, f := range r.offer.all {
 		if !f.OnRequest || f.Network {
 			continue
 		}
 		if at := r.fitting(r.keys.root, f, nil); len(at) > 0 {
-			notes = append(notes, plan.Note{Where: list(at), Text: fmt.Sprintf("could be %s (%s), which is taken on request only", f.Name, f.Title),
+			found = true
+			r.note(plan.Note{Where: list(at), Text: fmt.Sprintf("could be %s (%s), which is taken on request only", f.Name, f.Title),
 				Hint: fmt.Sprintf("--family %s", f.Name)})
 		}
 	}
-	return notes
+	if found {
+		return nil
+	}
+	near, err := r.nearest()
+	r.note(near...)
+	return err
 }
 
 // anchored reports whether n or a module below has an anchor of a family.
