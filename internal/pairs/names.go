@@ -3,6 +3,7 @@ package pairs
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -44,8 +45,8 @@ func agree(layer, norm string, linear, within bool) bool {
 	return true
 }
 
-// natural compares paths, in which numbers count as numbers: block.2 before block.10.
-func natural(a, b string) int {
+// Natural compares paths, in which numbers count as numbers: block.2 before block.10.
+func Natural(a, b string) int {
 	as, bs := strings.Split(a, "."), strings.Split(b, ".")
 	for k := range min(len(as), len(bs)) {
 		m, errM := strconv.Atoi(as[k])
@@ -59,4 +60,26 @@ func natural(a, b string) int {
 		}
 	}
 	return cmp.Compare(len(as), len(bs))
+}
+
+// word is a number, an extent such as 3x3, or a word, whose first letter may be large.
+var word = regexp.MustCompile(`\d+(x\d+)+|\d+|[A-Z]?[a-z]+|[A-Z]+`)
+
+// roles is the words that say what a tensor is of a branch, and not of which branch.
+var roles = strings.Fields("weight weights kernel kernels w k filter bias biases b conv bn norm batchnorm")
+
+// Words is what a name says of which branch a tensor is, where 3x3 and 3 are the same.
+func Words(name string) string {
+	var all []string
+	for _, w := range word.FindAllString(name, -1) {
+		w = strings.ToLower(w)
+		first, rest, _ := strings.Cut(w, "x")
+		if _, err := strconv.Atoi(first); err == nil && strings.Trim(strings.ReplaceAll(rest, first, ""), "x") == "" {
+			w = first
+		}
+		if !slices.Contains(roles, w) {
+			all = append(all, w)
+		}
+	}
+	return strings.Join(all, " ")
 }

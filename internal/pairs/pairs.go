@@ -104,7 +104,7 @@ func newFinder(tensors []tensor.Spec, ordered bool) *finder {
 		m.tensors[name] = t.Shape
 	}
 	if !ordered {
-		slices.SortStableFunc(f.modules, func(a, b *module) int { return natural(a.path, b.path) })
+		slices.SortStableFunc(f.modules, func(a, b *module) int { return Natural(a.path, b.path) })
 	}
 	listed := map[string]bool{}
 	for _, m := range f.modules {

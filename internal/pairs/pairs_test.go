@@ -26,7 +26,7 @@ func measure(t *testing.T, ordered bool) (traced, found, wrong int) {
 		tensors := s.Tensors
 		if !ordered {
 			tensors = slices.Clone(tensors)
-			slices.SortFunc(tensors, func(a, b tensor.Spec) int { return -natural(a.Key, b.Key) })
+			slices.SortFunc(tensors, func(a, b tensor.Spec) int { return -Natural(a.Key, b.Key) })
 		}
 		traced += len(s.Layer)
 		pairs, _ := Find(tensors, ordered)

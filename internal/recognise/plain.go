@@ -3,13 +3,13 @@ package recognise
 import (
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
+	"repfuse/internal/pairs"
 	"repfuse/internal/plan"
 )
 
@@ -152,7 +152,7 @@ func (r *recogniser) gatherPlain(n *node) (plain, error) {
 	for _, key := range below {
 		if m, ok := strings.CutSuffix(key, "running_mean"); ok && m != "" {
 			p.sep = m[len(m)-1:]
-			norms[words(m)] = m
+			norms[pairs.Words(m)] = m
 			isNorm = append(isNorm, m)
 		}
 	}
@@ -165,8 +165,8 @@ func (r *recogniser) gatherPlain(n *node) (plain, error) {
 		case len(t.Shape) > 2:
 			taken[key] = true
 			p.branches = append(p.branches, plainBranch{weight: key, shape: t.Shape})
-		case len(t.Shape) == 1 && biases[words(key)] == "":
-			biases[words(key)] = key
+		case len(t.Shape) == 1 && biases[pairs.Words(key)] == "":
+			biases[pairs.Words(key)] = key
 		}
 	}
 	for k := range p.branches {
@@ -174,7 +174,7 @@ func (r *recogniser) gatherPlain(n *node) (plain, error) {
 		if stem, ok := strings.CutSuffix(b.weight, "weight"); ok && stem != "" && strings.ContainsAny(stem[len(stem)-1:], "._-") {
 			p.sep = stem[len(stem)-1:]
 		}
-		w := words(b.weight)
+		w := pairs.Words(b.weight)
 		if bias := biases[w]; bias != "" {
 			if t, _ := r.keys.Lookup(n.path, bias); t.Shape[0] == b.shape[0] {
 				b.bias, taken[bias] = bias, true
@@ -191,32 +191,10 @@ func (r *recogniser) gatherPlain(n *node) (plain, error) {
 	return p, p.accountsFor(below, taken)
 }
 
-// word is a number, an extent such as 3x3, or a word, whose first letter may be large.
-var word = regexp.MustCompile(`\d+(x\d+)+|\d+|[A-Z]?[a-z]+|[A-Z]+`)
-
-// roles is words that say what a tensor is of a branch, and not of which branch.
-var roles = strings.Fields("weight weights kernel kernels w k filter bias biases b conv bn norm batchnorm")
-
-// words is what a name says of which branch a tensor is, where 3x3 and 3 are the same.
-func words(name string) string {
-	var all []string
-	for _, w := range word.FindAllString(name, -1) {
-		w = strings.ToLower(w)
-		first, rest, _ := strings.Cut(w, "x")
-		if _, err := strconv.Atoi(first); err == nil && strings.Trim(strings.ReplaceAll(rest, first, ""), "x") == "" {
-			w = first
-		}
-		if !slices.Contains(roles, w) {
-			all = append(all, w)
-		}
-	}
-	return strings.Join(all, " ")
-}
-
 // named reports whether the name of every branch has the extent of its kernel.
 func (p *plain) named() bool {
 	return !slices.ContainsFunc(p.branches, func(b plainBranch) bool {
-		return !slices.Contains(strings.Fields(words(b.weight)), strconv.Itoa(b.shape[2])) && !strings.Contains(b.weight, strconv.Itoa(b.shape[2])+"x")
+		return !slices.Contains(strings.Fields(pairs.Words(b.weight)), strconv.Itoa(b.shape[2])) && !strings.Contains(b.weight, strconv.Itoa(b.shape[2])+"x")
 	})
 }
 
