@@ -5,13 +5,16 @@
     load.load(deploy_model, "out")       # every key must be there and none too many
     load.load(model, "out")              # the model that was exported: its layers are replaced
 """
+import copy
 import json
 import os
 import warnings
+from collections import OrderedDict
 
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 
 def load(model, directory, strict=True):
@@ -67,16 +70,37 @@ def place(model, layer, weight, bias):
     modules = dict(model.named_modules())
     if len(set(names)) < len(names) or any(name not in modules for name in names):
         return "the model does not have its modules, each once"
+    rest = {name: behind(modules[name]) for name in branches[0][1:]}
+    if None in rest.values():
+        return "%s does more than its own layer" % next(name for name in rest if rest[name] is None)
     convs = [modules[name] for name in branches[0] if isinstance(modules[name], (nn.Linear, nn.modules.conv._ConvNd))]
     if not convs:
         return "its main branch has no layer that is known"
     replace(model, branches[0][0], build(layer, convs, without_input(layer, weight, branches.count([])), bias))
-    for name in branches[0][1:]:
-        replace(model, name, nn.Identity())
+    for name, module in rest.items():
+        replace(model, name, module)
     for branch in filter(None, branches[1:]):
         for name in branch[:-1]:
             replace(model, name, nn.Identity())
         replace(model, branch[-1], Zero())
+    return None
+
+
+def behind(module):
+    """What a module still has to do when it is in another's kernel: nothing, or what a norm runs behind
+    itself, as timm's BatchNormAct2d its activation. None where a norm does something else."""
+    if getattr(module, "running_mean", None) is None:
+        return nn.Identity()
+    norm, rest = copy.deepcopy(module).eval(), nn.Sequential(OrderedDict(module.named_children()))
+    for shape in (), (3, 3), (3, 3, 3):
+        x = 4 * torch.randn(2, norm.running_mean.numel(), *shape).to(norm.running_mean)
+        try:
+            want = norm(x)
+        except Exception:  # a norm of other axes
+            continue
+        got = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0, norm.eps)
+        got = copy.deepcopy(rest).eval()(got)
+        return (rest if len(rest) else nn.Identity()) if torch.allclose(got, want, 1e-4, 1e-5) else None
     return None
 
 
@@ -95,7 +119,20 @@ class Zero(nn.Module):
     """The branch that is in another's kernel: what it gives is zero."""
 
     def forward(self, x):
-        return x.new_zeros(())
+        return x.new_zeros(()).as_subclass(Nothing)
+
+
+class Nothing(torch.Tensor):
+    """A zero without a shape. A sum of branches may begin with it and go on in place (out += branch(x)), which an
+    ordinary one would refuse as soon as a branch has a shape."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl  # what is computed with it is an ordinary tensor
+
+    def __add__(self, other):
+        out = torch.add(self, other)
+        return out if out.dim() else out.as_subclass(Nothing)
+
+    __radd__ = __iadd__ = __add__
 
 
 def build(layer, convs, weight, bias):

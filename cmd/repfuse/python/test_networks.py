@@ -4,8 +4,10 @@ put back into the living model, whose outputs have to stay.
     REPFUSE=./repfuse python3 -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 """
 import contextlib
+import functools
 import io
 import json
+import operator
 import os
 import subprocess
 import tempfile
@@ -51,6 +53,25 @@ def rep(i, o, stride=1, groups=1):
     return Named(lambda s, x: s.dense(x) + s.point(x), **parts)
 
 
+class Activating(nn.BatchNorm2d):
+    """A norm with its activation in it, as timm has it."""
+
+    def __init__(self, c):
+        super().__init__(c)
+        self.act = nn.PReLU()
+
+    def forward(self, x):
+        assert x.dim() == 4
+        return self.act(super().forward(x))
+
+
+class Halving(nn.BatchNorm2d):
+    """A norm that does more, in no module that can be seen."""
+
+    def forward(self, x):
+        return super().forward(x).sigmoid()
+
+
 def attention(c):
     def forward(s, x):
         b, n, _ = x.shape
@@ -78,6 +99,10 @@ NETWORKS = {
     "two kernels in a row": (lambda: nn.Sequential(conv(6, 8, 3), conv(8, 8, 3, bias=True), nn.BatchNorm2d(8)), IMAGE, 2, 0),
     "mobileone": (lambda: nn.Sequential(Named(lambda s, x: sum(b(x) for b in s.branches) + s.scale(x) + s.skip(x), branches=nn.ModuleList(conv_bn(6, 6, 3, groups=6) for _ in range(4)),
                                               scale=conv_bn(6, 6, 1, groups=6), skip=nn.BatchNorm2d(6)), nn.ReLU(), conv_bn(6, 8, 1)), IMAGE, 2, 0),
+    "mobileone, summed in place": (lambda: Named(lambda s, x: functools.reduce(operator.iadd, (b(x) for b in s.branches), s.scale(x) + s.skip(x)),
+                                                branches=nn.ModuleList(conv_bn(6, 6, 3, groups=6) for _ in range(2)), scale=conv_bn(6, 6, 1, groups=6), skip=nn.BatchNorm2d(6)), IMAGE, 1, 0),
+    "a norm that activates": (lambda: nn.Sequential(conv(6, 8), Activating(8), conv_bn(8, 4, 1)), IMAGE, 2, 0),
+    "a norm that activates by itself": (lambda: nn.Sequential(conv(6, 8), Halving(8), conv_bn(8, 4, 1)), IMAGE, 2, 1),
     "depthwise": (lambda: nn.Sequential(conv_bn(6, 12, groups=6), nn.ReLU6(inplace=True), conv_bn(12, 4, 1)), IMAGE, 2, 0),
     "dilated": (lambda: Named(lambda s, x: s.a(x) + s.b(x), a=conv_bn(6, 6, 5, groups=6), b=conv_bn(6, 6, 3, padding=2, dilation=2, groups=6)), IMAGE, 1, 0),
     "padded by a function": (lambda: Named(lambda s, x: s.a(F.pad(x, (2, 1, 1, 1))), a=conv_bn(6, 8, padding=0)), IMAGE, 1, 0),
@@ -122,7 +147,7 @@ NETWORKS = {
 
 
 # Blocks of which a part is no module, so that no module can take their place.
-NO_MODULE = ("strided by a function",)
+NO_MODULE = ("strided by a function", "a norm that activates by itself")
 
 
 def random(model):
