@@ -112,7 +112,7 @@ func printBlocks(w io.Writer, v *repfuse.Verdict, verbose bool) {
 
 func printLine(w io.Writer, m verify.Block, c certify.Block, bad bool) {
 	printf(w, "%-28s %-10s %9.2g %9.2g %9.2g %8s\n", ellipsis(text.Module(m.Weight), 28), c.Verdict, m.Largest.Difference,
-		c.Bound.Value, m.Float32.Largest.Difference, text.Ratio(m.Before.Seconds, m.After.Seconds))
+		c.Bound.Value+m.Largest.Slack, m.Float32.Largest.Difference, text.Ratio(m.Before.Seconds, m.After.Seconds))
 	switch {
 	case m.Skipped != "":
 		printWrapped(w, "  ", "  ", m.Skipped)
@@ -159,7 +159,7 @@ func printTotals(w io.Writer, v *repfuse.Verdict) {
 	printItem(w, "", "x uniform in ±%g, seed %d, %s, borders included, float64", r.Range, r.Seed, count(r.Trials, "trial"))
 	if c.Largest >= 0 {
 		b := c.Blocks[c.Largest]
-		printItem(w, "certified", "at most %.3g for any |x| ≤ %g (%s, channel %d)", b.Bound.Value, c.Range, short(b.Weight), b.Bound.Channel)
+		printItem(w, "certified", "at most %.3g for any |x| ≤ %g (%s, channel %d)", b.Bound.Value+r.Blocks[c.Largest].Largest.Slack, c.Range, short(b.Weight), b.Bound.Channel)
 	}
 	printTolerance(w, v.Measured)
 	printGuesses(w, c)

@@ -3,6 +3,7 @@ package certify
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 
@@ -70,6 +71,9 @@ type certificate struct {
 	terms func() (*fuse.Fused, error)
 
 	kernelRoundings, biasRoundings op.Roundings
+	// under is the most that a real value is off whose digits end where float64's do: nothing to an
+	// element of a narrower type, so that its certificate may be zero.
+	under float64
 
 	// By output channel: Σ|ΔW| and |Δb|, both with the bounds of their own error, and
 	// what those come to.
@@ -91,6 +95,9 @@ func (r *run) open(out *plan.Output) (*certificate, error) {
 		return fuse.New(e, tensor.F32)
 	})
 	c.kernelRoundings, c.biasRoundings, err = op.FusingRoundings(out.Expr, out.Form)
+	if c.weight.Type == tensor.F64 {
+		c.under = math.SmallestNonzeroFloat64
+	}
 	n := out.Form.Out
 	c.sum, c.shift, c.own = make([]float64, n), make([]float64, n), make([]float64, n)
 	return c, err
@@ -182,8 +189,8 @@ func (c *certificate) constant() error {
 		}
 		e.Key, e.Index = c.out.Bias, []int{o}
 		c.tally.add(e, 1)
-		c.shift[o] = v.off(s) + v.bound
-		c.own[o] += v.bound
+		c.shift[o] = v.off(s) + v.bound + c.under
+		c.own[o] += v.bound + c.under
 	}
 	return nil
 }

@@ -19,6 +19,14 @@ func ulpsOf(t tensor.Type) ulps {
 	return ulps{t, micro.Ulps{Shift: uint64(-math.Ilogb(tensor.Ulp(1, t))), Least: tensor.Ulp(0, t)}}
 }
 
+// At is the unit at v, also where it is itself a subnormal number, of which micro gives the least.
+func (u ulps) At(v float64) float64 {
+	if u.typ == tensor.F64 && math.Abs(v) < 0x1p-960 {
+		return tensor.Ulp(v, u.typ)
+	}
+	return u.Ulps.At(v)
+}
+
 // near is how many ulps of the real value an exact element may be off: half of one
 // for being rounded once, and the design's 0.001.
 const near = 0.501

@@ -66,6 +66,7 @@ func (w *kernelWorker) rows(a, b int, t *tally) error {
 			o = row/(shape[0]/w.out.Form.Groups)*width + from%(width*taps)/taps
 		}
 		s := w.compare(from, from+run, &doubtful, &worst, &at)
+		s.own += float64(run) * w.under
 		w.sum[o] += s.off + s.own
 		w.own[o] += w.Range * s.own
 	}

@@ -87,9 +87,9 @@ func compare(t *testing.T, e op.Expr, what string, got op.Param, want []*big.Flo
 	}
 	for i, x := range v {
 		r, _ := want[i].Float64()
-		off, _ := zero().Sub(num(x), want[i]).Float64()
-		if ulp := tensor.Ulp(r, got.Type); math.Abs(off) > limit*ulp {
-			t.Fatalf("%s as %s: element %d of the %s is %g, want %g: off by %.4g ulp", e, got.Type, i, what, x, r, off/ulp)
+		off, ulp := zero().Sub(num(x), want[i]), num(tensor.Ulp(r, got.Type)) // which a float64 may not hold
+		if off.Quo(off, ulp); off.Abs(off).Cmp(num(limit)) > 0 {
+			t.Fatalf("%s as %s: element %d of the %s is %g, want %g: off by %.4g ulp", e, got.Type, i, what, x, r, off)
 		}
 	}
 }

@@ -17,9 +17,6 @@ type node interface {
 	// plan places the node's taps between rows laid out as r and the rows dst, to which its
 	// contribution is added.
 	plan(p *planner, r, dst *layout) (step, error)
-	// constant is what the node makes of an image that is the constant in everywhere. nil is
-	// zero; the result may be in itself.
-	constant(k *kernels, in []exact.DD) ([]exact.DD, error)
 }
 
 // conv multiplies by a stored kernel of rows [I/g, k…].
@@ -40,7 +37,7 @@ type conv struct {
 type diag struct {
 	box
 	factor *exact.Factors // nil is 1
-	term   []exact.DD     // the constant added to each channel, nil is 0
+	term   *exact.Terms   // the constant added to each channel, nil is 0
 	offset int            // Select: the first channel
 	to     int            // Select: the end; else 0
 	area   int            // AvgPool: the number of taps that share a coefficient; else 1

@@ -3,6 +3,8 @@ package fuse
 import (
 	"math"
 	"slices"
+
+	"repfuse/internal/exact"
 )
 
 // puller computes a block of rows in float64. Σ|terms| is carried along wherever an
@@ -80,7 +82,9 @@ func (l scaleLink) through(p *puller, r *block) (*block, error) {
 		for τ := range s.taps() {
 			v, mag := s.coefs(at, τ)
 			for i, f := range by {
-				v[i] *= f.Hi
+				product := v[i] * f.Hi
+				p.out.low = p.out.low || exact.Lost(product, v[i], f.Hi)
+				v[i] = product
 			}
 			for i := range mag {
 				mag[i] *= math.Abs(by[i].Hi)

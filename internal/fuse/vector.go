@@ -48,14 +48,6 @@ func fill(v []float64, x float64) {
 	}
 }
 
-// inDD is v as double-double numbers; nil stays nil.
-func inDD(v []float64) []exact.DD {
-	if v == nil {
-		return nil
-	}
-	return exact.Vector(v).Value
-}
-
 // batchNorm reads the statistics: s = γ/√(σ²+ε) and t = β − μ·s.
 func batchNorm(b op.BatchNorm, channels, rank int) (*diag, error) {
 	var all [4][]float64
@@ -75,14 +67,7 @@ func batchNorm(b op.BatchNorm, channels, rank int) (*diag, error) {
 		}
 	}
 	f := exact.Norm(gamma, vari, b.Eps)
-	term := make([]exact.DD, channels)
-	for c := range term {
-		term[c] = f.Value[c].Times(-mean[c])
-		if beta != nil {
-			term[c] = term[c].Add(exact.DD{Hi: beta[c]})
-		}
-	}
-	return &diag{box: point(rank), factor: f, term: term, area: 1}, nil
+	return &diag{box: point(rank), factor: f, term: f.Terms(beta, mean), area: 1}, nil
 }
 
 // scale reads a Scale.
@@ -97,5 +82,5 @@ func scale(e op.Scale, channels, rank int) (*diag, error) {
 // shift reads a Shift.
 func shift(e op.Shift, channels, rank int) (*diag, error) {
 	v, err := vectorOr(e.By, channels, e.Term)
-	return &diag{box: point(rank), term: inDD(v), area: 1}, err
+	return &diag{box: point(rank), term: exact.VectorTerms(v), area: 1}, err
 }

@@ -1,6 +1,7 @@
 package fuse
 
 import (
+	"math"
 	"math/big"
 	"slices"
 
@@ -53,8 +54,8 @@ func (w *Worker) Kernel(dst []byte, a, b int) (small int, err error) {
 }
 
 // Reals gives rows a to b-1 of the kernel, in the stored order, as the numbers that
-// Kernel rounds: hi+lo is within bound of the real value. All three have one place for
-// each element.
+// Kernel rounds: hi+lo is within bound of the real value, and 2⁻¹⁰⁷⁴, which bound may be below.
+// All three have one place for each element.
 func (w *Worker) Reals(hi, lo, bound []float64, a, b int) error {
 	size := w.f.root.cells()
 	for ; a < b; a += w.f.tileRows {
@@ -85,7 +86,8 @@ func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
 		return err
 	}
 	return w.refine(s, func(at int, v exact.DD, unit float64) {
-		hi[at], lo[at], bound[at] = v.Hi, v.Lo, w.test.Bound(unit)*s.magnitude(at)
+		hi[at], lo[at] = v.Hi, v.Lo
+		bound[at] = w.test.Bound(unit)*s.magnitude(at) + 0x1p-106*math.Abs(v.Hi) // as two float64 are all it is handed on in
 	})
 }
 
@@ -128,7 +130,7 @@ func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*output, error) {
 }
 
 // refine computes the elements of s that float64 does not decide in double-double numbers,
-// and those that cancel too far for these at 256 bits. Each goes to set with the error of an
+// and those that cancel too far for these, or are too small, at 256 bits. Each goes to set with the error of an
 // operation. Of a float64 result that is every element.
 func (w *Worker) refine(s *output, set func(at int, v exact.DD, unit float64)) error {
 	list := s.doubtful(w.test)
@@ -139,10 +141,11 @@ func (w *Worker) refine(s *output, set func(at int, v exact.DD, unit float64)) e
 		}
 		slices.Sort(list[:n])
 		var hard []int
-		double := &refiner[exact.DD, exact.Doubles]{numbers: &w.space.twofold, kernels: w.kernels}
+		low := false
+		double := &refiner[exact.DD, exact.Doubles]{field: exact.Doubles{Low: &low}, numbers: &w.space.twofold, kernels: w.kernels}
 		unit := double.field.Unit()
 		err := elements(double, w.f, s, list[:n], func(at int, v exact.DD) {
-			if w.test.Enough(v, s.magnitude(at), unit) {
+			if !low && w.test.Enough(v, s.magnitude(at), unit) {
 				set(at, v, unit)
 			} else {
 				hard = append(hard, at)

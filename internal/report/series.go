@@ -20,7 +20,7 @@ const (
 
 var (
 	measured  = series{"measured", func(r row) float64 { return r.measured.Largest.Difference }, dot, "measured, float64"}
-	certified = series{"certified", func(r row) float64 { return r.certified.Bound.Value }, mark, "certified"}
+	certified = series{"certified", func(r row) float64 { return r.certified.Bound.Value + r.measured.Largest.Slack }, mark, "certified"}
 	tolerance = series{"tolerance", func(r row) float64 { return r.measured.Tolerance.Value }, mark, "tolerance"}
 	inFloat32 = series{"float32", func(r row) float64 { return r.measured.Float32.Largest.Difference }, dot, "float32 run"}
 	bound     = series{label: "bound", of: func(r row) float64 { return r.measured.Float32.Bound }}

@@ -14,7 +14,7 @@ import (
 //
 //	rounding    u·M       every stored element is within half an ulp of its value
 //	arithmetic  γₙ·A      that value was computed in the element type, by any program
-//	slack       γ·(A+M)   the two float64 runs that are compared
+//	slack       γ·(A+M)   the two float64 runs that are compared, and 2⁻¹⁰⁷⁴ for each product
 //
 // where n counts the roundings of a fused element (op.FusingRoundings) and slack has
 // the longest chain of a run. float32 is slack for float32 runs.
@@ -69,12 +69,15 @@ func (c *comparison) limits() (*Finding, error) {
 	γ, u := c.count.Gamma(t), tensor.Ulp(1, t)/2
 	// Below the smallest normal half an ulp no longer shrinks with the element.
 	least := tensor.Ulp(0, t) / 2 * (c.Range*float64(f.In/f.Groups*f.Taps()) + 1)
+	// A product that ends where float64 does errs by that much, whatever its size.
+	cost, _ := costOf(c.out.Expr, f)
+	under := math.SmallestNonzeroFloat64 * float64(cost.MultiplyAdds+int64(f.In/f.Groups*f.Taps()))
 	for o := range c.limit {
-		a, m := terms.of[o], stored.of[o]
+		a, m := finite(terms.of[o]), finite(stored.of[o])
 		c.limit[o] = limit{
 			rounding: u*m + least, arithmetic: finite(γ * a), terms: a,
-			slack:   gamma(terms.chain.wide, tensor.F64)*a + gamma(stored.chain.wide, tensor.F64)*m,
-			float32: gamma(terms.chain.narrow, tensor.F32)*a + gamma(stored.chain.narrow, tensor.F32)*m,
+			slack:   finite(gamma(terms.chain.wide, tensor.F64)*a + gamma(stored.chain.wide, tensor.F64)*m + under),
+			float32: finite(gamma(terms.chain.narrow, tensor.F32)*a + gamma(stored.chain.narrow, tensor.F32)*m),
 		}
 	}
 	c.request(t)
