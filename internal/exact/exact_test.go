@@ -164,3 +164,40 @@ func TestEnough(t *testing.T) {
 		}
 	}
 }
+
+// TestLow: whatever the sizes of the operands, a result in double-double numbers is as near to that at
+// 256 bits as Unit says, or Low is set; and it is not set where nothing is small.
+func TestLow(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	of := func(least int) float64 { return math.Ldexp(r.NormFloat64(), r.IntN(-least)*9/8+least) } // up to 2^(-least/8)
+	for trial := range 30000 {
+		least := []int{-100, -1070}[trial%2]
+		a, w, gamma, mean, beta := of(least), of(least), of(least), of(least), of(least)
+		vari, eps := math.Abs(of(least)), math.Abs(of(least))*float64(trial%3)
+		low := false
+		d, f := Doubles{Low: &low}, Norm([]float64{gamma}, []float64{vari}, eps)
+		t1 := f.Terms([]float64{beta}, []float64{mean})
+		t1.beta = nil // so that nothing cancels
+		t1.Value[0] = f.Value[0].Times(-mean)
+		dst, real := []DD{{}}, []*big.Float{nil}
+		for name, pair := range map[string]func() (DD, *big.Float){
+			"scale":  func() (DD, *big.Float) { return d.Scale(DD{a, 0}, f, 0), Reals{}.Scale(truth(a), f, 0) },
+			"term":   func() (DD, *big.Float) { return d.Term(t1, 0), Reals{}.Term(t1, 0) },
+			"divide": func() (DD, *big.Float) { return d.Divide(DD{a, 0}, 7), Reals{}.Divide(truth(a), 7) },
+			"product": func() (DD, *big.Float) {
+				dst[0], real[0] = DD{}, nil
+				d.MulAdd(dst, DD{a, 0}, []float64{w}, 1)
+				Reals{}.MulAdd(real, truth(a), []float64{w}, 1)
+				return dst[0], real[0]
+			},
+		} {
+			low = false
+			got, want := pair()
+			off := fresh300().Sub(want, truth(got.Hi, got.Lo))
+			most := fresh300().Mul(want, big.NewFloat(8*Doubles{}.Unit()))
+			if bad := off.Abs(off).Cmp(most.Abs(most)) > 0; bad && !low || low && least > -200 {
+				t.Fatalf("%s of %g, %g, γ %g, σ² %g, ε %g, μ %g: %v, want %g: off by %g, low %t", name, a, w, gamma, vari, eps, mean, got, want, off, low)
+			}
+		}
+	}
+}

@@ -40,7 +40,7 @@ func Norm(gamma, vari []float64, eps float64) *Factors {
 			s.Hi = gamma[c]
 		}
 		f.Value[c] = s.Div(TwoSum(v, eps).Sqrt())
-		f.rough = f.rough || v+eps < lowest || Lost(f.Value[c].Hi, s.Hi, 1)
+		f.rough = f.rough || v+eps < lowest || Lost(s.Hi, s.Hi, 1) || Lost(f.Value[c].Hi, s.Hi, 1)
 	}
 	return f
 }

@@ -40,7 +40,7 @@ type output struct {
 	transposed bool
 	copied     []bool // rows that were
 	seen       found  // among the sums
-	low        bool   // a factor on the way here may have lost digits
+	lost       bool   // a number on the way here was too small or too large for float64
 
 	small  int            // elements that are not zero and became subnormal or zero
 	over   *OverflowError // of the first element that is infinite, nil where none is
@@ -119,10 +119,10 @@ func (s *output) put(l line) found {
 }
 
 // doubtful lists the elements that float64 does not decide, row by row: all where the
-// result is float64 itself or a factor was too small for it.
+// result is float64 itself or numbers on the way left its range.
 func (s *output) doubtful(test exact.Test) []int {
 	var list, among []int
-	if test.Type == tensor.F64 || s.low {
+	if test.Type == tensor.F64 || s.lost {
 		for at := range len(s.at) * s.cells() {
 			list = append(list, at)
 		}

@@ -83,7 +83,7 @@ func (l scaleLink) through(p *puller, r *block) (*block, error) {
 			v, mag := s.coefs(at, τ)
 			for i, f := range by {
 				product := v[i] * f.Hi
-				p.out.low = p.out.low || exact.Lost(product, v[i], f.Hi)
+				p.out.lost = p.out.lost || exact.Lost(product, v[i], f.Hi)
 				v[i] = product
 			}
 			for i := range mag {

@@ -82,13 +82,15 @@ func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
 	}
 	clear(lo)
 	s.bounds(bound, hi, w.test.Bound64())
-	if err := s.finish(); err != nil {
+	err = w.refine(s, func(at int, v exact.DD, unit float64) {
+		bound[at] = w.test.Bound(unit)*s.magnitude(at) + 0x1p-106*math.Abs(v.Hi) // as two float64 are all it is handed on in
+		s.set(at, v)
+		hi[at], lo[at] = v.Hi, v.Lo
+	})
+	if err != nil {
 		return err
 	}
-	return w.refine(s, func(at int, v exact.DD, unit float64) {
-		hi[at], lo[at] = v.Hi, v.Lo
-		bound[at] = w.test.Bound(unit)*s.magnitude(at) + 0x1p-106*math.Abs(v.Hi) // as two float64 are all it is handed on in
-	})
+	return s.finish()
 }
 
 // Bias stores the bias of all output channels in dst, and tells how many of them were not
@@ -124,6 +126,7 @@ func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*output, error) {
 	}
 	s.round()
 	if s.seen.infinite || s.over != nil {
+		s.lost, s.over = true, nil
 		return s, f.finite(w.kernels) // nothing that follows could say as much
 	}
 	return s, nil
