@@ -42,6 +42,10 @@ wheels: ## the Python wheels alone, in wheels/
 	rm -rf wheels
 	$(DIST) -wheels wheels
 
+.PHONY: web
+web: ## web.html, a page that runs repfuse in a browser and needs nothing else
+	go run ./tools/web -version $(VERSION) web.html
+
 .PHONY: test
 test: ## all tests
 	go test ./...
@@ -76,11 +80,11 @@ check: lint test ## lint, test, and see that what is generated is fresh
 	test "$$before" = "$$(state)" || { echo "make generate changes files:"; git status --short; exit 1; }
 
 .PHONY: conformance
-conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, file bytes, the example, the report
+conformance: build ## against numpy, PyTorch and Chromium: exporter and loader, file bytes, the example, the report, the page
 	rm -rf bin/wheels && mkdir -p bin && $(DIST) -wheels -only $$(go env GOOS)/$$(go env GOARCH) bin/wheels
 	REPFUSE=./repfuse REPFUSE_WHEELS=$(CURDIR)/bin/wheels $(PYTHON) -m unittest discover -s cmd/repfuse/python -p 'test_*.py'
 	REPFUSE=./repfuse $(PYTHON) testdata/conformance/npy.py
-	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report ./cmd/repfuse
+	REPFUSE_PYTHON=$(PYTHON) go test -count=1 -tags conformance -run Conformance ./internal/pth ./internal/report ./cmd/repfuse ./tools/web
 	REPFUSE=./repfuse examples/pytorch/run.sh
 
 DEBIAN13 ?= /var/tmp/repfuse-debian13
