@@ -25,7 +25,11 @@ func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, err
 		s.plan = own
 		return nil, err
 	}
-	theirs, misfit := followed(s, rec.Plan)
+	families, misfit := family.Builtin()
+	if misfit != nil {
+		return nil, misfit
+	}
+	theirs, misfit := followed(s, rec.Plan, families)
 	if err == nil && misfit == nil && len(unlike(own, theirs)) == 0 {
 		s.plan = own
 		return nil, nil
@@ -53,18 +57,15 @@ func (s *source) held(r *Recognition, rec *record.Record) ([]verify.Finding, err
 	return unlike(own, theirs), nil
 }
 
-// followed is what a plan that was written down comes to in a checkpoint.
-func followed(s *source, file *planfile.File) (*plan.Plan, error) {
-	families, err := family.WithFiles(nil)
-	if err != nil {
-		return nil, err
-	}
+// followed is what a plan that was written down comes to in a checkpoint. Of families is only
+// asked which modules are fused already.
+func followed(s *source, file *planfile.File, families *family.Set) (*plan.Plan, error) {
 	return recognise.Plan(s.Tensors, recognise.Options{Families: families, File: file, Wrapper: s.Wrapper, Adapters: s.adapters})
 }
 
 // readBack is an error where a plan that was written down comes to another one.
 func readBack(s *source, p *plan.Plan, file *planfile.File) error {
-	again, err := followed(s, file)
+	again, err := followed(s, file, &family.Set{})
 	if err == nil {
 		if d := unlike(p, again); len(d) > 0 {
 			err = errors.New(d[0].String())

@@ -115,11 +115,8 @@ func (f formatter) norm(b op.BatchNorm) string {
 	}
 	for _, names := range [][2]string{{"running_mean", "running_var"}, {"_mean", "_variance"}} {
 		module, ok := f.module(*b.Mean, names[0])
-		for name, v := range map[string]*op.Param{names[1]: b.Var, "weight": b.Gamma, "bias": b.Beta} {
-			ok = ok && f.sibling(module, name, v)
-		}
-		if ok {
-			return fmt.Sprintf("bn(%s, eps %s)", Quote(module), number(b.Eps))
+		if ok && f.sibling(module, names[1], b.Var) && f.sibling(module, "weight", b.Gamma) && f.sibling(module, "bias", b.Beta) {
+			return "bn(" + Quote(module) + ", eps " + number(b.Eps) + ")"
 		}
 	}
 	var words []string

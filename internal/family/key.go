@@ -129,8 +129,11 @@ func literal(key string) string {
 
 // plain is the key that a template without <n> stands for.
 func plain(template string) string {
-	if template == "." {
+	switch {
+	case template == ".":
 		return ""
+	case !strings.Contains(template, "<"):
+		return template
 	}
 	return unescape.Replace(template)
 }

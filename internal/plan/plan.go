@@ -5,8 +5,8 @@
 package plan
 
 import (
-	"regexp"
 	"strconv"
+	"strings"
 
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
@@ -123,7 +123,9 @@ func Shown(path string) string {
 // AdapterKey is how a plan names a key of adapter number n, which lies in a checkpoint of its own.
 func AdapterKey(n int, key string) string { return "adapter" + strconv.Itoa(n) + ":" + key }
 
-var adapterKey = regexp.MustCompile(`^adapter\d+:`)
-
 // IsAdapterKey reports whether a key is one that AdapterKey made.
-func IsAdapterKey(key string) bool { return adapterKey.MatchString(key) }
+func IsAdapterKey(key string) bool {
+	rest, ok := strings.CutPrefix(key, "adapter")
+	number := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+	return ok && number > 0 && strings.HasPrefix(rest[number:], ":")
+}

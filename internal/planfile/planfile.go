@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 
@@ -72,15 +73,11 @@ func Read(name string, text []byte) (*File, error) {
 // Of writes a plan down.
 func Of(p *plan.Plan) *File {
 	f := &File{Selection: p.Selection}
-	keys, modules := map[string]bool{}, map[string]bool{}
+	keys := make(map[string]bool, len(p.Fates))
 	for _, t := range p.Fates {
 		keys[t.Name] = true
-		for at, c := range t.Name {
-			if c == '.' {
-				modules[t.Name[:at]] = true
-			}
-		}
 	}
+	modules := sync.OnceValue(func() map[string]bool { return modulesOf(keys) })
 	for _, b := range p.Blocks {
 		f.Blocks = append(f.Blocks, blockOf(b, keys))
 	}
@@ -92,13 +89,26 @@ func Of(p *plan.Plan) *File {
 			f.Drop = append(f.Drop, family.Drop{Glob: family.QuoteGlob(key), Why: t.Why})
 		case t.Fate == plan.Kept && t.NewKey != key:
 			from := family.Text(key)
-			if modules[key] {
+			if modules()[key] {
 				from = strconv.Quote(key) // and nothing below it
 			}
 			f.Rename = append(f.Rename, family.Rename{From: from, To: family.Text(t.NewKey)})
 		}
 	}
 	return f
+}
+
+// modulesOf is the modules that have some of the keys.
+func modulesOf(keys map[string]bool) map[string]bool {
+	all := map[string]bool{}
+	for key := range keys {
+		for at, c := range key {
+			if c == '.' {
+				all[key[:at]] = true
+			}
+		}
+	}
+	return all
 }
 
 // blockOf writes a block down that is found among the keys of a checkpoint.

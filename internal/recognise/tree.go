@@ -3,6 +3,7 @@ package recognise
 import (
 	"cmp"
 	"slices"
+	"sort"
 	"strings"
 
 	"repfuse/internal/family"
@@ -162,8 +163,8 @@ func (n *node) find(path string) *node {
 	for rest, more := path, path != ""; more; {
 		var name string
 		name, rest, more = strings.Cut(rest, ".")
-		k, ok := slices.BinarySearchFunc(n.children, name, func(c *node, name string) int { return strings.Compare(c.name, name) })
-		if !ok {
+		k := sort.Search(len(n.children), func(k int) bool { return n.children[k].name >= name })
+		if k == len(n.children) || n.children[k].name != name {
 			return nil
 		}
 		n = n.children[k]

@@ -50,22 +50,23 @@ func Layers(p *plan.Plan) []Layer {
 
 // merged reports whether a block is a layer of the source with what adapters add to it.
 func merged(b plan.Block) bool {
-	own := slices.DeleteFunc(slices.Clone(b.Used), plan.IsAdapterKey)
-	return len(own) == 1 && len(b.Used) > 1 && own[0] == b.Outputs[0].Weight
+	return len(b.Used) > 1 && !slices.ContainsFunc(b.Used, func(key string) bool {
+		return key != b.Outputs[0].Weight && !plan.IsAdapterKey(key)
+	}) && slices.Contains(b.Used, b.Outputs[0].Weight)
 }
 
 // reads is the keys of a block that an expression reads, each once, with those that a
 // computed tensor such as normed(weight_v, weight_g) is made of.
 func reads(b plan.Block, e op.Expr) []string {
-	below := make([]string, len(b.Used))
-	for k, key := range b.Used {
-		below[k] = strings.TrimPrefix(key, b.Path+".")
-	}
 	var keys []string
 	for _, p := range op.Params(e) {
+		if slices.Contains(b.Used, p.Key) {
+			keys = append(keys, p.Key)
+			continue
+		}
 		for _, word := range strings.FieldsFunc(p.Key, func(r rune) bool { return strings.ContainsRune("(), ", r) }) {
-			for k, key := range b.Used {
-				if word == key || word == below[k] {
+			for _, key := range b.Used {
+				if word == key || word == strings.TrimPrefix(key, b.Path+".") {
 					keys = append(keys, key)
 				}
 			}
