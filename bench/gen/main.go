@@ -69,16 +69,19 @@ func (c checkpoint) write(dir string, seed uint64) error {
 }
 
 // values is the bytes of an entry: uniformly distributed between its bounds, or, of
-// a counter, one thousand.
+// a counter, one thousand. Those of bfloat16 are the upper half of a float32.
 func (e entry) values(random *rand.Rand) []byte {
 	if e.Type == tensor.I64 {
 		return []byte{0xe8, 3, 0, 0, 0, 0, 0, 0}
 	}
 	n := tensor.Elems(e.Shape)
-	data := make([]byte, 0, 4*n)
+	data := make([]byte, 0, n*e.Type.Size())
 	for range n {
 		v := math.Float32bits(e.low + (e.high-e.low)*random.Float32())
-		data = append(data, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+		if e.Type == tensor.F32 {
+			data = append(data, byte(v), byte(v>>8))
+		}
+		data = append(data, byte(v>>16), byte(v>>24)) // of bfloat16 no more
 	}
 	return data
 }

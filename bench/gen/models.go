@@ -4,17 +4,21 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"repfuse/internal/tensor"
 )
 
 // models is what can be generated, by name. Sizes are those of the papers.
 var models = map[string]func(*checkpoint){
-	"A0":            repVGG([4]int{2, 4, 14, 1}, [5]int{48, 48, 96, 192, 1280}).add,
-	"B1":            repVGGB1.add,
-	"B3":            repVGG([4]int{4, 6, 16, 1}, [5]int{64, 192, 384, 768, 2560}).add,
-	"mobileone-s0":  mobileOneS0().add,
-	"dbb-r18":       dbbResNet18,
-	"unireplknet-s": uniRepLKNetS,
-	"huge":          func(c *checkpoint) { repVGGBlock("stage0", 4096, 4096, 1).add(c) }, // one block of 671 MB
+	"A0":             repVGG([4]int{2, 4, 14, 1}, [5]int{48, 48, 96, 192, 1280}).add,
+	"B1":             repVGGB1.add,
+	"B3":             repVGG([4]int{4, 6, 16, 1}, [5]int{64, 192, 384, 768, 2560}).add,
+	"mobileone-s0":   mobileOneS0().add,
+	"dbb-r18":        dbbResNet18,
+	"unireplknet-s":  uniRepLKNetS,
+	"tinyllama":      tinyLlama,
+	"tinyllama-lora": tinyLlamaLoRA,
+	"huge":           func(c *checkpoint) { repVGGBlock("stage0", 4096, 4096, 1).add(c) }, // one block of 671 MB
 }
 
 // byName is a model, or several of one, whose keys begin with net0, net1 and so on.
@@ -196,4 +200,55 @@ func (c *checkpoint) uniRepLKBlock(path string, n int, large bool) {
 	c.weight(path+".pwconv2.0.weight", n, 4*n)
 	c.bn(path+".pwconv2.2", n)
 	c.add(path+".gamma", 0, 1, n)
+}
+
+// Sizes of TinyLlama-1.1B (Zhang et al., 2024).
+const (
+	llamaLayers = 22
+	llamaWidth  = 2048
+	llamaValues = 256 // channels of the keys and of the values
+)
+
+// tinyLlama is TinyLlama-1.1B as it is published, 2.2 GB of bfloat16.
+func tinyLlama(c *checkpoint) {
+	const vocabulary, inner = 32000, 5632
+	c.weight("model.embed_tokens.weight", vocabulary, llamaWidth)
+	for k := range llamaLayers {
+		at := fmt.Sprintf("model.layers.%d.", k)
+		for _, layer := range []struct {
+			name    string
+			out, in int
+		}{
+			{"self_attn.q_proj", llamaWidth, llamaWidth}, {"self_attn.k_proj", llamaValues, llamaWidth},
+			{"self_attn.v_proj", llamaValues, llamaWidth}, {"self_attn.o_proj", llamaWidth, llamaWidth},
+			{"mlp.gate_proj", inner, llamaWidth}, {"mlp.up_proj", inner, llamaWidth}, {"mlp.down_proj", llamaWidth, inner},
+		} {
+			c.weight(at+layer.name+".weight", layer.out, layer.in)
+		}
+		for _, name := range []string{"input_layernorm", "post_attention_layernorm"} {
+			c.add(at+name+".weight", 0.5, 1.5, llamaWidth)
+		}
+	}
+	c.add("model.norm.weight", 0.5, 1.5, llamaWidth)
+	c.weight("lm_head.weight", vocabulary, llamaWidth)
+	for k := range *c {
+		(*c)[k].Type = tensor.BF16
+	}
+}
+
+// tinyLlamaLoRA is a LoRA of rank 16 of the layers that PEFT takes by itself, the queries' and the values',
+// under kohya's keys, which need no second file.
+func tinyLlamaLoRA(c *checkpoint) {
+	const rank = 16
+	for k := range llamaLayers {
+		at := fmt.Sprintf("lora_te_model_layers_%d_self_attn_", k)
+		c.lora(at+"q_proj", llamaWidth, llamaWidth, rank)
+		c.lora(at+"v_proj", llamaValues, llamaWidth, rank)
+	}
+}
+
+func (c *checkpoint) lora(path string, out, in, rank int) {
+	c.weight(path+".lora_down.weight", rank, in)
+	c.weight(path+".lora_up.weight", out, rank)
+	c.add(path+".alpha", float32(rank), float32(rank))
 }

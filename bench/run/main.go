@@ -1,7 +1,8 @@
 //go:build linux
 
 // Command run times repfuse against what does the same job, or less of it. It prints a
-// table for each place that output goes to, one of how the cost grows, two of .onnx, and one of a trace.
+// table for each place that output goes to, one of how the cost grows, one of an
+// adapter, two of .onnx, and one of a trace.
 //
 // Method. All commands of a table run in random order, round after round, the
 // output wiped behind each. What is compared is the ratio to `cp -r` of the same
@@ -40,17 +41,18 @@ func main() {
 	flag.StringVar(&o.inputs, "in", "bench/out/in", "where the checkpoints are kept")
 	growth := flag.String("growth", "A0,A0*2,A0*4,A0*8,A0*16,A0*32,A0*56,huge", "what the growth of the cost is measured with")
 	onnx := flag.String("onnx", "mobileone-s0,B1", "what to fuse as .onnx, as bench/gen names it")
+	base := flag.String("merge", "tinyllama", "what an adapter is merged into, as bench/gen names it")
 	flag.IntVar(&o.rounds, "rounds", 9, "counted; one more comes first")
 	flag.Parse()
 	o.models = list(*models)
-	if err := o.all(list(*places), list(*growth), list(*onnx)); err != nil {
+	if err := o.all(list(*places), list(*growth), list(*onnx), *base); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
 // all measures everything.
-func (o options) all(places, growth, onnx []string) error {
+func (o options) all(places, growth, onnx []string, base string) error {
 	fmt.Println(machine())
 	if quiet(o.python, "-c", "import torch") == nil {
 		if err := errors.Join(o.kernels(), o.trace()); err != nil {
@@ -67,6 +69,11 @@ func (o options) all(places, growth, onnx []string) error {
 	}
 	if len(growth) > 0 {
 		if err := o.growth(places[0], growth); err != nil {
+			return err
+		}
+	}
+	if base != "" {
+		if err := o.merge(places[0], base); err != nil {
 			return err
 		}
 	}
