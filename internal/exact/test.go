@@ -1,7 +1,7 @@
 package exact
 
 import (
-	"bytes"
+	"encoding/binary"
 	"math"
 
 	"repfuse/internal/micro"
@@ -58,22 +58,24 @@ func (t Test) Doubtful(list []int, sum, mag []float64) []int {
 
 // unlike is Doubtful for products of the half-precision types.
 func (t Test) unlike(list []int, sum, mag []float64) []int {
-	const most = 256
+	const most, size, word = 256, 2, 4
 	var ends [2][most]float64
-	var stored [2][8 * most]byte
-	e, size := t.Bound64(), t.Type.Size()
+	var stored [2][size * most]byte
+	e := t.Bound64()
 	for first := 0; first < len(sum); first += most {
 		n := min(most, len(sum)-first)
-		for i := range n {
-			v, d := sum[first+i], float64(e*mag[first+i])
-			ends[0][i], ends[1][i] = v-d, v+d
-		}
+		low, high, v, m := ends[0][:n], ends[1][:n], sum[first:first+n], mag[first:first+n]
+		copy(low, v)
+		copy(high, v)
+		micro.AddScaled(low, high, m, m, -e, e)
 		for k := range ends {
 			micro.Round(stored[k][:n*size], ends[k][:n], t.Type)
 		}
-		for i := range n {
-			at := i * size
-			if mag[first+i] > 0 && !bytes.Equal(stored[0][at:at+size], stored[1][at:at+size]) {
+		for i := 0; i < n; i++ {
+			a, b := stored[0][i*size:], stored[1][i*size:]
+			if i%word == 0 && binary.LittleEndian.Uint64(a) == binary.LittleEndian.Uint64(b) {
+				i += word - 1
+			} else if m[i] > 0 && [size]byte(a) != [size]byte(b) {
 				list = append(list, first+i)
 			}
 		}

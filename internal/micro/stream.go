@@ -34,6 +34,11 @@ func Pick(sum, mag []float64, src []byte, t tensor.Type, step int, a float64) {
 	}
 	size := t.Size()
 	mag, src = mag[:len(sum)], src[:((len(sum)-1)*step+1)*size]
+	if step == 1 {
+		Scale(sum, src, t, a)
+		Magnify(mag, sum, 1)
+		return
+	}
 	for i := pick(sum, mag, src, t, step, a); i < len(sum); i++ {
 		tensor.Decode(sum[i:i+1], src[i*step*size:], t)
 		sum[i] *= a
