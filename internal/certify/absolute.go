@@ -43,7 +43,6 @@ func (magnitudes) Shift(e op.Shift, _ op.Form) (op.Expr, error) {
 
 func (magnitudes) Identity(e op.Identity, _ op.Form) (op.Expr, error) { return e, nil }
 func (magnitudes) AvgPool(e op.AvgPool, _ op.Form) (op.Expr, error)   { return e, nil }
-func (magnitudes) Window(e op.Window, _ op.Form) (op.Expr, error)     { return e, nil }
 func (magnitudes) Select(e op.Select, _ op.Form) (op.Expr, error)     { return e, nil }
 func (magnitudes) Seq(parts []op.Expr) (op.Expr, error)               { return op.Seq(parts), nil }
 func (magnitudes) Sum(parts []op.Expr) (op.Expr, error)               { return op.Sum(parts), nil }

@@ -147,7 +147,7 @@ func through(e op.Expr, scale []float64) (bool, error) {
 		return true, times(e.By, itself)
 	case op.Identity:
 		return e.Padding == nil && e.Stride == nil, nil
-	case op.Shift, op.Window:
+	case op.Shift:
 		return true, nil
 	default:
 		return false, nil

@@ -145,19 +145,6 @@ func (c *compiler[T]) hold(in source[T], channels int) (*stored[T], error) {
 	})
 }
 
-// window keeps what out has of the image's places along the axes of e, all of it along others.
-func (c *compiler[T]) window(e op.Window, in source[T], out box) source[T] {
-	kept := box{slices.Clone(out.lo), slices.Clone(out.size)}
-	for a := range kept.lo {
-		if e.On(a) {
-			end := min(out.lo[a]+out.size[a], c.image.lo[a]+c.image.size[a])
-			kept.lo[a] = max(out.lo[a], c.image.lo[a])
-			kept.size[a] = max(end-kept.lo[a], 0)
-		}
-	}
-	return &windowed[T]{in, c.f.plane, c.f.lines(kept)}
-}
-
 // mean is the mean of the places that a kernel of such extents looks at.
 func (c *compiler[T]) mean(f op.Form, extents []int, in source[T], out box) source[T] {
 	return &planar[T]{in: in, outer: 1, f: c.f, out: out, lanes: c.lanes,

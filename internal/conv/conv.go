@@ -4,7 +4,7 @@
 // give the same map; conv knows nothing of how that is done.
 //
 // Operators act on the whole plane. The map is zero outside the image to begin
-// with, and nothing puts the zeros back except op.Window; so each part of a
+// with, and nothing puts the zeros back; so each part of a
 // sequence is computed on the image and a margin as wide as what follows reaches,
 // and what the parts before it left there (a bias, say) is seen.
 //

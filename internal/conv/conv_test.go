@@ -52,7 +52,7 @@ func of(t *testing.T, channels int, size []int, values ...float64) conv.Map {
 	return m
 }
 
-// A bias is seen outside the image by what follows, unless a Window stands between.
+// A bias is seen outside the image by what follows.
 func TestMargin(t *testing.T) {
 	bias, ones := filled("b", 1, 1), filled("k3", 1, 1, 1, 3, 3)
 	first := op.Conv{Weight: filled("k1", 0, 1, 1, 1, 1), Bias: &bias}
@@ -62,8 +62,6 @@ func TestMargin(t *testing.T) {
 		want []float64
 	}{
 		{"whole plane", op.Seq{first, op.Conv{Weight: ones}}, []float64{9, 9, 9, 9, 9, 9, 9, 9, 9}},
-		{"window", op.Seq{first, op.Window{}, op.Conv{Weight: ones}}, []float64{4, 6, 4, 6, 9, 6, 4, 6, 4}},
-		{"window before", op.Seq{op.Window{}, first, op.Conv{Weight: ones}}, []float64{9, 9, 9, 9, 9, 9, 9, 9, 9}},
 		{"mean", op.Seq{op.Shift{Term: 2}, op.AvgPool{Kernel: []int{2, 2}}}, []float64{2, 2, 2, 2, 2, 2, 2, 2, 2}},
 	} {
 		if got := run(t, test.e, of(t, 1, []int{3, 3}, make([]float64, 9)...)); !slices.Equal(got, test.want) {

@@ -19,7 +19,7 @@ func TestMemory(t *testing.T) {
 		channels, size := []int{40, 33, 64}[k%3], []int{[]int{9, 14, 5}[k/3%3], 10}
 		a, b := op.Conv{Weight: kernel3x3(r, channels, channels, 0)}, op.Conv{Weight: kernel3x3(r, channels, channels, 0)}
 		point := op.Conv{Weight: param("p", []int{channels, channels, 1, 1}, normal(r, channels*channels)...)}
-		e := op.Sum{a, op.Seq{point, op.Window{}, b}}
+		e := op.Sum{a, op.Seq{point, b}}
 		x := conv.Random(channels, size, 0.1, uint64(k))
 		for _, float32 := range []bool{false, true} {
 			want := runAll(t, e, x, conv.Options{Float32: float32})

@@ -20,8 +20,7 @@ type node[T element] struct {
 	compile func(c *compiler[T], in source[T], out box) (source[T], error)
 }
 
-// nodes makes the nodes of an expression. Every Window is accepted: where one changes
-// the result, the result is the network's.
+// nodes makes the nodes of an expression.
 type nodes[T element] struct{}
 
 func operator[T element](f op.Form, compile func(c *compiler[T], in source[T], out box) (source[T], error)) (*node[T], error) {
@@ -51,10 +50,6 @@ func (nodes[T]) Identity(e op.Identity, f op.Form) (*node[T], error) {
 		}
 		return c.mean(f, f.Kernel(), in, out), nil // of the one element that is moved
 	})
-}
-
-func (nodes[T]) Window(e op.Window, f op.Form) (*node[T], error) {
-	return operator(f, func(c *compiler[T], in source[T], out box) (source[T], error) { return c.window(e, in, out), nil })
 }
 
 func (nodes[T]) Select(e op.Select, f op.Form) (*node[T], error) {

@@ -48,8 +48,7 @@ func TestRunnerRandom(t *testing.T) {
 }
 
 // random is a random expression and its input channels. Some are transposed, and
-// some are two with a Window between them that changes the result, which nothing
-// but this package takes.
+// some are two one behind the other.
 func random(t *testing.T, seed uint64, o optest.Options) (op.Expr, int) {
 	t.Helper()
 	e := optest.Random(seed, o)
@@ -63,7 +62,7 @@ func random(t *testing.T, seed uint64, o optest.Options) (op.Expr, int) {
 	for next := seed + 1; seed%3 == 1 && !f.Transposed && next < seed+50; next++ {
 		second := optest.Random(next, o)
 		if g, err := op.Check(second); err == nil && g.In == f.Out && (f.Stride == nil) == (g.Stride == nil) {
-			return op.Seq{e, op.Window{}, second}, f.In
+			return op.Seq{e, second}, f.In
 		}
 	}
 	return e, f.In
@@ -109,8 +108,7 @@ func wantRun(t *testing.T, e op.Expr, x conv.Map) {
 func strideOf(t *testing.T, e op.Expr, x conv.Map) []int {
 	t.Helper()
 	f, err := op.CheckFrom(e, x.Channels, len(x.Size))
-	var window *op.WindowError
-	if err != nil && !errors.As(err, &window) || f.Transposed || f.Stride == nil {
+	if err != nil || f.Transposed || f.Stride == nil {
 		return slices.Repeat([]int{1}, len(x.Size))
 	}
 	return f.Stride

@@ -112,29 +112,6 @@ func (s *selected[T]) rows(w *worker[T], a, b int, dst []T) error {
 	return s.in.rows(w, a+s.from, b+s.from, dst)
 }
 
-// windowed is a source with zeros outside the lines of a box.
-type windowed[T element] struct {
-	in    source[T]
-	plane int
-	kept  lines
-}
-
-func (s *windowed[T]) rows(w *worker[T], a, b int, dst []T) error {
-	full := w.take((b - a) * s.plane)
-	defer w.give(full)
-	if err := s.in.rows(w, a, b, full); err != nil {
-		return err
-	}
-	clear(dst[:(b-a)*s.plane])
-	for c := range b - a {
-		for _, begin := range s.kept.begin {
-			at := c*s.plane + begin
-			copy(dst[at:at+s.kept.length], full[at:])
-		}
-	}
-	return nil
-}
-
 // normaliser is (x − μ)·(1/√(σ² + ε))·γ + β, each step rounded to T.
 func normaliser[T element](e op.BatchNorm, channels int) (func(c int, v []T), error) {
 	var p [4][]T

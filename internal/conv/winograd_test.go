@@ -50,9 +50,9 @@ func TestManyChannelsElsewhere(t *testing.T) {
 	for name, e := range map[string]op.Expr{
 		"dilated":    dilated,
 		"transposed": op.Conv{Weight: a.Weight, Transposed: true, Groups: 1},
-		"behind":     op.Seq{a, op.Scale{Factor: 0.01}, op.Window{}, b},
+		"behind":     op.Seq{a, op.Scale{Factor: 0.01}, b},
 		"margin":     op.Seq{point, op.Shift{Term: 1}, b},
-		"beside":     op.Sum{a, op.Seq{point, op.Window{}, b}, b, aside},
+		"beside":     op.Sum{a, op.Seq{point, b}, b, aside},
 	} {
 		t.Run(name, func(t *testing.T) { wantRun(t, e, conv.Random(40, []int{9, 10}, 0.1, 2)) })
 	}

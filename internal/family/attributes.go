@@ -119,7 +119,7 @@ func (b *builder) convFacts(c *op.Conv, path string) error {
 		c.Stride = m.Stride
 	}
 	if c.PaddingMode == "" && m.PaddingMode != "zeros" {
-		c.PaddingMode = m.PaddingMode
+		c.PaddingMode, c.Plane = m.PaddingMode, false
 	}
 	return nil
 }

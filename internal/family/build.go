@@ -14,9 +14,7 @@ import (
 func (b *builder) build(n Node) part {
 	switch n := n.(type) {
 	case *xNode:
-		return part{expr: op.Identity{Padding: n.padding, Stride: n.stride}}
-	case *windowNode:
-		return part{expr: op.Window{Axes: n.axes}}
+		return part{expr: op.Identity{Padding: n.padding, Stride: n.stride, Plane: n.plane}}
 	case *convNode:
 		return b.conv(n)
 	case *bnNode:
@@ -124,7 +122,7 @@ func (b *builder) conv(n *convNode) part {
 		return p
 	}
 	c := op.Conv{Weight: *w, Bias: bias, Transposed: n.transposed, Groups: n.groups,
-		Stride: n.stride, Padding: n.padding, PaddingMode: n.mode}
+		Stride: n.stride, Padding: n.padding, PaddingMode: n.mode, Plane: n.plane}
 	if err := b.dilate(&c, n.dilation); err != nil {
 		p.err = err
 	}
@@ -261,7 +259,7 @@ func (b *builder) pool(n *poolNode) part {
 		}
 		k = t.Shape[2:]
 	}
-	p.expr = op.AvgPool{Kernel: k, Stride: n.stride, Padding: n.padding, Dilation: n.dilation, ExcludesPadding: n.uncounted}
+	p.expr = op.AvgPool{Kernel: k, Stride: n.stride, Padding: n.padding, Dilation: n.dilation, ExcludesPadding: n.uncounted, Plane: n.plane}
 	return p
 }
 

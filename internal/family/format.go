@@ -32,12 +32,10 @@ type formatter struct {
 func (f formatter) expr(e op.Expr, nested bool) string {
 	switch e := e.(type) {
 	case op.Identity:
-		if o := option("stride", e.Stride) + option("padding", e.Padding); o != "" {
+		if o := option("stride", e.Stride) + option("padding", e.Padding) + mode("", e.Plane); o != "" {
 			return "x(" + o[2:] + ")"
 		}
 		return "x"
-	case op.Window:
-		return e.String()
 	case op.Conv:
 		return f.conv(e)
 	case op.BatchNorm:
@@ -47,7 +45,7 @@ func (f formatter) expr(e op.Expr, nested bool) string {
 	case op.Shift:
 		return "shift(" + f.vector(e.By, e.Term) + ")"
 	case op.AvgPool:
-		s := "avgpool(" + extents(e.Kernel) + option("stride", e.Stride) + option("padding", e.Padding) + option("dilation", e.Dilation)
+		s := "avgpool(" + extents(e.Kernel) + option("stride", e.Stride) + option("padding", e.Padding) + option("dilation", e.Dilation) + mode("", e.Plane)
 		if e.ExcludesPadding {
 			s += ", uncounted"
 		}
@@ -98,10 +96,7 @@ func (f formatter) conv(c op.Conv) string {
 	if !named && c.Transposed {
 		s += ", transposed"
 	}
-	s += option("stride", c.Stride) + option("padding", c.Padding) + option("dilation", c.Dilation)
-	if c.PaddingMode != "" {
-		s += ", mode " + c.PaddingMode
-	}
+	s += option("stride", c.Stride) + option("padding", c.Padding) + option("dilation", c.Dilation) + mode(c.PaddingMode, c.Plane)
 	if c.Groups > 0 {
 		s += ", groups " + strconv.Itoa(c.Groups)
 	}
@@ -193,6 +188,17 @@ func option(name string, k []int) string {
 		return ""
 	}
 	return ", " + name + " " + extents(k)
+}
+
+// mode is the option of what stands outside the image, where it is not zeros.
+func mode(name string, plane bool) string {
+	if plane {
+		name = "plane"
+	}
+	if name == "" {
+		return ""
+	}
+	return ", mode " + name
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }

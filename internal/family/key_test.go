@@ -126,7 +126,8 @@ func TestAnyKey(t *testing.T) {
 		if seed%8 == 0 {
 			random = optest.Transposed
 		}
-		e, keys := rekeyed(random(seed, optest.Options{Rank: 1 + int(seed%3), Depth: 1 + int(seed%4), Modes: true}), func() string { return family.Whole(module, randomKey(r)) })
+		plane := op.OnPlane(random(seed, optest.Options{Rank: 1 + int(seed%3), Depth: 1 + int(seed%4), Modes: true}))
+		e, keys := rekeyed(plane, func() string { return family.Whole(module, randomKey(r)) })
 		text := family.Format(e, module)
 		again := readBack(t, text, keys, module)
 		if got, want := params(again), params(e); !slices.Equal(got, want) {

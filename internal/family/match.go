@@ -164,7 +164,7 @@ func (b *builder) output(m *Match, to target, n Node) {
 	if p.expr == nil || len(p.missing) > 0 || m.Err != nil {
 		return
 	}
-	form, err := op.Check(p.expr)
+	form, err := op.CheckLayers(p.expr)
 	if err == nil {
 		err = b.linear(p.expr)
 	}

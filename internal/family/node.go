@@ -17,6 +17,7 @@ type (
 		dilation        []string // which may hold <r>
 		stride, padding []int
 		mode            string
+		plane           bool // of mode: zeros are not put back
 		groups          int
 		module          string
 	}
@@ -32,9 +33,10 @@ type (
 		unshifted bool // of bn: its scale alone
 	}
 	// xNode is x, the identity, or x(OPTIONS).
-	xNode struct{ padding, stride []int }
-	// windowNode is window, or window(AXIS, AXIS…).
-	windowNode struct{ axes []int }
+	xNode struct {
+		padding, stride []int
+		plane           bool
+	}
 	// scaleNode is scale(KEY) or scale(NUMBER).
 	scaleNode struct {
 		by     source
@@ -50,7 +52,7 @@ type (
 	poolNode struct {
 		like                              string
 		kernel, stride, padding, dilation []int
-		uncounted                         bool
+		uncounted, plane                  bool
 	}
 	// splitNode is split(K, KEY, KEY…): part K of the input, which the given kernels
 	// share among them.
@@ -104,7 +106,6 @@ type call struct {
 func (*convNode) isNode()     {}
 func (*bnNode) isNode()       {}
 func (*xNode) isNode()        {}
-func (*windowNode) isNode()   {}
 func (*scaleNode) isNode()    {}
 func (*shiftNode) isNode()    {}
 func (*poolNode) isNode()     {}

@@ -15,7 +15,7 @@ import (
 //	sum  = seq { "+" seq }        side by side
 //	seq  = part { ">" part }      one after the other
 //	part = atom [ "?" ]           "?": where its keys are
-//	atom = "(" expr ")" | "x" | "window" | NAME "(" arguments ")"
+//	atom = "(" expr ")" | "x" | NAME "(" arguments ")"
 func Parse(text string) (Node, error) {
 	if len(text) > maxText {
 		return nil, &SyntaxError{1, 1, fmt.Sprintf("%d bytes, want at most %d", len(text), maxText)}
@@ -90,8 +90,6 @@ func (p *parser) atom() Node {
 		return nil
 	case name == "x" && p.tok != "(":
 		return &xNode{}
-	case name == "window" && p.tok != "(":
-		return &windowNode{}
 	}
 	if !p.accept("(") {
 		p.fail("want ( behind %s", name)
@@ -102,7 +100,7 @@ func (p *parser) atom() Node {
 		p.expect(")")
 	} else if p.err == nil {
 		*p = at
-		p.fail("want conv, kernel, convt, bn, norm, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n>, x or window")
+		p.fail("want conv, kernel, convt, bn, norm, scale, shift, avgpool, split, channels, concat, ask, sum<n>, seq<n> or x")
 	}
 	return n
 }
@@ -120,14 +118,6 @@ func (p *parser) function(name string) Node {
 	switch name {
 	case "x":
 		return p.x()
-	case "window":
-		w := &windowNode{axes: []int{}}
-		for p.err == nil && p.tok != ")" {
-			if w.axes = append(w.axes, p.integer()); p.tok != ")" {
-				p.expect(",")
-			}
-		}
-		return w
 	case "conv", "convt":
 		return p.conv(name == "convt")
 	case "kernel":
@@ -252,23 +242,37 @@ func (p *parser) option(known options) {
 // into reads a value, yes is an option without one.
 func into[T any](to *T, read func() T) func() { return func() { *to = read() } }
 
+// mode is plane, or what read reads.
+func (p *parser) mode(plane *bool, read func()) func() {
+	return func() {
+		if *plane = p.accept("plane"); !*plane {
+			read()
+		}
+	}
+}
+
 func yes(to *bool) func() { return func() { *to = true } }
 
 func (p *parser) convOptions(c *convNode) options {
 	return map[string]func(){
 		"biased": yes(&c.need), "unbiased": yes(&c.deny), "transposed": yes(&c.transposed),
-		"stride": into(&c.stride, p.extents), "padding": into(&c.padding, p.padding), "mode": into(&c.mode, p.word),
+		"stride": into(&c.stride, p.extents), "padding": into(&c.padding, p.padding), "mode": p.mode(&c.plane, into(&c.mode, p.word)),
 		"dilation": func() { c.dilation = strings.Split(p.word(), "x") }, "groups": into(&c.groups, p.integer),
 	}
 }
 
 func isOption(word string) bool { return (&parser{}).convOptions(&convNode{})[word] != nil }
 
+// plane reads the only mode that operators without a kernel have.
+func (p *parser) plane(to *bool) func() {
+	return p.mode(to, func() { p.fail("want plane") })
+}
+
 // x parses the options of an identity: padding, which is negative where elements are cut
-// off, and stride.
+// off, stride and mode.
 func (p *parser) x() Node {
 	n := &xNode{}
-	known := map[string]func(){"padding": into(&n.padding, p.padding), "stride": into(&n.stride, p.extents)}
+	known := map[string]func(){"padding": into(&n.padding, p.padding), "stride": into(&n.stride, p.extents), "mode": p.plane(&n.plane)}
 	p.option(known)
 	p.options(known)
 	return n
@@ -327,7 +331,7 @@ func (p *parser) pool() Node {
 		n.like = p.word()
 	}
 	p.options(map[string]func(){"stride": into(&n.stride, p.extents), "padding": into(&n.padding, p.padding),
-		"dilation": into(&n.dilation, p.extents), "uncounted": yes(&n.uncounted)})
+		"dilation": into(&n.dilation, p.extents), "uncounted": yes(&n.uncounted), "mode": p.plane(&n.plane)})
 	return n
 }
 

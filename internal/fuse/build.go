@@ -68,9 +68,6 @@ func (b *builder) AvgPool(_ op.AvgPool, form op.Form) (built, error) { return me
 
 func (b *builder) Identity(_ op.Identity, form op.Form) (built, error) { return mean(form), nil }
 
-// Window is one of those that Check has found to change nothing.
-func (b *builder) Window(_ op.Window, form op.Form) (built, error) { return mean(form), nil }
-
 // mean shares one among the taps of a form.
 func mean(form op.Form) built {
 	d := &diag{box: boxOf(form)}
@@ -136,7 +133,7 @@ func (b *builder) transposed(e op.Expr, form op.Form) (forward, pulled node, err
 			if !met && b.rank > 0 {
 				return nil, nil, fmt.Errorf("%s before a transposed convolution: a constant does not reach all its outputs alike", p)
 			}
-		case op.Scale, op.Identity, op.Window:
+		case op.Scale, op.Identity:
 		default:
 			return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
 		}

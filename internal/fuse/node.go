@@ -32,7 +32,7 @@ type conv struct {
 	scatters int       // transposed: the output channels, as rows are input channels; else 0
 }
 
-// diag acts on each channel by itself: BatchNorm, Scale, Shift, Identity, Window, Select
+// diag acts on each channel by itself: BatchNorm, Scale, Shift, Identity, Select
 // and AvgPool. Its one tap lies elsewhere than the output in an Identity that shifts.
 type diag struct {
 	box

@@ -104,6 +104,9 @@ func (f *finder) write(l *layer, sink int) *failure {
 	if r.Form, err = op.Check(r.Expr); err != nil {
 		return unfit("%v", err)
 	}
+	if _, err = op.CheckLayers(r.Expr); err != nil { // the graph itself shows borders that are no zeros
+		r.Expr = op.OnPlane(r.Expr)
+	}
 	same := r.Form.Rank() == rank && r.Form.In == l.in && r.Form.Out == l.out && r.Form.Groups == l.groups && r.Form.Bias == l.bias
 	for a, x := range l.axes[:rank] {
 		if l.like >= 0 || !same {

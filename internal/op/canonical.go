@@ -49,8 +49,6 @@ func canonical(e Expr) (text string, off offset) {
 		return fmt.Sprintf("pool(%v)", e.Kernel), offCentre(e.Padding, e.Kernel, e.Dilation)
 	case Identity:
 		return "x", offset(e.Padding)
-	case Window:
-		return "x", nil
 	}
 	return e.String(), nil
 }

@@ -24,7 +24,6 @@ func (s Shift) span() span     { return ofVector(s.By) }
 func (s Select) span() span    { return span{in: s.Of, out: s.To - s.From} }
 func (Identity) span() span    { return span{same: true} }
 func (AvgPool) span() span     { return span{same: true} }
-func (Window) span() span      { return span{same: true} }
 
 func (c Concat) span() span {
 	var all span

@@ -12,22 +12,20 @@ type Interpreter[V any] interface {
 	Shift(Shift, Form) (V, error)
 	Identity(Identity, Form) (V, error)
 	AvgPool(AvgPool, Form) (V, error)
-	Window(Window, Form) (V, error)
 	Select(Select, Form) (V, error)
 	Seq([]V) (V, error)
 	Sum([]V) (V, error)
 	Concat([]V) (V, error)
 }
 
-// Fold interprets e, on in channels and kernels of rank axes, from the inside out. Its error is CheckFrom's,
-// except that it accepts every Window, or the interpreter's. Transposed convolutions know their Groups.
+// Fold interprets e, on in channels and kernels of rank axes, from the inside out. Its error is CheckFrom's
+// or the interpreter's. Transposed convolutions know their Groups.
 func Fold[V any](i Interpreter[V], e Expr, in, rank int) (V, error) {
-	c := checker{rank}
-	if _, err := c.check(e, in); err != nil {
+	if _, err := CheckFrom(e, in, rank); err != nil {
 		var none V
 		return none, err
 	}
-	v, _, err := fold(i, c, e, in)
+	v, _, err := fold(i, checker{rank: rank}, e, in)
 	return v, err
 }
 
@@ -90,8 +88,6 @@ func leaf[V any](i Interpreter[V], e Expr, f Form) (V, error) {
 		return i.Identity(e, f)
 	case AvgPool:
 		return i.AvgPool(e, f)
-	case Window:
-		return i.Window(e, f)
 	case Select:
 		return i.Select(e, f)
 	default:

@@ -26,8 +26,8 @@ type Form struct {
 	sampled stride
 	// loose marks an even kernel whose place over the output nobody said.
 	loose bool
-	// windows is the Windows within, which what stands around them may spoil.
-	windows []windowAt
+	// borders is where zeros are put back within, which what stands around may spoil.
+	borders []border
 }
 
 // Rank is the number of axes of the kernel: 2 for images, 0 for a Linear layer.
@@ -112,36 +112,41 @@ func (f Form) reachesAny() bool {
 func (f Form) looks() bool { return f.Transposed || f.reachesAny() || !f.sampled.isOne() }
 
 // Check finds the form of an expression, or says what in it does not fit: a shape
-// that does not meet its neighbour's, kernels that cannot be laid over each other,
-// a Window that changes the result.
-func Check(e Expr) (Form, error) {
+// that does not meet its neighbour's, kernels that cannot be laid over each other.
+func Check(e Expr) (Form, error) { return checker{}.measured(e) }
+
+// CheckLayers is Check of layers that put zeros back where they pad, as a network's do; its
+// error is a *BorderError too, where that changes the result.
+func CheckLayers(e Expr) (Form, error) {
+	f, err := checker{layers: true}.measured(e)
+	for _, b := range f.borders {
+		if err == nil {
+			err = b.check()
+		}
+	}
+	f.borders = nil
+	return f, err
+}
+
+// measured is check where e says how many channels and axes its input has.
+func (c checker) measured(e Expr) (Form, error) {
 	if err := shallow(e); err != nil {
 		return Form{}, err
 	}
-	rank, err := rankOf(e)
-	if err != nil {
+	var err error
+	if c.rank, err = rankOf(e); err != nil {
 		return Form{}, err
 	}
 	in, err := inputChannels(e)
 	if err != nil {
 		return Form{}, err
 	}
-	return CheckFrom(e, in, rank)
+	return c.check(e, in)
 }
 
 // CheckFrom is Check where the number of input channels and of axes is known.
-func CheckFrom(e Expr, in, rank int) (Form, error) {
-	f, err := checker{rank}.check(e, in)
-	for _, w := range f.windows {
-		if err == nil {
-			err = w.check()
-		}
-	}
-	f.windows = nil
-	return f, err
-}
+func CheckFrom(e Expr, in, rank int) (Form, error) { return checker{rank: rank}.check(e, in) }
 
-// check accepts every Window.
 func (c checker) check(e Expr, in int) (Form, error) {
 	if in <= 0 {
 		return Form{}, errors.New("has no channels")
@@ -156,21 +161,11 @@ func (c checker) check(e Expr, in int) (Form, error) {
 	return f, err
 }
 
-// shallow refuses an expression that is nested so deep that it could overflow the stack,
-// or has so many windows that checking each with all that stands around it takes long.
+// shallow refuses an expression that is nested so deep that it could overflow the stack.
 func shallow(e Expr) error {
-	const most, mostWindows = 1000, 100
+	const most = 1000
 	if tooDeep(e, most) {
 		return fmt.Errorf("nested more than %d deep", most)
-	}
-	windows := 0
-	Walk(e, func(e Expr) {
-		if _, ok := e.(Window); ok {
-			windows++
-		}
-	})
-	if windows > mostWindows {
-		return fmt.Errorf("%d windows, want at most %d", windows, mostWindows)
 	}
 	return nil
 }
@@ -197,7 +192,11 @@ func (f Form) bounded() error {
 	return nil
 }
 
-type checker struct{ rank int }
+type checker struct {
+	rank int
+	// layers has it note the borders of layers that pad, behind says that one stands before.
+	layers, behind bool
+}
 
 func (c checker) point(in, out, groups int) Form {
 	z := func() []int { return make([]int, c.rank) }
@@ -213,18 +212,8 @@ func (x Identity) form(c checker, in int) (Form, error) {
 	if strides == nil {
 		strides = []int{1}
 	}
-	return f, geometry{slices.Repeat([]int{1}, c.rank), strides, x.Padding, nil}.place(&f, x.String())
-}
-
-func (w Window) form(c checker, in int) (Form, error) {
-	for _, a := range w.Axes {
-		if a < 0 || a >= c.rank {
-			return Form{}, fmt.Errorf("%s, want axes of %d", w, c.rank)
-		}
-	}
-	f := c.point(in, in, in)
-	f.windows = []windowAt{{of: w, before: f, after: f}}
-	return f, nil
+	err := geometry{slices.Repeat([]int{1}, c.rank), strides, x.Padding, nil}.place(&f, x.String())
+	return c.bordered(x, f, x.Plane), err
 }
 
 func (b BatchNorm) form(c checker, in int) (Form, error) {
@@ -279,7 +268,7 @@ func (e Conv) form(c checker, in int) (Form, error) {
 	if f.reachesAny() {
 		f.PaddingMode = e.PaddingMode
 	}
-	return f, vector(e.Bias, out)
+	return c.bordered(e, f, e.Plane), vector(e.Bias, out)
 }
 
 func (c checker) transposed(e Conv, in int) (Form, error) {
@@ -314,7 +303,7 @@ func (p AvgPool) form(c checker, in int) (Form, error) {
 	if p.ExcludesPadding && slices.ContainsFunc(f.Lo, func(lo int) bool { return lo != 0 }) {
 		return Form{}, fmt.Errorf("%s: a mean that leaves its padding out divides by fewer at the border, want padding 0", p)
 	}
-	return f, nil
+	return c.bordered(p, f, p.Plane), nil
 }
 
 func (s Seq) form(c checker, in int) (Form, error) {
@@ -323,29 +312,33 @@ func (s Seq) form(c checker, in int) (Form, error) {
 	}
 	s = withTransposedGroups(s)
 	all := c.point(in, in, in)
-	var windows []windowAt
+	var borders []border
 	for k, part := range s {
 		f, err := part.form(c, all.Out)
 		if err != nil {
 			return Form{}, err
 		}
+		c.behind = true
 		if (f.Transposed && all.looks()) || (all.Transposed && f.looks()) {
 			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another kernel", s)
 		}
-		if f.PaddingMode+all.PaddingMode != "" && f.reachesAny() && all.reachesAny() {
-			return Form{}, fmt.Errorf("%s: padding by %s, want it where nothing else in the sequence reaches outside", s, cmp.Or(all.PaddingMode, f.PaddingMode))
+		if f.PaddingMode+all.PaddingMode != "" && f.reachesAny() && (all.reachesAny() || f.PaddingMode != "" && !all.sampled.isOne()) {
+			return Form{}, fmt.Errorf("%s: padding by %s, want it where nothing else in the sequence reaches outside, and no stride is before it", s, cmp.Or(all.PaddingMode, f.PaddingMode))
 		}
-		for j := range windows {
-			windows[j].then(part, f)
+		for j := range borders {
+			borders[j].then(part, f)
 		}
-		for _, w := range f.windows {
-			windows = append(windows, w.behind(s[:k], all))
+		for _, b := range f.borders {
+			borders = append(borders, b.behind(s[:k], all))
+		}
+		if len(borders) > maxBorders {
+			return Form{}, fmt.Errorf("%d layers that pad, one behind the other, want at most %d", len(borders), maxBorders)
 		}
 		if all = after(all, f); all.bounded() != nil {
 			return Form{}, all.bounded()
 		}
 	}
-	all.windows = windows
+	all.borders = borders
 	return all, nil
 }
 
@@ -448,7 +441,7 @@ func name(e Expr) string {
 func beside(f, g Form) Form {
 	h := Form{In: f.In, Out: f.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
 		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode), loose: f.loose || g.loose,
-		windows: append(slices.Clip(f.windows), g.windows...)}
+		borders: append(slices.Clip(f.borders), g.borders...)}
 	h.sampled, _ = f.sampled.beside(g.sampled)
 	for a := range f.Lo {
 		h.Lo = append(h.Lo, min(f.Lo[a], g.Lo[a]))

@@ -18,8 +18,8 @@
 //	                                              times the earlier bias, plus the later bias
 //
 // An operator acts on the whole plane: the map is zero outside the image to begin
-// with and nothing puts the zeros back, except Window, which is an operator of its
-// own and legal only where it changes nothing.
+// with and nothing puts the zeros back. Layers of a network do, where they pad;
+// CheckLayers accepts the expressions in which that changes nothing.
 //
 // A layer of stride s samples each s-th output of that. Form has the stride of the whole, and
 // AtStride1 the expression without strides that interpreters run.
@@ -68,6 +68,9 @@ type Conv struct {
 	// PaddingMode is what stands outside the image: "" is zeros, else "reflect",
 	// "replicate" or "circular".
 	PaddingMode string
+	// Plane says for CheckLayers that what stands outside the image is what the operators before make
+	// of its zeros, as in a network that pads with their constant.
+	Plane bool
 	// Dilation is the distance between taps; nil is 1.
 	Dilation []int
 	// Transposed marks a transposed convolution: Weight [I, O/g, k…]. Its taps do not
@@ -86,8 +89,11 @@ type BatchNorm struct {
 }
 
 // Identity is its input; with Padding that behind as many zeros (torch's Pad, or its
-// Slice where it is negative), with a Stride each s-th element of that (x[::s]).
-type Identity struct{ Padding, Stride []int }
+// Slice where it is negative), with a Stride each s-th element of that (x[::s]). Plane is Conv's.
+type Identity struct {
+	Padding, Stride []int
+	Plane           bool
+}
 
 // Scale multiplies each channel by the vector By, or all by one number: By of one
 // element, or, where By is nil, the literal Factor.
@@ -106,17 +112,13 @@ type Shift struct {
 // Concat stacks the output channels of its parts.
 type Concat []Expr
 
-// AvgPool is the mean over Kernel, an extent an axis. Stride, Padding and Dilation are as Conv's.
+// AvgPool is the mean over Kernel, an extent an axis. Stride, Padding, Dilation and Plane are as Conv's.
 // What is outside counts as zeros, except where ExcludesPadding (count_include_pad=False),
 // which Check refuses unless the padding is 0: such a mean divides by fewer at the border.
 type AvgPool struct {
 	Kernel, Stride, Padding, Dilation []int
-	ExcludesPadding                   bool
+	ExcludesPadding, Plane            bool
 }
-
-// Window puts zeros back outside the image, along Axes (nil is all): the zero padding
-// of the layer after it.
-type Window struct{ Axes []int }
 
 // Select takes channels From to To-1 of Of.
 type Select struct{ From, To, Of int }
@@ -133,7 +135,6 @@ func (Identity) parts() []Expr  { return nil }
 func (Scale) parts() []Expr     { return nil }
 func (Shift) parts() []Expr     { return nil }
 func (AvgPool) parts() []Expr   { return nil }
-func (Window) parts() []Expr    { return nil }
 func (Select) parts() []Expr    { return nil }
 func (c Concat) parts() []Expr  { return c }
 func (s Seq) parts() []Expr     { return s }
@@ -145,7 +146,6 @@ func (s Scale) params() []*Param     { return []*Param{s.By} }
 func (s Shift) params() []*Param     { return []*Param{s.By} }
 func (Identity) params() []*Param    { return nil }
 func (AvgPool) params() []*Param     { return nil }
-func (Window) params() []*Param      { return nil }
 func (Select) params() []*Param      { return nil }
 func (Concat) params() []*Param      { return nil }
 func (Seq) params() []*Param         { return nil }
@@ -207,13 +207,6 @@ func (s Shift) String() string {
 
 func (p AvgPool) String() string {
 	return "avgpool(" + shape(p.Kernel) + options(p.Stride, p.Padding, p.Dilation, "") + ")"
-}
-
-func (w Window) String() string {
-	if w.Axes == nil {
-		return "window"
-	}
-	return "window(" + strings.Trim(strings.ReplaceAll(fmt.Sprint(w.Axes), " ", ", "), "[]") + ")"
 }
 
 func (s Select) String() string { return fmt.Sprintf("channels(%d:%d of %d)", s.From, s.To, s.Of) }

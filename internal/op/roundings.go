@@ -81,7 +81,6 @@ func (counter) Shift(_ Shift, f Form) (counted, error) { return counted{Form: f,
 func (counter) Identity(_ Identity, f Form) (counted, error) {
 	return counted{Form: f, unit: true}, nil
 }
-func (counter) Window(_ Window, f Form) (counted, error) { return counted{Form: f, unit: true}, nil }
 func (counter) Select(_ Select, f Form) (counted, error) { return counted{Form: f, unit: true}, nil }
 
 func (counter) BatchNorm(_ BatchNorm, f Form) (counted, error) {

@@ -45,7 +45,6 @@ func TestFusingRoundings(t *testing.T) {
 		// Channels are picked, elements moved and zeros put around without arithmetic.
 		{"select", op.Seq{wide, op.Select{From: 1, To: 3, Of: 6}}, op.Roundings{}, op.Roundings{}},
 		{"shifted", op.Seq{wide, op.Identity{Padding: []int{1, 1}}}, op.Roundings{}, op.Roundings{}},
-		{"window", op.Seq{wide, op.Window{}}, op.Roundings{}, op.Roundings{}},
 		{"input added", op.Sum{op.Seq{op.Conv{Weight: param(4, 4, 3, 3)}, norm(4)}, op.Identity{}}, op.Roundings{Steps: 7}, op.Roundings{Steps: 7}},
 		// Stacked kernels are not added up; the 1×1 behind them sums over their 16 channels.
 		{"concat", op.Concat{op.Seq{dense, norm(8)}, point}, op.Roundings{Steps: 6}, op.Roundings{Steps: 7}},

@@ -164,5 +164,4 @@ func spreadAll(parts []Expr, by stride) ([]Expr, stride) {
 func (b BatchNorm) spread(by stride) (Expr, stride) { return b, by }
 func (s Scale) spread(by stride) (Expr, stride)     { return s, by }
 func (s Shift) spread(by stride) (Expr, stride)     { return s, by }
-func (w Window) spread(by stride) (Expr, stride)    { return w, by }
 func (s Select) spread(by stride) (Expr, stride)    { return s, by }

@@ -9,6 +9,7 @@ import (
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
+	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
@@ -136,6 +137,9 @@ func (c *candidate) judge(left []string) error {
 		problem.Err = fmt.Errorf("%s: %s is missing%s", where, c.Missing[0], more(len(c.Missing)-1))
 	case c.Err != nil:
 		problem.Err = fmt.Errorf("%s: %w", where, c.Err)
+		if errors.As(c.Err, new(*op.BorderError)) && (c.Family.Own || c.Family.Anchor == nil) {
+			problem.Hint = "if the network pads with what the layers before make of zeros, mode plane behind the padding layer's key says so (docs/notation.md)"
+		}
 	case len(left) > 0 && c.makes(left[0]):
 		problem.Err = fmt.Errorf("%s: %s stands beside the branches that it would be made of", where, left[0])
 		problem.Hint = fmt.Sprintf("--set %s=placeholder=drop makes it anew from the branches", module)

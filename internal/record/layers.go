@@ -105,7 +105,7 @@ func branches(e op.Expr, kernel []int, path string) [][]string {
 			case op.Identity:
 				padded = padded || e.Padding != nil
 				known = known && e.Stride == nil
-			case op.Window, op.Seq:
+			case op.Seq:
 			default:
 				known = false
 			}

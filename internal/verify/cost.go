@@ -97,7 +97,6 @@ func (demands) AvgPool(_ op.AvgPool, f op.Form) (demand, error) {
 }
 func (demands) Shift(op.Shift, op.Form) (demand, error)       { return demand{}, nil }
 func (demands) Identity(op.Identity, op.Form) (demand, error) { return demand{}, nil }
-func (demands) Window(op.Window, op.Form) (demand, error)     { return demand{}, nil }
 func (demands) Select(op.Select, op.Form) (demand, error)     { return demand{}, nil }
 func (demands) Seq(parts []demand) (demand, error)            { return total(parts), nil }
 func (demands) Sum(parts []demand) (demand, error)            { return total(parts), nil }

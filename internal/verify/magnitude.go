@@ -119,7 +119,6 @@ func (bounder) AvgPool(_ op.AvgPool, f op.Form) (bounding, error) {
 func same(in magnitude) (magnitude, error) { return in, nil }
 
 func (bounder) Identity(op.Identity, op.Form) (bounding, error) { return same, nil }
-func (bounder) Window(op.Window, op.Form) (bounding, error)     { return same, nil }
 
 func (bounder) Select(e op.Select, _ op.Form) (bounding, error) {
 	return func(in magnitude) (magnitude, error) { return magnitude{in.of[e.From:e.To], in.chain}, nil }, nil

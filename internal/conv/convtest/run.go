@@ -16,8 +16,13 @@ import (
 
 // Run gives the map of e on the image's own box, or, where e has strides, on the elements that
 // they leave of it.
-func Run(e op.Expr, image conv.Map) (conv.Map, error) {
-	l, err := op.Fold(interpreter{}, e, image.Channels, len(image.Size))
+func Run(e op.Expr, image conv.Map) (conv.Map, error) { return run(interpreter{}, e, image) }
+
+// RunLayers is Run of layers that put zeros back where they pad, as those of a network do.
+func RunLayers(e op.Expr, image conv.Map) (conv.Map, error) { return run(interpreter{true}, e, image) }
+
+func run(i interpreter, e op.Expr, image conv.Map) (conv.Map, error) {
+	l, err := op.Fold(i, e, image.Channels, len(image.Size))
 	if err != nil {
 		return conv.Map{}, err
 	}
@@ -41,8 +46,8 @@ type layer struct {
 	stride []int
 	lo, hi []int // the first and the last place that output 0 looks at
 	// run gives the map on the box y, whose elements it sets. x is the input on all that lo and hi
-	// say; grid is the extents of the image where x is: what stands outside is for Window and
-	// padding modes to know.
+	// say; grid is the extents of the image where x is: what stands outside is for layers that pad
+	// to know.
 	run   func(x conv.Map, grid []int, y conv.Map) error
 	out   int
 	whole bool // all of the image is looked at, whatever is wanted
@@ -81,7 +86,7 @@ func (l layer) before(grid, lo, size []int) (from, all []int) {
 	return from, all
 }
 
-type interpreter struct{}
+type interpreter struct{ layers bool }
 
 // operator is a layer of the operator's own form.
 func operator(f op.Form, run func(x conv.Map, grid []int, y conv.Map) error) (layer, error) {
@@ -95,7 +100,7 @@ func operator(f op.Form, run func(x conv.Map, grid []int, y conv.Map) error) (la
 	return l, nil
 }
 
-func (interpreter) Conv(e op.Conv, f op.Form) (layer, error) {
+func (i interpreter) Conv(e op.Conv, f op.Form) (layer, error) {
 	w, err := floats(&e.Weight, 0, 0)
 	if err != nil {
 		return layer{}, err
@@ -106,7 +111,7 @@ func (interpreter) Conv(e op.Conv, f op.Form) (layer, error) {
 	}
 	l, _ := operator(f, nil)
 	inner, outer, taps := f.In/f.Groups, f.Out/f.Groups, places(f, e.Weight.Shape[2:])
-	l.run = func(x conv.Map, grid []int, y conv.Map) error {
+	l.run = i.layer(f, e.Plane, func(x conv.Map, grid []int, y conv.Map) error {
 		if f.PaddingMode != "" {
 			x = padded(x, grid, f.PaddingMode)
 		}
@@ -124,14 +129,36 @@ func (interpreter) Conv(e op.Conv, f op.Form) (layer, error) {
 			}
 		}
 		return nil
-	}
+	})
 	return l, nil
 }
 
-func (interpreter) AvgPool(e op.AvgPool, f op.Form) (layer, error) { return mean(f, e.Kernel) }
+// layer is what run does, of layers with zeros where they pad unless they are said to see the plane.
+func (i interpreter) layer(f op.Form, plane bool, run func(x conv.Map, grid []int, y conv.Map) error) func(conv.Map, []int, conv.Map) error {
+	if !i.layers || plane || f.PaddingMode != "" {
+		return run
+	}
+	return func(x conv.Map, grid []int, y conv.Map) error {
+		lo, size := slices.Clone(x.Lo), slices.Clone(x.Size)
+		for a := range lo {
+			if f.Lo[a] < 0 {
+				lo[a], size[a] = 0, grid[a]
+			}
+		}
+		return run(On(On(x, lo, size), x.Lo, x.Size), grid, y)
+	}
+}
 
-func (interpreter) Identity(_ op.Identity, f op.Form) (layer, error) {
-	return mean(f, ones(f.Rank()))
+func (i interpreter) AvgPool(e op.AvgPool, f op.Form) (layer, error) {
+	l, err := mean(f, e.Kernel)
+	l.run = i.layer(f, e.Plane, l.run)
+	return l, err
+}
+
+func (i interpreter) Identity(e op.Identity, f op.Form) (layer, error) {
+	l, err := mean(f, ones(f.Rank()))
+	l.run = i.layer(f, e.Plane, l.run)
+	return l, err
 }
 
 // mean is Σ x/n over the n places of a kernel.
@@ -155,19 +182,6 @@ func mean(f op.Form, kernel []int) (layer, error) {
 func (interpreter) Select(e op.Select, f op.Form) (layer, error) {
 	return operator(f, func(x conv.Map, _ []int, y conv.Map) error {
 		copy(y.Data, x.Data[e.From*tensor.Elems(x.Size):])
-		return nil
-	})
-}
-
-func (interpreter) Window(e op.Window, f op.Form) (layer, error) {
-	return operator(f, func(x conv.Map, grid []int, y conv.Map) error {
-		lo, size := append([]int(nil), y.Lo...), append([]int(nil), y.Size...)
-		for a := range lo {
-			if e.On(a) {
-				lo[a], size[a] = 0, grid[a]
-			}
-		}
-		copy(y.Data, On(On(x, lo, size), y.Lo, y.Size).Data)
 		return nil
 	})
 }

@@ -163,9 +163,9 @@ func (g *generator) leaf(in, out int, s []int) op.Expr {
 	if in != out {
 		return g.conv(in, out, s)
 	}
-	n := g.IntN(9)
+	n := g.IntN(8)
 	if strided(s) {
-		n = []int{0, 5, 8}[g.IntN(3)]
+		n = []int{0, 5, 7}[g.IntN(3)]
 	}
 	switch n {
 	case 0:
@@ -187,8 +187,6 @@ func (g *generator) leaf(in, out int, s []int) op.Expr {
 		return g.batchNorm(in)
 	case 5:
 		return g.pool(s)
-	case 6:
-		return g.window()
 	default:
 		return g.conv(in, out, s)
 	}
@@ -210,16 +208,6 @@ func (g *generator) pool(s []int) op.Expr {
 	}
 	p.Stride = g.said(s)
 	return p
-}
-
-func (g *generator) window() op.Expr {
-	w := op.Window{}
-	for a := range g.Rank {
-		if g.IntN(2) == 0 {
-			w.Axes = append(w.Axes, a)
-		}
-	}
-	return w
 }
 
 func (g *generator) conv(in, out int, s []int) op.Expr {

@@ -22,7 +22,7 @@ func TestEveryKind(t *testing.T) {
 		})
 	}
 	for _, kind := range []op.Expr{op.Conv{}, op.BatchNorm{}, op.Identity{}, op.Scale{}, op.Shift{}, op.AvgPool{},
-		op.Window{}, op.Select{}, op.Concat{}, op.Seq{}, op.Sum{}} {
+		op.Select{}, op.Concat{}, op.Seq{}, op.Sum{}} {
 		for _, what := range []string{"%T", "%T after another"} {
 			if what = fmt.Sprintf(what, kind); seen[what] < 50 {
 				t.Errorf("%s: %d times in 2000 expressions, want some", what, seen[what])
@@ -59,13 +59,11 @@ func TestEverySetting(t *testing.T) {
 			case op.Identity:
 				note("a shifted identity", e.Padding != nil)
 				note("a sampled identity", strided(e.Stride))
-			case op.Window:
-				note("a window on some axes", e.Axes != nil)
 			}
 		})
 	}
 	for _, what := range []string{"a stride", "a stride that nobody said", "a padding mode", "a negative padding", "a padded mean", "a dilated mean",
-		"a mean without its padding", "a shifted identity", "a sampled identity", "a window on some axes"} {
+		"a mean without its padding", "a shifted identity", "a sampled identity"} {
 		if seen[what] < 50 {
 			t.Errorf("%s: %d times in 2000 expressions, want some", what, seen[what])
 		}
