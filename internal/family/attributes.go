@@ -118,7 +118,7 @@ func (b *builder) convFacts(c *op.Conv, path string) error {
 	if c.Stride == nil && len(m.Stride) > 0 {
 		c.Stride = m.Stride
 	}
-	if c.PaddingMode == "" && m.PaddingMode != "zeros" {
+	if c.PaddingMode == "" && m.PaddingMode != "" && m.PaddingMode != "zeros" {
 		c.PaddingMode, c.Plane = m.PaddingMode, false
 	}
 	return nil
