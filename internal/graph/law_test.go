@@ -262,6 +262,11 @@ func lawOf(m *maker) (runs, regions, large int, err error) {
 	if err != nil {
 		return 0, 0, 0, err
 	}
+	for _, r := range found { // which --yaml writes down, to be read again
+		if _, err := op.CheckLayers(r.Expr); err != nil {
+			return 0, 0, 0, err
+		}
+	}
 	h, err := fused(g, found)
 	if err != nil {
 		return 0, 0, 0, err
