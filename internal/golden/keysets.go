@@ -28,8 +28,13 @@ type KeySet struct {
 
 // KeySets reads the models of torchvision and timm that testdata/keysets holds; root is
 // the repository's.
-func KeySets(root string) ([]KeySet, error) {
-	file, err := os.Open(filepath.Join(root, "testdata", "keysets", "keysets.txt.gz"))
+func KeySets(root string) ([]KeySet, error) { return keySets(root, "keysets.txt.gz") }
+
+// Frameworks reads the models of other projects, which docs/ is about.
+func Frameworks(root string) ([]KeySet, error) { return keySets(root, "frameworks.txt.gz") }
+
+func keySets(root, name string) ([]KeySet, error) {
+	file, err := os.Open(filepath.Join(root, "testdata", "keysets", name))
 	if err != nil {
 		return nil, err
 	}

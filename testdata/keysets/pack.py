@@ -7,6 +7,10 @@ each run of keys of a module: how many names of its path are the last line's, th
 path, what it holds (N64: a batch norm of 64 channels, L64x3: a weight and its bias, W64x3x3x3: a
 weight; else NAME:SHAPE), "<LAYER" for the layer before it, "idle". Only names, shapes and ε are
 here, no weights.
+
+keysets.txt.gz is models of torchvision and timm. frameworks.txt.gz is those that docs/ is about: mmpretrain 1.2's own
+RepVGG-A0, and by their public definitions YOLOv9t of ultralytics, the encoder of RT-DETR in transformers, HiFi-GAN's V2
+generator, the backbone of PP-YOLOE+ s in PaddleDetection.
 """
 import gzip
 import json
