@@ -159,3 +159,16 @@ func TestHostilePlans(t *testing.T) {
 	put("out/repfuse.json", strings.Replace(string(record), "conv(rbr_dense.conv", deep+"conv(rbr_dense.conv", 1))
 	refused(t, dir, "want at most", "verify", "weights", "out")
 }
+
+// An answer that could not be printed is no answer.
+func TestFullStdout(t *testing.T) {
+	dir := fused(t, "repvgg-block-s1")
+	for _, args := range []string{"plan weights", "plan --json weights", "verify weights out", "inspect out", "families", "exporter", "--version", "--help"} {
+		c := exec.Command("sh", append([]string{"-c", `exec repfuse "$@" >/dev/full`, "sh"}, strings.Fields(args)...)...)
+		c.Dir = dir
+		out, _ := c.CombinedOutput()
+		if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), "no space left on device") {
+			t.Errorf("%s: exit status %d, %q, want %d and why", args, c.ProcessState.ExitCode(), out, exitError)
+		}
+	}
+}

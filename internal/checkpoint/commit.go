@@ -68,6 +68,10 @@ func commit(moves []move) error {
 		}
 		return err
 	}
+	for _, m := range moves { // what is old is in use while it is aside
+		unlock, _ := tryLock(m.to)
+		defer unlock()
+	}
 	swapped := false
 	err := func() error {
 		for _, m := range moves[1:] {

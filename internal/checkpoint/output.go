@@ -54,7 +54,7 @@ type Output struct {
 	w      tensor.Writer
 	closed bool
 	failed error // of closing w
-	unlock func()
+	unlock []func()
 	beside []string // the files that AddFile put beside a file, in their final places
 	over   bool     // committed or aborted
 }
@@ -159,7 +159,7 @@ func (out *Output) begin(specs []tensor.Spec) (err error) {
 		out.Abort()
 		return err
 	}
-	out.unlock = lock(out.tmp)
+	out.unlock = append(out.unlock, lock(out.tmp))
 	return nil
 }
 
@@ -270,6 +270,9 @@ func (out *Output) AddFile(name string, b []byte) error {
 	if err != nil {
 		return err
 	}
+	if !out.dir() {
+		out.unlock = append(out.unlock, lock(path))
+	}
 	_, err = f.Write(b)
 	return errors.Join(err, f.Close())
 }
@@ -290,7 +293,7 @@ func (out *Output) Abort() {
 
 func (out *Output) end() {
 	out.over = true
-	if out.unlock != nil {
-		out.unlock()
+	for _, unlock := range out.unlock {
+		unlock()
 	}
 }

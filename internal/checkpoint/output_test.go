@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"repfuse/internal/hint"
 	"repfuse/internal/tensor"
@@ -320,6 +321,95 @@ func TestLeftovers(t *testing.T) {
 			}
 			wantNames(t, dir, append([]string{filepath.Base(live), ".other.repfuse-tmp-1x"}, place.after...)...)
 		})
+	}
+}
+
+// A leftover is known by its lock, whatever process has its number now; only one so young that its
+// maker may still be about to take the lock is left to that process.
+func TestLeftoversByLock(t *testing.T) {
+	if _, is := tryLock(t.TempDir()); is == unknown {
+		t.Skip("no locks here")
+	}
+	running, dead := os.Getppid(), ended(t)
+	hourAgo := time.Now().Add(-time.Hour)
+	for _, test := range []struct {
+		what        string
+		kind        string
+		pid         int
+		held, young bool
+		want        string // what is there afterwards, with the destination or without
+	}{
+		{"of a number in use again", temporary, running, false, false, ""},
+		{"of a number in use, and young", temporary, running, false, true, "stays"},
+		{"held, of a dead number", temporary, dead, true, false, "stays"},
+		{"held, of our own number", temporary, os.Getpid(), true, false, "stays"},
+		{"put aside, of a number in use again", aside, running, false, false, "restored"},
+		{"put aside, and held", aside, dead, true, false, "stays"},
+	} {
+		for _, place := range places {
+			dir := t.TempDir()
+			dst := filepath.Join(dir, place.name)
+			left := filepath.Join(dir, fmt.Sprintf(".%s.repfuse-%s-%d", place.name, test.kind, test.pid))
+			write(t, dst, CreateOptions{}, 1)
+			must(t, os.Rename(dst, left))
+			os.Remove(dst + "." + Record)
+			if !test.young {
+				must(t, os.Chtimes(left, hourAgo, hourAgo))
+			}
+			if test.held {
+				defer lock(left)()
+			}
+			must(t, sweep(dst, dst+"."+Record))
+			got := ""
+			switch {
+			case !isMissing(left):
+				got = "stays"
+			case !isMissing(dst):
+				got = "restored"
+			}
+			if got != test.want {
+				t.Errorf("%s, %s: %q, want %q", place.name, test.what, got, test.want)
+			}
+		}
+	}
+}
+
+// All that an output has written so far is held, its record too, and what it replaces.
+func TestHeld(t *testing.T) {
+	for _, place := range places {
+		dir := t.TempDir()
+		dst := filepath.Join(dir, place.name)
+		out, err := Create(dst, small, CreateOptions{})
+		must(t, err)
+		defer out.Abort()
+		fill(t, out, 1)
+		must(t, out.AddFile(Record, nil))
+		must(t, sweep(dst, dst+"."+Record)) // which takes what is of our own number and is not held
+		must(t, out.Commit())
+		wantNames(t, dir, place.after...)
+		if _, is := tryLock(dst); is == taken {
+			t.Errorf("%s is held after all is done", place.name)
+		}
+	}
+}
+
+// What is old and cannot be removed is left to later runs: the new is in its place.
+func TestOldStays(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Getuid() != 0 {
+		t.Skip("needs a file that cannot be removed, which is a mount here")
+	}
+	dir := t.TempDir()
+	dst, fresh := filepath.Join(dir, "out"), filepath.Join(dir, "fresh")
+	must(t, os.MkdirAll(filepath.Join(dst, "mounted"), 0o777))
+	must(t, os.Mkdir(fresh, 0o777))
+	must(t, os.WriteFile(filepath.Join(fresh, "new"), nil, 0o666))
+	if err := exec.Command("mount", "-t", "tmpfs", "none", filepath.Join(dst, "mounted")).Run(); err != nil {
+		t.Skipf("mount: %v", err)
+	}
+	t.Cleanup(func() { exec.Command("umount", filepath.Join(fresh, "mounted")).Run() })
+	must(t, commit([]move{{from: fresh, to: dst, replace: true}}))
+	if isMissing(filepath.Join(dst, "new")) || isMissing(filepath.Join(fresh, "mounted")) {
+		t.Errorf("in the directory: %q, want the new in its place", names(t, dir))
 	}
 }
 

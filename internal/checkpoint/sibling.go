@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // The two kinds of siblings: what is being written, and what stood there before.
@@ -55,13 +56,18 @@ func sweepOne(path string, back bool) (undone bool, err error) {
 			continue
 		}
 		left := filepath.Join(dir, e.Name())
-		if pid, err := strconv.Atoi(m[2]); err != nil || alive(left, pid) {
+		unlock, is := tryLock(left)
+		if pid, err := strconv.Atoi(m[2]); err != nil || alive(e, is, pid) {
+			unlock()
 			continue
 		}
 		restore := m[1] == aside && back
 		if !restore {
 			os.RemoveAll(left) // of another owner it stays, and is in nobody's way
-		} else if err, back = os.Rename(left, path), false; err != nil {
+		} else {
+			err, back = os.Rename(left, path), false
+		}
+		if unlock(); err != nil {
 			return undone, err
 		}
 		undone = undone || restore || m[1] == temporary
@@ -69,12 +75,27 @@ func sweepOne(path string, back bool) (undone bool, err error) {
 	return undone, nil
 }
 
-// alive reports whether the run that made a sibling may still be at work: it holds
-// its lock, or a process of its number runs. The lock is what counts across
-// containers, which see the same files and number their processes alike: our own
-// number without the lock is a former run's.
-func alive(path string, pid int) bool {
-	return locked(path) || pid != os.Getpid() && running(pid)
+// lockState is what is known of a lock; unknown where there are none.
+type lockState int
+
+const (
+	unknown lockState = iota
+	free
+	taken
+)
+
+// alive reports whether the run that made a sibling may still be at work: it holds its lock. Only
+// where there are no locks, or where it may have had no time to take it yet, does it matter whether
+// a process of its number runs, as others get that number later, and in other containers at once;
+// our own number without the lock is a former run's.
+func alive(e fs.DirEntry, is lockState, pid int) bool {
+	if is == free {
+		info, err := e.Info()
+		if err != nil || time.Since(info.ModTime()) > time.Minute {
+			return false
+		}
+	}
+	return is == taken || pid != os.Getpid() && running(pid)
 }
 
 func running(pid int) bool {
