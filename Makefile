@@ -46,9 +46,14 @@ wheels: ## the Python wheels alone, in wheels/
 web: ## web.html, a page that runs repfuse in a browser and needs nothing else
 	go run ./tools/web -version $(VERSION) web.html
 
+.PHONY: site
+site: ## the pages of docs/ as a site, in site/; open site/index.html
+	cd tools/site && go run . ../.. ../../site
+
 .PHONY: test
 test: ## all tests
 	go test ./...
+	cd tools/site && go test ./...
 
 .PHONY: race
 race: ## the quick tests under the race detector
@@ -63,6 +68,7 @@ lint: ## formatting, vet (here, for arm64, Windows and macOS), staticcheck, tidi
 	GOOS=darwin GOARCH=arm64 go vet ./...
 	$(STATICCHECK) ./...
 	go mod tidy -diff
+	cd tools/site && go vet ./... && go mod tidy -diff
 
 .PHONY: fmt
 fmt: ## format the code

@@ -82,6 +82,7 @@ var outside = map[string]string{
 	"golang.org/x/term":               "cmd/repfuse",
 	"maragu.dev/gomponents":           "internal/report",
 	"github.com/rogpeppe/go-internal": "cmd/repfuse",
+	"github.com/yuin/goldmark":        "tools/site",
 }
 
 // testOnly is what nothing but tests may import.
