@@ -83,7 +83,7 @@ func TestCancelled(t *testing.T) {
 		},
 		"verify": func() error {
 			ctx, w := stopping()
-			_, err := repfuse.Verify(ctx, weights, out, repfuse.VerifyOptions{Work: w, Report: filepath.Join(dir, "page.html")})
+			_, err := repfuse.Verify(ctx, weights, out, repfuse.VerifyOptions{Work: w, Page: repfuse.Page{Report: filepath.Join(dir, "page.html")}})
 			return err
 		},
 		"open": func() error {
@@ -218,7 +218,7 @@ func TestVerifyOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	v, err := repfuse.Verify(ctx, weights, out, repfuse.VerifyOptions{Size: []int{6}, Trials: 2, Seed: 7, Range: 3, Report: page, Witness: worst})
+	v, err := repfuse.Verify(ctx, weights, out, repfuse.VerifyOptions{Size: []int{6}, Trials: 2, Seed: 7, Range: 3, Page: repfuse.Page{Report: page}, Witness: worst})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,10 +41,9 @@ type VerifyOptions struct {
 	// Health measures what low precision would leave of each fused kernel.
 	Health bool
 	// Witness is the path of a .npy file for the input on which the worst block differs
-	// most, Report that of an .html file for all of it. Neither may lie in src or dst.
-	Witness, Report string
-	// Force replaces a Witness and a Report that are there.
-	Force bool
+	// most. It may not lie in src or dst, and Force replaces it too.
+	Witness string
+	Page
 }
 
 // Verify runs the branches of every block of src as the network runs them, and the
@@ -110,10 +109,10 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if s.rounded && v.Grade == Exact {
 		v.Grade = Equivalent
 	}
-	if err := o.writeFiles(ctx, v, s.plan, out); err != nil {
+	if err := o.writeWitness(ctx, v, s.plan, out); err != nil {
 		return nil, err
 	}
-	return v, nil
+	return v, o.writePage(ctx, v, s, out)
 }
 
 // notesFor is what was noted of the source, of the result, and by the record, each once.
@@ -222,13 +221,13 @@ func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Reco
 // checkFiles is an error where the witness or the report may not be written.
 func (o *VerifyOptions) checkFiles(src, dst string) error {
 	inputs := slices.Concat([]string{src, dst, o.Plan, o.Graph}, o.Families)
-	for _, f := range [][2]string{{"--witness", o.Witness}, {"--report", o.Report}} {
-		if f[1] == "" {
-			continue
+	if o.Witness != "" {
+		if err := checkpoint.CheckAside(o.Witness, o.Force, inputs...); err != nil {
+			return fmt.Errorf("--witness %w", err)
 		}
-		if err := checkpoint.CheckAside(f[1], o.Force, inputs...); err != nil {
-			return fmt.Errorf("%s %w", f[0], err)
-		}
+	}
+	if err := o.check(inputs...); err != nil {
+		return err
 	}
 	if o.Witness != "" && filepath.Clean(o.Witness) == filepath.Clean(o.Report) {
 		return fmt.Errorf("--witness and --report are both %s", o.Report)
@@ -236,29 +235,40 @@ func (o *VerifyOptions) checkFiles(src, dst string) error {
 	return nil
 }
 
-// writeFiles writes the witness and the report where they are asked for.
-func (o *VerifyOptions) writeFiles(ctx context.Context, v *Verdict, p *plan.Plan, out *checkpoint.Checkpoint) error {
-	if o.Witness != "" {
-		if v.Certificate.Largest < 0 {
-			return fmt.Errorf("--witness %s: there is no block", o.Witness)
-		}
-		weight := v.Certificate.Blocks[v.Certificate.Largest].Weight
-		w, err := certify.FindWitness(ctx, p, out.Tensors, weight, certify.Options{Range: o.Range})
-		if err != nil {
-			return err
-		}
-		v.Witness = &Witness{o.Witness, weight, w.Difference, w.Channel, w.Position}
-		if err := writeArray(o.Witness, w.Input); err != nil {
-			return err
-		}
+// writeWitness writes the witness where it is asked for.
+func (o *VerifyOptions) writeWitness(ctx context.Context, v *Verdict, p *plan.Plan, out *checkpoint.Checkpoint) error {
+	if o.Witness == "" {
+		return nil
 	}
+	if v.Certificate.Largest < 0 {
+		return fmt.Errorf("--witness %s: there is no block", o.Witness)
+	}
+	weight := v.Certificate.Blocks[v.Certificate.Largest].Weight
+	w, err := certify.FindWitness(ctx, p, out.Tensors, weight, certify.Options{Range: o.Range})
+	if err != nil {
+		return err
+	}
+	v.Witness = &Witness{o.Witness, weight, w.Difference, w.Channel, w.Position}
+	return writeArray(o.Witness, w.Input)
+}
+
+// writePage writes the report where it is asked for.
+func (o *VerifyOptions) writePage(ctx context.Context, v *Verdict, s *source, out *checkpoint.Checkpoint) error {
 	if o.Report == "" {
 		return nil
 	}
+	source, err := fileOf(ctx, "source", s.Checkpoint)
+	if err != nil {
+		return err
+	}
+	result, err := fileOf(ctx, "result", out)
+	if err != nil {
+		return err
+	}
 	var page bytes.Buffer
-	err := report.Write(ctx, &page, report.Input{Source: v.Source, Output: v.Output, Tool: "repfuse " + Version(),
-		Verdict: v.Grade, Sentence: v.String(), Changed: v.Changed, Assumed: v.Notes,
-		Plan: p, Measured: v.Measured, Certificate: v.Certificate, Stored: out.Tensors})
+	err = report.Write(ctx, &page, report.Input{Source: v.Source, Output: v.Output, Origin: o.origin(source, result),
+		Verdict: v.Grade, Sentence: v.String(), Changed: v.Changed, Assumed: v.Notes, Conditions: v.Conditions,
+		Plan: s.plan, Measured: v.Measured, Certificate: v.Certificate, Stored: out.Tensors})
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.Report, err)
 	}

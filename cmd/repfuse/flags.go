@@ -15,6 +15,9 @@ import (
 // dtypeUsage is what --dtype of fuse and convert is.
 const dtypeUsage = "`TYPE` of every floating tensor of DST: float16, bfloat16, float32, float64"
 
+// reportUsage is what --report of verify, plan and inspect is.
+const reportUsage = "`FILE.html` for all of it on a page of its own, with pictures"
+
 func addReading(c *cobra.Command, r *repfuse.Reading) {
 	c.Flags().BoolVar(&r.BFloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
 	c.Flags().StringVar(&r.State, "state", "", "`NAME` of the dict to read of a file that holds several")

@@ -58,6 +58,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
+	root.Annotations = map[string]string{asTyped: commandLine(args)}
 	root.SetIn(stdin)
 	root.SetOut(shown)
 	root.SetErr(stderr)
@@ -78,6 +79,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	printError(stderr, err)
 	return exitError
 }
+
+// asTyped is the annotation of the root that holds the command line.
+const asTyped = "as typed"
 
 // commandLine is a command as a shell takes it.
 func commandLine(args []string) string {

@@ -53,7 +53,7 @@ decide by what was measured instead.`,
 	flags.Float64Var(&f.rtol, "rtol", 0, "relative tolerance in place of the derived one")
 	flags.StringVar(&f.require, "require", string(repfuse.Equivalent), "`VERDICT` that is good enough: exact or equivalent")
 	flags.StringVar(&o.Witness, "witness", "", "`FILE.npy` for the input on which the worst block differs most")
-	flags.StringVar(&o.Report, "report", "", "`FILE.html` for all of it on a page of its own, with pictures")
+	flags.StringVar(&o.Report, "report", "", reportUsage)
 	flags.BoolVarP(&o.Force, "force", "f", false, "replace what is at --witness and --report")
 	flags.BoolVar(&f.json, "json", false, "print everything as JSON")
 	flags.BoolVarP(&f.quiet, "quiet", "q", false, "print nothing but errors; the exit status is the verdict")
@@ -127,7 +127,7 @@ func (f *verifyFlags) run(c *cobra.Command, src, dst string, o repfuse.VerifyOpt
 	stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
 	collect(20)
 	bar := f.show(f.quiet, "verifying")
-	o.Progress = bar.tell
+	o.Progress, o.Command = bar.tell, c.Root().Annotations[asTyped]
 	v, err := repfuse.Verify(c.Context(), src, dst, o)
 	bar.end()
 	if err != nil {

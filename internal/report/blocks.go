@@ -13,17 +13,19 @@ var columns = []series{measured, certified, tolerance, inFloat32, bound}
 // speedUp is the title of the last column.
 const speedUp = "speed-up"
 
-// blocks is the table of them all.
-func blocks(rows []row) g.Node {
+// blocks is the table of them all, but for some that are left out.
+func blocks(rows []row, left int) g.Node {
 	if len(rows) == 0 {
-		return section("Blocks", h.P(g.Text("No block was fused; every tensor passed through.")))
+		return h.P(g.Text("No block was fused; every tensor passed through."))
 	}
-	return section("Blocks",
+	return g.Group{
 		search(),
 		h.Table(h.Class("blocks"), h.THead(titles()), h.TBody(g.Map(rows, line))),
-		h.P(h.Class("aside"), g.Text("Measured: the largest difference of the float64 runs. Certified: the most that any input makes. "+
-			"Tolerance: what rounding the stored elements explains. Float32 and its bound: what a runtime shows, and may.")),
-	)
+		g.If(left > 0, h.P(h.Class("aside"), g.Textf("%d more, of smaller certified differences, are left out; verify --json has them.", left))),
+		h.P(h.Class("aside"), g.Text("Measured: the largest difference of the float64 runs. Certified: the most that any input can make. "+
+			"Tolerance: what rounding the stored elements explains. Float32: what a float32 runtime shows on the same images. "+
+			"Bound: the most that its roundings can make there.")),
+	}
 }
 
 // search is hidden until the script finds that there is much to search.
@@ -47,13 +49,16 @@ func titles() g.Node {
 
 // line is a block in the table.
 func line(r row) g.Node {
-	return h.Tr(g.If(r.bad(), h.Class("bad")), named(r), judged(r), figures(r))
+	return h.Tr(h.ID(r.anchor()), g.If(r.bad(), h.Class("bad")), named(r), judged(r), figures(r))
 }
 
 func named(r row) g.Node {
-	why := r.why()
+	why, name := r.why(), soft(r.name)
+	if r.drawn {
+		name = to(r.picture(), name)
+	}
 	return h.Th(h.Scope("row"), h.Data("value", strconv.Itoa(r.position)),
-		h.Span(h.Class("name"), soft(r.name)),
+		h.Span(h.Class("name"), name),
 		h.Small(g.Text(r.kind())),
 		g.If(why != "", h.Small(h.Class("why"), g.Text(why))),
 	)

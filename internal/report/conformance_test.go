@@ -3,133 +3,99 @@
 package report_test
 
 import (
-	"encoding/json"
 	"fmt"
-	"html"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"testing"
-	"time"
+
+	"repfuse/internal/chromium"
+	"repfuse/internal/golden"
+	"repfuse/internal/report"
+	"repfuse/internal/tensor"
 )
 
-// watch stands before everything else in a page, and probe at its end: together they
-// tell the page around it how wide it is, what went wrong in it, and whether the table
-// is in order after the head for what was certified was clicked at.
-const (
-	watch = `<script>
-	let went = "";
-	addEventListener("error", (e) => went += e.message);
-	addEventListener("securitypolicyviolation", (e) => went += "wants " + e.blockedURI);
-</script>`
-	probe = `<script>
-	addEventListener("load", () => {
-		const wide = [...document.querySelectorAll("body *")].find((e) => e.getBoundingClientRect().right > innerWidth + 0.5);
-		document.querySelectorAll("table.blocks thead th")[3].querySelector("button").click();
-		const values = [...document.querySelectorAll("td[data-label=certified]")].map((e) => Number(e.dataset.value));
-		parent.postMessage({
-			name: location.search, window: innerWidth, page: document.documentElement.scrollWidth, error: went,
-			wide: wide ? wide.tagName + "." + wide.getAttribute("class") : "",
-			sorted: values.length > 0 && values.every((v, k) => k === 0 || v <= values[k - 1]),
-		}, "*");
-	});
-</script>`
-	around = `<!doctype html><meta charset="utf-8"><body><script>
-	addEventListener("message", (e) => {
-		const said = document.createElement("output");
-		said.textContent = JSON.stringify(e.data);
-		document.body.append(said);
-	});
-</script>`
-)
+// probe is what a page says of itself: how wide it is and what is wider; the tiles in the last line and in a line;
+// whether the table is in order after the head for what was certified was clicked at; what the chart says
+// after an arrow key; how many lines the table shows, and how many when one that was folded was asked for.
+const probe = `(async () => {
+	const wide = [...document.querySelectorAll("body *")].find((e) => e.getBoundingClientRect().right > innerWidth + 0.5);
+	const tops = [...document.querySelectorAll(".tiles > div")].map((e) => e.offsetTop);
+	const rows = [...document.querySelectorAll("table.blocks tbody tr")], shown = () => rows.filter((r) => !r.hidden).length;
+	const few = shown(), last = rows.findLast((r) => r.hidden) ?? rows.at(-1);
+	location.hash = last.id;
+	await new Promise((done) => setTimeout(done, 100));
+	const all = shown();
+	document.querySelectorAll("table.blocks thead th")[3].querySelector("button").click();
+	const values = [...document.querySelectorAll("td[data-label=certified]")].map((e) => Number(e.dataset.value));
+	document.querySelector(".chart svg").dispatchEvent(new KeyboardEvent("keydown", { key: "End" }));
+	return {
+		page: document.documentElement.scrollWidth, wide: wide ? wide.tagName + "." + wide.getAttribute("class") : "",
+		line: tops.filter((t) => t === tops[0]).length, last: tops.filter((t) => t === tops.at(-1)).length,
+		sorted: values.length > 0 && values.every((v, k) => k === 0 || v <= values[k - 1]),
+		told: document.querySelector(".told").textContent, few, all, rows: rows.length,
+	};
+})()`
 
-// probed is what a page says of itself.
 type probed struct {
-	Name         string
-	Window, Page int
-	Error, Wide  string
-	Sorted       bool
+	Page, Line, Last, Few, All, Rows int
+	Wide, Told                       string
+	Sorted                           bool
 }
 
-// TestConformanceBrowser has Chromium lay out the pages narrow and wide, in frames of
-// one page, as no window is as narrow as a telephone.
+// TestConformanceBrowser has Chromium lay out the pages as a telephone, a tablet and a desk have them.
 func TestConformanceBrowser(t *testing.T) {
-	dir, frames, want := t.TempDir(), around, map[string]int{}
+	dir, p := t.TempDir(), chromium.Open(t)
+	pages := map[string]report.Input{"many": manyInput(t)}
 	for _, name := range models {
-		text := write(t, input(t, name, nil))
-		text = strings.Replace(text, "<title>", watch+"<title>", 1)
-		text = strings.Replace(text, "</body>", probe+"</body>", 1)
-		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(text), 0o666); err != nil {
+		pages[name] = input(t, name, nil)
+	}
+	for name, in := range pages {
+		file := filepath.Join(dir, name+".html")
+		if err := os.WriteFile(file, []byte(write(t, in)), 0o666); err != nil {
 			t.Fatal(err)
 		}
-		for _, width := range []int{360, 1400} {
-			id := fmt.Sprintf("%s.html?%d", name, width)
-			want["?"+id] = width
-			frames += fmt.Sprintf(`<iframe src="%s.html?%s" style="width:%dpx;height:900px;border:0"></iframe>`, name, id, width)
+		for width, scheme := range map[int]string{360: "dark", 800: "light", 1400: "dark"} {
+			p.Load("file://"+file, width, scheme)
+			var at probed
+			p.Eval(probe, &at)
+			where := fmt.Sprintf("%s, %d wide", name, width)
+			if at.Page != width || at.Wide != "" {
+				t.Errorf("%s: the page is %d wide (%s)", where, at.Page, at.Wide)
+			}
+			if at.Line != at.Last {
+				t.Errorf("%s: %d tiles in the last line, want %d as in the first", where, at.Last, at.Line)
+			}
+			if !at.Sorted || at.Told == "" || at.All != at.Rows {
+				t.Errorf("%s: %+v", where, at)
+			}
+			if folds := at.Few < at.Rows; folds != (name == "many") {
+				t.Errorf("%s: %d of %d lines are shown", where, at.Few, at.Rows)
+			}
 		}
 	}
-	for _, p := range render(t, filepath.Join(dir, "all.html"), frames) {
-		width := want[p.Name]
-		delete(want, p.Name)
-		if p.Window != width || p.Page != width || p.Wide != "" {
-			t.Errorf("%s: the page is %d wide in a window of %d, want %d (%s)", p.Name, p.Page, p.Window, width, p.Wide)
-		}
-		if p.Error != "" {
-			t.Errorf("%s: %s", p.Name, p.Error)
-		}
-		if !p.Sorted {
-			t.Errorf("%s: the table is not in order of what was certified after its head was clicked at", p.Name)
-		}
-	}
-	for name := range want {
-		t.Errorf("%s: the page says nothing", name)
+	for _, problem := range p.Console {
+		t.Error(problem)
 	}
 }
 
-// browser finds Chromium: CHROMIUM, or by the names that it is installed under.
-func browser(t *testing.T) string {
+// manyInput is sixty copies of a block, the last of them wrong.
+func manyInput(t *testing.T) report.Input {
 	t.Helper()
-	for _, name := range []string{os.Getenv("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(name); name != "" && err == nil {
-			return path
+	c := golden.Load(t, "repvgg-block-s1")
+	block := c.Train
+	c.Train = nil
+	for k := range 60 {
+		for _, n := range block {
+			n.Key = fmt.Sprintf("net.stage%d.%d.%s", k/20, k%20, n.Key)
+			c.Train = append(c.Train, n)
 		}
 	}
-	t.Fatal("no Chromium found, want one on the PATH or in CHROMIUM")
-	return ""
-}
-
-// render has Chromium load a page, and gives what the frames in it say.
-func render(t *testing.T, file, text string) []probed {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+	p, err := planOf(t, c)
+	if err != nil {
 		t.Fatal(err)
 	}
-	c := exec.Command(browser(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-		"--virtual-time-budget=20000", "--user-data-dir="+t.TempDir(), "--window-size=1500,900", "--dump-dom", "file://"+file)
-	var stdout, stderr strings.Builder
-	c.Stdout, c.Stderr = &stdout, &stderr
-	c.WaitDelay = time.Second
-	if err := c.Start(); err != nil {
-		t.Fatal(err)
-	}
-	timer := time.AfterFunc(2*time.Minute, func() { c.Process.Kill() })
-	defer timer.Stop()
-	if err := c.Wait(); err != nil {
-		t.Fatalf("%v: %s", err, &stderr)
-	}
-	if console := regexp.MustCompile(`(?m)^.*CONSOLE.*$`).FindString(stderr.String()); console != "" {
-		t.Errorf("the browser says %s", console)
-	}
-	var all []probed
-	for _, m := range regexp.MustCompile(`<output>(.*?)</output>`).FindAllStringSubmatch(stdout.String(), -1) {
-		var p probed
-		if err := json.Unmarshal([]byte(html.UnescapeString(m[1])), &p); err != nil {
-			t.Fatalf("%v: %s", err, m[1])
-		}
-		all = append(all, p)
-	}
-	return all
+	return inputOf(t, p, func(all []tensor.Named) []tensor.Named {
+		all[len(all)-1].Tensor = poked(t, all[len(all)-1].Tensor, 0)
+		return all
+	})
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"strings"
 
 	g "maragu.dev/gomponents"
@@ -10,25 +11,31 @@ import (
 	"repfuse/internal/verify"
 )
 
-// header is the answer: the two paths, the verdict, and the figures that matter most.
-func header(in Input) g.Node {
+// header is the answer: the two paths, the verdict with links to where it is decided, and the figures that
+// matter most.
+func header(in Input, where g.Node) g.Node {
 	return h.Header(
 		h.P(h.Class("eyebrow"), g.Text("repfuse verify")),
 		h.H1(h.Span(g.Text(in.Source)), g.Text(" "), h.I(g.Text("→")), g.Text(" "), h.Span(g.Text(in.Output))),
-		verdict(in.Verdict, in.Sentence),
+		verdict(string(in.Verdict), string(in.Verdict), reason(in.Verdict, in.Sentence), where),
 		findings(in.Measured.Findings),
 		tiles(in.Measured, in.Certificate),
 	)
 }
 
-// verdict is the answer in one word, and of the sentence what stands behind that word.
-func verdict(v certify.Verdict, sentence string) g.Node {
+// reason is what stands behind the answer's word in its sentence.
+func reason(v certify.Verdict, sentence string) string {
 	_, reason, _ := strings.Cut(sentence, string(v))
-	if reason = strings.TrimLeft(reason, ":, "); reason == "" {
-		reason = sentence
-	}
-	return h.Div(h.Class("verdict "+string(v)), h.Strong(g.Text(string(v))), h.P(g.Text(reason)))
+	return cmp.Or(strings.TrimLeft(reason, ":, "), sentence)
 }
+
+// verdict is the answer in a word, in the colour of a class, why, and what else belongs to it.
+func verdict(class, word, why string, more g.Node) g.Node {
+	return h.Div(h.Class("verdict "+class), h.Strong(g.Text(word)), h.P(g.Text(why)), more)
+}
+
+// mostFindings is how many are listed.
+const mostFindings = 50
 
 // findings is what is wrong with keys and shapes, where it is more than the one that
 // the verdict names.
@@ -36,5 +43,9 @@ func findings(all []verify.Finding) g.Node {
 	if len(all) < 2 {
 		return nil
 	}
-	return h.Ul(h.Class("findings"), g.Map(all, func(f verify.Finding) g.Node { return h.Li(g.Text(f.String())) }))
+	some := all[:min(len(all), mostFindings)]
+	return h.Ul(h.Class("findings"),
+		g.Map(some, func(f verify.Finding) g.Node { return h.Li(g.Text(f.String())) }),
+		g.If(len(all) > len(some), h.Li(g.Textf("… and %d more", len(all)-len(some)))),
+	)
 }

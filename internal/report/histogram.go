@@ -33,7 +33,7 @@ func histogram(r row, fused tensor.Tensor) (g.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return drawn(before, after, figure(-limit), figure(limit)), nil
+	return outlines(before, after, figure(-limit), figure(limit)), nil
 }
 
 // storedKernels is the kernels of the branches.
@@ -70,8 +70,8 @@ func counted(limit float64, kernels ...tensor.Tensor) ([]int, error) {
 	return counts, nil
 }
 
-// drawn is the two outlines, and below them what they lie between.
-func drawn(before, after []int, low, high string) g.Node {
+// outlines is the two outlines, and below them what they lie between.
+func outlines(before, after []int, low, high string) g.Node {
 	return h.Div(h.Class("spread"),
 		box("Weights before and after fusing, from "+low+" to "+high,
 			path("grid", fmt.Sprintf("M%d 0V%dM0 %[2]dH%[2]d", side/2, side)),

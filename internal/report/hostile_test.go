@@ -5,6 +5,7 @@ import (
 
 	"repfuse/internal/certify"
 	"repfuse/internal/golden"
+	"repfuse/internal/plan"
 	"repfuse/internal/report"
 	"repfuse/internal/verify"
 )
@@ -26,8 +27,9 @@ func TestHostile(t *testing.T) {
 		"svg@aria-label": "the tensors of a branch",
 		"th":             "a block in the chart of times",
 		"dt":             "a question about a branch",
-		"dd":             "what was assumed and changed",
-		"footer":         "the program",
+		"dd":             "what was assumed and changed, the program, the command",
+		"code":           "a checksum",
+		"a":              "a link to a block",
 		"div@class":      "the verdict's colour",
 	} {
 		if !page.has(where, hostile) {
@@ -52,7 +54,9 @@ func hostileInput(t *testing.T) report.Input {
 		p.Blocks[k].Family = hostile
 		p.Blocks[k].Path = "" // so that the tensors of branches are named in full
 	}
-	in.Source, in.Output, in.Tool = hostile, hostile, hostile
+	in.Source, in.Output = hostile, hostile
+	in.Origin = report.Origin{Tool: hostile, Command: hostile, Files: []report.File{{Is: hostile, Path: hostile, Sum: hostile}}}
+	in.Conditions = []plan.Condition{{If: hostile}}
 	in.Verdict, in.Sentence = hostile, hostile
 	in.Assumed, in.Changed = []string{hostile}, []string{hostile}
 	in.Certificate.Blocks[0].Identities = []certify.Identity{{Name: hostile}}

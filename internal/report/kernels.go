@@ -18,49 +18,62 @@ const mostPictures = 6
 
 // kernels is the pictures of the blocks that are worth it: what each branch comes to by
 // itself, and their sum as it was stored; and how the weights are spread before and
-// after.
-func kernels(ctx context.Context, result []tensor.Named, rows []row) (g.Node, error) {
-	stored := map[string]tensor.Tensor{}
-	for _, t := range result {
-		stored[t.Key] = t.Tensor
+// after. What differs has been drawn before.
+func kernels(ctx context.Context, stored map[string]tensor.Tensor, some []row) (g.Node, error) {
+	if len(some) == 0 {
+		return nil, nil
 	}
+	articles, err := drawn(ctx, stored, some)
+	return g.Group{
+		h.P(g.Text("What each branch comes to as a kernel of its own, and their sum as it was stored: the root mean square of the weights " +
+			"at each tap, stronger being larger, on one scale for each block. Below, how the weights are spread before and after; " +
+			"heights are logarithmic, as it is the few outermost weights that a quantizer has to make room for.")),
+		articles,
+	}, err
+}
+
+// drawn is the pictures of some blocks.
+func drawn(ctx context.Context, stored map[string]tensor.Tensor, some []row) (g.Node, error) {
 	var articles g.Group
-	for _, r := range worthPicturing(rows) {
+	for _, r := range some {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		a, err := article(r, stored[r.output.Weight])
+		a, err := article(r, stored)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", r.name, err)
 		}
 		articles = append(articles, a)
 	}
-	if len(articles) == 0 {
-		return nil, nil
-	}
-	return section("Kernels",
-		h.P(g.Text("What each branch comes to as a kernel of its own, and their sum as it was stored: the root mean square of the weights "+
-			"at each tap, stronger being larger, on one scale for each block. Below, how the weights are spread before and after; "+
-			"heights are logarithmic, as it is the few outermost weights that a quantizer has to make room for.")),
-		articles,
-	), nil
+	return articles, nil
 }
 
 // article is one block's pictures.
-func article(r row, fused tensor.Tensor) (g.Node, error) {
-	maps, err := heats(r, fused)
-	if err != nil {
-		return nil, err
+func article(r row, stored map[string]tensor.Tensor) (g.Node, error) {
+	content := g.Group{h.H3(to(r.anchor(), soft(r.name)), g.Text("\u2002"), h.Small(g.Text(r.kind())))}
+	fused := stored[r.output.Weight]
+	if why := r.why(); why != "" {
+		content = append(content, h.P(h.Class("why"), g.Text(why)))
 	}
-	spread, err := histogram(r, fused)
-	if err != nil {
-		return nil, err
+	if r.bad() && r.ran() {
+		m, err := deltaOf(r, stored)
+		if err != nil {
+			return nil, err
+		}
+		content = append(content, m.draw(r.output.Form.Transposed))
 	}
-	return h.Article(
-		h.H3(soft(r.name), g.Text("\u2002"), h.Small(g.Text(r.kind()))),
-		h.Div(h.Class("kernels"), maps),
-		spread,
-	), nil
+	if r.measured.Health != nil {
+		maps, err := heats(r, fused)
+		if err != nil {
+			return nil, err
+		}
+		spread, err := histogram(r, fused)
+		if err != nil {
+			return nil, err
+		}
+		content = append(content, h.Div(h.Class("kernels"), maps), spread)
+	}
+	return h.Article(h.ID(r.picture()), content), nil
 }
 
 // worthPicturing is the first block of each kind, then those least fit for int8. What
@@ -69,7 +82,7 @@ func worthPicturing(rows []row) []row {
 	var some, rest, plain []row
 	kinds := map[string]bool{}
 	for _, r := range rows {
-		if !r.ran() || r.measured.Health == nil {
+		if r.bad() || r.measured.Health == nil {
 			continue
 		}
 		list := branches(r.output.Expr)

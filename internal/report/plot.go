@@ -60,12 +60,18 @@ func (p plot) path(s series) string {
 	return b.String()
 }
 
-// hits is where a pointer finds each block.
+// hits is where a pointer finds each block, and what leads to its line in the table. The script goes
+// through them by the arrows of the keyboard; the table has the same links for the tabulator.
 func (p plot) hits() g.Node {
 	var all g.Group
 	for k, r := range p.rows {
-		all = append(all, g.El("rect", h.Class("hit"), g.Attr("x", number(p.x(k)-p.step()/2)), g.Attr("y", "0"),
-			h.Width(number(p.step())), h.Height(number(side)), h.TitleEl(g.Text(summary(r)))))
+		class := "hit"
+		if r.bad() {
+			class = "hit wrong"
+		}
+		rect := g.El("rect", h.Class(class), g.Attr("x", number(p.x(k)-p.step()/2)), g.Attr("y", "0"),
+			h.Width(number(p.step())), h.Height(number(side)), h.TitleEl(g.Text(summary(r))))
+		all = append(all, to(r.anchor(), h.TabIndex("-1"), rect))
 	}
 	return all
 }

@@ -1,6 +1,9 @@
 // Package report lays out what repfuse verify found as one page of HTML that needs
-// nothing else: no network, no fonts, no scripts but a few lines in it that sort the
-// table of blocks, and it is complete without those.
+// nothing else: no network, no fonts, no scripts but a few lines in it that sort and fold the
+// table of blocks, and it is complete without those. What plan and inspect say is laid out likewise.
+//
+// What is wrong stands first and is drawn; whatever the number of blocks, the page has at most
+// mostRows of them, and some megabytes.
 //
 // Each section is a function that is named after it. Pictures are inline SVG, made here
 // from the figures of packages verify, certify and health. Only the kernels' pictures
@@ -21,17 +24,20 @@ import (
 
 // Input is what a report is made of.
 type Input struct {
-	// Source and Output are the two paths, Tool names the program.
-	Source, Output, Tool string
+	// Source and Output are the two paths.
+	Source, Output string
+	Origin         Origin
 	// Verdict is the answer, Sentence is it for people.
 	Verdict  certify.Verdict
 	Sentence string
 	// Changed is the tensors that are not as fuse left them, Assumed what was
 	// assumed or is worth knowing.
 	Changed, Assumed []string
-	Plan             *plan.Plan
-	Measured         *verify.Report
-	Certificate      *certify.Report
+	// Conditions is what the verdict depends on.
+	Conditions  []plan.Condition
+	Plan        *plan.Plan
+	Measured    *verify.Report
+	Certificate *certify.Report
 	// Stored is the tensors of the result.
 	Stored []tensor.Named
 }

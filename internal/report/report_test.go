@@ -58,8 +58,9 @@ func inputOf(t *testing.T, p *plan.Plan, spoil func([]tensor.Named) []tensor.Nam
 	if spoil != nil {
 		stored = spoil(stored)
 	}
-	in := report.Input{Source: "weights", Output: "out", Tool: "repfuse devel", Plan: p, Stored: stored,
-		Sentence: "yes: exact: as it should be", Assumed: []string{"ε is <assumed>"}}
+	in := report.Input{Source: "weights", Output: "out", Origin: report.Origin{Tool: "repfuse devel"}, Plan: p, Stored: stored,
+		Sentence: "yes: exact: as it should be", Assumed: []string{"ε is <assumed>"},
+		Conditions: []plan.Condition{{If: "ε is <this>", By: plan.Assumed}}}
 	var err error
 	if in.Measured, err = verify.Run(context.Background(), p, stored, verify.Options{Health: true}); err != nil {
 		t.Fatal(err)
@@ -119,7 +120,7 @@ func TestModels(t *testing.T) {
 			if len(rows) != len(in.Measured.Blocks) {
 				t.Errorf("%d blocks in the table, want %d", len(rows), len(in.Measured.Blocks))
 			}
-			for _, want := range []string{`class="verdict exact"`, "ε is &lt;assumed&gt;", "<figure", `<path class="after"`, "multiply-adds"} {
+			for _, want := range []string{`class="verdict exact"`, "ε is &lt;assumed&gt;", "<dt>right only if</dt><dd>ε is &lt;this&gt;", "<figure", `<path class="after"`, "multiply-adds"} {
 				if !strings.Contains(text, want) {
 					t.Errorf("no %s in the page", want)
 				}
@@ -157,7 +158,7 @@ func TestEveryCase(t *testing.T) {
 // standsAlone wants nothing that a browser would fetch.
 func standsAlone(t *testing.T, text string) {
 	t.Helper()
-	for _, pattern := range []string{`https?://`, `\bsrc=`, `\bhref=`, `url\(`, `@import`, `<link`, `<iframe`} {
+	for _, pattern := range []string{`https?://`, `\bsrc=`, `\bhref="[^#]`, `url\(`, `@import`, `<link`, `<iframe`} {
 		if found := regexp.MustCompile(pattern).FindString(text); found != "" {
 			t.Errorf("the page has %s in it", found)
 		}
@@ -167,12 +168,7 @@ func standsAlone(t *testing.T, text string) {
 // What is different says so at the top, and what could not be run stands in the table.
 func TestDifferent(t *testing.T) {
 	in := input(t, "repvgg-model-tiny", func(all []tensor.Named) []tensor.Named {
-		v, err := all[1].Floats()
-		if err != nil {
-			t.Fatal(err)
-		}
-		v[0] += 0.25
-		all[1].Tensor = tensor.Of(all[1].Type, all[1].Shape, v)
+		all[1].Tensor = poked(t, all[1].Tensor, 0)
 		return append(all[:2:2], all[3:]...) // and one is missing
 	})
 	in.Sentence = "no: different: because"
@@ -191,5 +187,50 @@ func TestNoBlock(t *testing.T) {
 		Measured: &verify.Report{Largest: -1, Nearest: -1}, Certificate: &certify.Report{Largest: -1, Worst: -1}}
 	if text := write(t, in); !strings.Contains(text, "No block was fused") || strings.Contains(text, "<figure") {
 		t.Errorf("a page without blocks:\n%s", text)
+	}
+}
+
+// poked is a tensor whose k-th element is a quarter more.
+func poked(t *testing.T, from tensor.Tensor, k int) tensor.Tensor {
+	t.Helper()
+	v, err := from.Floats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	v[k] += 0.25
+	return tensor.Of(from.Type, from.Shape, v)
+}
+
+// Links lead to what is there: from the verdict to the picture of what differs, which comes first,
+// from there to its line in the table, and from the contents to each part.
+func TestLinks(t *testing.T) {
+	in := input(t, "repvgg-model-tiny", func(all []tensor.Named) []tensor.Named {
+		all[2].Tensor = poked(t, all[2].Tensor, 0)
+		return all
+	})
+	text := write(t, in)
+	read(t, text)
+	ids := map[string]bool{}
+	for _, m := range regexp.MustCompile(` id="([^"]*)"`).FindAllStringSubmatch(text, -1) {
+		if ids[m[1]] {
+			t.Errorf("two elements are %s", m[1])
+		}
+		ids[m[1]] = true
+	}
+	for _, m := range regexp.MustCompile(`href="#([^"]*)"`).FindAllStringSubmatch(text, -1) {
+		if !ids[m[1]] {
+			t.Errorf("a link leads to %s, which is not there", m[1])
+		}
+	}
+	place := -1
+	for _, want := range []string{
+		`<div class="verdict different">`, `<ul class="where"><li><a href="#k`, `<section id="differs">`, `<article id="k`, `<figure class="delta">`,
+		`<section id="chart">`, `<li class="wrong"`, `<section id="blocks">`, `<section id="kernels">`, `<section id="origin">`,
+	} {
+		at := strings.Index(text, want)
+		if at <= place {
+			t.Errorf("%s is at %d, want it behind %d", want, at, place)
+		}
+		place = at
 	}
 }

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"repfuse/internal/certify"
@@ -19,7 +21,8 @@ type row struct {
 	output       *plan.Output
 	measured     verify.Block
 	certified    certify.Block
-	position     int // on the page, from 1
+	position     int  // by name, from 1
+	drawn        bool // elsewhere on the page
 }
 
 // rows joins what was measured and what was certified. Blocks are in the order of their
@@ -40,6 +43,34 @@ func rows(in Input) []row {
 	return all
 }
 
+// mostRows is how many blocks a page has.
+const mostRows = 1000
+
+// foremost is the rows that a page has, in their order: those that differ, then those with the largest
+// certified difference.
+func foremost(all []row) []row {
+	if len(all) <= mostRows {
+		return all
+	}
+	some := slices.Clone(all)
+	slices.SortStableFunc(some, func(a, b row) int {
+		switch {
+		case a.bad() == b.bad():
+			return cmp.Compare(certified.of(b), certified.of(a))
+		case a.bad():
+			return -1
+		}
+		return 1
+	})
+	some = some[:mostRows]
+	slices.SortFunc(some, func(a, b row) int { return a.position - b.position })
+	return some
+}
+
+// anchor is the block's line in the table, picture what is drawn of it.
+func (r row) anchor() string  { return "b" + strconv.Itoa(r.position) }
+func (r row) picture() string { return "k" + strconv.Itoa(r.position) }
+
 // ran reports whether the block was run.
 func (r row) ran() bool { return r.measured.Skipped == "" }
 
@@ -48,13 +79,15 @@ func (r row) bad() bool {
 	return !r.measured.Passed || r.certified.Verdict == certify.Different
 }
 
-// why says what is wrong with a block that was not run, or is different.
+// why says what is wrong with a bad block.
 func (r row) why() string {
 	switch {
 	case !r.ran():
 		return r.measured.Skipped
 	case r.certified.Verdict == certify.Different:
 		return r.certified.Worst.String()
+	case !r.measured.Passed:
+		return fmt.Sprintf("measured %s, tolerance %s", figure(r.measured.Nearest.Difference), figure(r.measured.Tolerance.Value))
 	}
 	return ""
 }

@@ -24,11 +24,11 @@ func times(rows []row) g.Node {
 	for _, r := range run {
 		longest = max(longest, r.measured.Before.Seconds, r.measured.After.Seconds)
 	}
-	return section("Time",
+	return g.Group{
 		h.P(g.Text("One float32 run on one thread, warm, the median of several, the two forms taking turns; the blocks that take longest.")),
 		legend(key("before", "branches"), key("after", "fused")),
 		h.Table(h.Class("times"), g.Map(run, func(r row) g.Node { return timed(r, longest) })),
-	)
+	}
 }
 
 // slowest is the blocks that take longest, in the order of the table.
