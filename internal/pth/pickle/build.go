@@ -6,215 +6,121 @@ import (
 	"slices"
 )
 
-func tuple(m *machine) error {
-	items, err := m.popMark()
-	if err != nil {
-		return err
-	}
-	return m.push(Tuple(slices.Clone(items)))
-}
+func tuple(m *machine) { m.push(Tuple(slices.Clone(m.popMark()))) }
 
-func tupleOf(n int) func(*machine) error {
-	return func(m *machine) error {
-		if len(m.stack)-m.floor() < n {
-			return errStack
+func tupleOf(n int) func(*machine) {
+	return func(m *machine) {
+		t := make(Tuple, n)
+		for k := range t {
+			t[n-1-k] = m.pop()
 		}
-		at := len(m.stack) - n
-		t := Tuple(slices.Clone(m.stack[at:]))
-		m.stack = m.stack[:at]
-		return m.push(t)
+		m.push(t)
 	}
 }
 
-func list(m *machine) error {
-	items, err := m.popMark()
-	if err != nil {
-		return err
-	}
-	return m.push(&List{slices.Clone(items)})
-}
+func list(m *machine) { m.push(&List{slices.Clone(m.popMark())}) }
 
-func dict(m *machine) error {
-	items, err := m.popMark()
-	if err != nil {
-		return err
-	}
+func dict(m *machine) {
 	d := &Dict{}
-	if err := setPairs(d, items); err != nil {
-		return err
-	}
-	return m.push(d)
+	m.setPairs(d, m.popMark())
+	m.push(d)
 }
 
-func appendOne(m *machine) error {
-	v, err := m.pop()
-	if err != nil {
-		return err
-	}
-	return m.extend([]any{v})
-}
+func appendOne(m *machine) { m.extend([]any{m.pop()}) }
 
-func appends(m *machine) error {
-	items, err := m.popMark()
-	if err != nil {
-		return err
-	}
-	return m.extend(items)
-}
+func appends(m *machine) { m.extend(m.popMark()) }
 
 // extend adds items to the sequence on top of the stack.
-func (m *machine) extend(items []any) error {
-	target, err := m.top()
-	if err != nil {
-		return err
-	}
-	switch t := target.(type) {
+func (m *machine) extend(items []any) {
+	switch t := m.top().(type) {
 	case *List:
 		t.Items = append(t.Items, items...)
 	case *Object:
 		t.List = append(t.List, items...)
 	default:
-		return fmt.Errorf("%s, want a list", Describe(target))
+		m.fail(fmt.Errorf("%s, want a list", Describe(t)))
 	}
-	return nil
 }
 
-func setItem(m *machine) error {
-	v, err := m.pop()
-	if err != nil {
-		return err
-	}
-	k, err := m.pop()
-	if err != nil {
-		return err
-	}
-	return m.update([]any{k, v})
+func setItem(m *machine) {
+	v := m.pop()
+	m.update([]any{m.pop(), v})
 }
 
-func setItems(m *machine) error {
-	items, err := m.popMark()
-	if err != nil {
-		return err
-	}
-	return m.update(items)
-}
+func setItems(m *machine) { m.update(m.popMark()) }
 
 // update adds keys and values in turn to the mapping on top of the stack.
-func (m *machine) update(items []any) error {
-	target, err := m.top()
-	if err != nil {
-		return err
-	}
-	switch t := target.(type) {
+func (m *machine) update(items []any) {
+	switch t := m.top().(type) {
 	case *Dict:
-		return setPairs(t, items)
+		m.setPairs(t, items)
 	case *Object:
 		if t.Items == nil {
 			t.Items = &Dict{}
 		}
-		return setPairs(t.Items, items)
+		m.setPairs(t.Items, items)
+	default:
+		m.fail(fmt.Errorf("%s, want a dict", Describe(t)))
 	}
-	return fmt.Errorf("%s, want a dict", Describe(target))
 }
 
-func setPairs(d *Dict, items []any) error {
+func (m *machine) setPairs(d *Dict, items []any) {
 	if len(items)%2 != 0 {
-		return errors.New("a key without a value")
+		m.fail(errors.New("a key without a value"))
+		return
 	}
 	for i := 0; i < len(items); i += 2 {
 		d.set(items[i], items[i+1])
 	}
-	return nil
 }
 
-func addItems(m *machine) error {
-	items, err := m.popMark()
-	if err != nil {
-		return err
+func addItems(m *machine) {
+	items := m.popMark()
+	if s, ok := m.top().(*Set); ok {
+		s.Items = append(s.Items, items...)
+	} else {
+		m.fail(fmt.Errorf("%s, want a set", Describe(m.top())))
 	}
-	target, err := m.top()
-	if err != nil {
-		return err
-	}
-	s, ok := target.(*Set)
-	if !ok {
-		return fmt.Errorf("%s, want a set", Describe(target))
-	}
-	s.Items = append(s.Items, items...)
-	return nil
 }
 
-func frozenSet(m *machine) error {
-	items, err := m.popMark()
-	if err != nil {
-		return err
-	}
-	return m.push(&Set{slices.Clone(items)})
-}
+func frozenSet(m *machine) { m.push(&Set{slices.Clone(m.popMark())}) }
 
-func global(m *machine) error {
-	module, err := m.in.line()
-	if err != nil {
-		return err
-	}
-	name, err := m.in.line()
-	if err != nil {
-		return err
-	}
-	return m.push(Global{module, name})
-}
+func global(m *machine) { m.push(Global{m.line(), m.line()}) }
 
-func stackGlobal(m *machine) error {
-	name, err := m.pop()
-	if err != nil {
-		return err
-	}
-	module, err := m.pop()
-	if err != nil {
-		return err
-	}
+func stackGlobal(m *machine) {
+	name, module := m.pop(), m.pop()
 	a, ok1 := module.(string)
 	b, ok2 := name.(string)
 	if !ok1 || !ok2 {
-		return fmt.Errorf("%s and %s, want two names", Describe(module), Describe(name))
+		m.fail(fmt.Errorf("%s and %s, want two names", Describe(module), Describe(name)))
 	}
-	return m.push(Global{a, b})
+	m.push(Global{a, b})
 }
 
 // persistent is a reference. PyTorch before 1.6 also refers so to the classes that
 // it keeps the source of, as ('module', class, …): that is the class.
-func persistent(m *machine) error {
-	id, err := m.pop()
-	if err != nil {
-		return err
-	}
+func persistent(m *machine) {
+	id := m.pop()
 	if t, ok := id.(Tuple); ok && len(t) > 1 && t[0] == "module" {
 		if class, ok := t[1].(Global); ok {
-			return m.push(class)
+			m.push(class)
+			return
 		}
 	}
 	p := &Persistent{id}
 	m.refs = append(m.refs, p)
-	return m.push(p)
+	m.push(p)
 }
 
 // build gives an object its state. That of a container is attributes beside its
 // items, such as the _metadata of a state dict, which no tensor is among.
-func build(m *machine) error {
-	state, err := m.pop()
-	if err != nil {
-		return err
-	}
-	target, err := m.top()
-	if err != nil {
-		return err
-	}
-	switch t := target.(type) {
+func build(m *machine) {
+	state := m.pop()
+	switch t := m.top().(type) {
 	case *Object:
 		t.State = state
 	case *Dict, *List, *Set:
 	default:
-		return fmt.Errorf("%s, want an object", Describe(target))
+		m.fail(fmt.Errorf("%s, want an object", Describe(t)))
 	}
-	return nil
 }

@@ -19,22 +19,33 @@ type input struct {
 	at, end int64 // the next byte, and the byte after the last
 	buf     []byte
 	start   int64 // of buf, in the file
+	err     error // the first; what is read from then on is zeros
+}
+
+// fail keeps an error, of several the first.
+func (in *input) fail(err error) {
+	if in.err == nil {
+		in.err = err
+	}
 }
 
 // take is the next n bytes, of which there must be at most a window. They are good
 // until the next call.
-func (in *input) take(n int) ([]byte, error) {
-	if int64(n) > in.end-in.at {
-		return nil, errEnd
-	}
-	if in.at < in.start || in.at+int64(n) > in.start+int64(len(in.buf)) {
+func (in *input) take(n int) []byte {
+	switch {
+	case int64(n) > in.end-in.at:
+		in.fail(errEnd)
+	case in.at < in.start || in.at+int64(n) > in.start+int64(len(in.buf)):
 		if err := in.fill(); err != nil {
-			return nil, err
+			in.fail(err)
 		}
+	}
+	if in.err != nil {
+		return make([]byte, n)
 	}
 	i := int(in.at - in.start)
 	in.at += int64(n)
-	return in.buf[i : i+n], nil
+	return in.buf[i : i+n]
 }
 
 func (in *input) fill() error {
@@ -54,38 +65,35 @@ func (in *input) fill() error {
 }
 
 // number is the next n bytes as a little-endian unsigned integer.
-func (in *input) number(n int) (uint64, error) {
-	b, err := in.take(n)
+func (in *input) number(n int) uint64 {
 	var v uint64
-	for i, x := range b {
+	for i, x := range in.take(n) {
 		v |= uint64(x) << (8 * i)
 	}
-	return v, err
+	return v
 }
 
 // skip passes over n bytes.
-func (in *input) skip(n uint64) error {
+func (in *input) skip(n uint64) {
 	if n > uint64(in.end-in.at) {
-		return fmt.Errorf("%d bytes are announced and %d are left", n, in.end-in.at)
+		in.fail(fmt.Errorf("%d bytes are announced and %d are left", n, in.end-in.at))
+		return
 	}
 	in.at += int64(n)
-	return nil
 }
 
 // longestLine bounds the names in GLOBAL, in bytes.
 const longestLine = 1024
 
 // line is the next bytes up to a newline, without it.
-func (in *input) line() (string, error) {
+func (in *input) line() string {
 	n := int(min(longestLine, in.end-in.at))
-	b, err := in.take(n)
-	if err != nil {
-		return "", err
-	}
+	b := in.take(n)
 	i := bytes.IndexByte(b, '\n')
 	if i < 0 {
-		return "", fmt.Errorf("no end of line within %d bytes", n)
+		in.fail(fmt.Errorf("no end of line within %d bytes", n))
+		return ""
 	}
 	in.at -= int64(n - i - 1)
-	return string(b[:i]), nil
+	return string(b[:i])
 }

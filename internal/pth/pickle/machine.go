@@ -16,9 +16,10 @@ const (
 	maxLong   = 256     // bytes of an integer
 )
 
-// machine is the state of reading one pickle.
+// machine is the state of reading one pickle. What is popped after an error is nil; Load
+// looks for the error after each opcode.
 type machine struct {
-	in     input
+	input
 	stack  []any
 	marks  []int // where in stack each open MARK is
 	memo   map[uint64]any
@@ -39,43 +40,45 @@ type Pickle struct {
 
 // Load reads the pickle that begins at byte off of r and must stop before byte end.
 func Load(r io.ReaderAt, off, end int64) (*Pickle, error) {
-	m := &machine{in: input{r: r, at: off, end: end}, from: off, memo: map[uint64]any{}}
+	m := &machine{input: input{r: r, at: off, end: end}, from: off, memo: map[uint64]any{}}
 	for {
-		at := m.in.at
-		code, err := m.in.take(1)
-		if err != nil {
-			return nil, fmt.Errorf("pickle: byte %d: %w", at, err)
-		}
-		op := &ops[code[0]]
+		at := m.at
+		code := m.take(1)[0]
+		op := &ops[code]
 		switch {
+		case m.err != nil:
+			return nil, fmt.Errorf("pickle: byte %d: %w", at, m.err)
 		case op.name == "":
-			return nil, fmt.Errorf("pickle: byte %d: 0x%02x is no opcode", at, code[0])
+			return nil, fmt.Errorf("pickle: byte %d: 0x%02x is no opcode", at, code)
 		case op.name == "STOP":
 			if len(m.stack) != 1 || len(m.marks) > 0 {
 				return nil, fmt.Errorf("pickle: byte %d: ends with %d values, want 1", at, len(m.stack))
 			}
-			return &Pickle{m.stack[0], m.refs, m.in.at}, nil
+			return &Pickle{m.stack[0], m.refs, m.at}, nil
 		case op.run == nil:
 			return nil, fmt.Errorf("pickle: byte %d: asks for opcode %s, which data does not need", at, op.name)
 		}
-		if err := op.run(m); err != nil {
-			return nil, fmt.Errorf("pickle: byte %d: %s: %w", at, op.name, err)
+		if op.run(m); m.err != nil {
+			return nil, fmt.Errorf("pickle: byte %d: %s: %w", at, op.name, m.err)
 		}
 	}
 }
 
 var errStack = errors.New("nothing on the stack to work on")
 
-func (m *machine) push(v any) error {
-	m.values++
-	if m.values > maxValues {
-		return fmt.Errorf("more than %d values", maxValues)
-	}
+func (m *machine) push(v any) {
+	m.count()
 	if len(m.stack) >= maxStack {
-		return fmt.Errorf("more than %d values on the stack", maxStack)
+		m.fail(fmt.Errorf("more than %d values on the stack", maxStack))
 	}
 	m.stack = append(m.stack, v)
-	return nil
+}
+
+// count counts a value more, and fails where they are too many.
+func (m *machine) count() {
+	if m.values++; m.values > maxValues {
+		m.fail(fmt.Errorf("more than %d values", maxValues))
+	}
 }
 
 // floor is below which the stack may not be taken: the innermost mark.
@@ -86,60 +89,51 @@ func (m *machine) floor() int {
 	return m.marks[len(m.marks)-1]
 }
 
-func (m *machine) pop() (any, error) {
-	if len(m.stack) <= m.floor() {
-		return nil, errStack
-	}
-	v := m.stack[len(m.stack)-1]
-	m.stack = m.stack[:len(m.stack)-1]
-	return v, nil
+func (m *machine) pop() any {
+	v := m.top()
+	m.stack = m.stack[:max(m.floor(), len(m.stack)-1)]
+	return v
 }
 
 // top is the last value, which stays.
-func (m *machine) top() (any, error) {
+func (m *machine) top() any {
 	if len(m.stack) <= m.floor() {
-		return nil, errStack
+		m.fail(errStack)
+		return nil
 	}
-	return m.stack[len(m.stack)-1], nil
+	return m.stack[len(m.stack)-1]
 }
 
 // popMark takes the values above the innermost mark, and the mark. They are good
 // until the next push.
-func (m *machine) popMark() ([]any, error) {
+func (m *machine) popMark() []any {
 	if len(m.marks) == 0 {
-		return nil, errors.New("no MARK is open")
+		m.fail(errors.New("no MARK is open"))
+		return nil
 	}
 	at := m.floor()
 	m.marks = m.marks[:len(m.marks)-1]
 	items := m.stack[at:]
 	m.stack = m.stack[:at]
-	return items, nil
+	return items
 }
 
-func (m *machine) mark() error {
+func (m *machine) mark() {
 	if len(m.marks) >= maxMarks {
-		return fmt.Errorf("more than %d marks are open", maxMarks)
+		m.fail(fmt.Errorf("more than %d marks are open", maxMarks))
 	}
 	m.marks = append(m.marks, len(m.stack))
-	return nil
 }
 
-func (m *machine) put(i uint64) error {
-	v, err := m.top()
-	if err != nil {
-		return err
-	}
-	if m.values++; m.values > maxValues {
-		return fmt.Errorf("more than %d values", maxValues)
-	}
-	m.memo[i] = v
-	return nil
+func (m *machine) put(i uint64) {
+	m.count()
+	m.memo[i] = m.top()
 }
 
-func (m *machine) get(i uint64) error {
+func (m *machine) get(i uint64) {
 	v, ok := m.memo[i]
 	if !ok {
-		return fmt.Errorf("nothing in the memo under %d", i)
+		m.fail(fmt.Errorf("nothing in the memo under %d", i))
 	}
-	return m.push(v)
+	m.push(v)
 }

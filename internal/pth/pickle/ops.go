@@ -11,7 +11,7 @@ import (
 // op is one opcode: its name, and what it does, or nil where it is refused.
 type op struct {
 	name string
-	run  func(m *machine) error
+	run  func(m *machine)
 }
 
 // ops is every opcode of protocols 0 to 5. Those without a function are the ones of
@@ -35,15 +35,15 @@ func init() {
 
 		')': {"EMPTY_TUPLE", constant(Tuple(nil))}, 't': {"TUPLE", tuple}, 0x85: {"TUPLE1", tupleOf(1)},
 		0x86: {"TUPLE2", tupleOf(2)}, 0x87: {"TUPLE3", tupleOf(3)},
-		']': {"EMPTY_LIST", func(m *machine) error { return m.push(&List{}) }}, 'l': {"LIST", list},
+		']': {"EMPTY_LIST", func(m *machine) { m.push(&List{}) }}, 'l': {"LIST", list},
 		'a': {"APPEND", appendOne}, 'e': {"APPENDS", appends},
-		'}': {"EMPTY_DICT", func(m *machine) error { return m.push(&Dict{}) }}, 'd': {"DICT", dict},
+		'}': {"EMPTY_DICT", func(m *machine) { m.push(&Dict{}) }}, 'd': {"DICT", dict},
 		's': {"SETITEM", setItem}, 'u': {"SETITEMS", setItems},
-		0x8f: {"EMPTY_SET", func(m *machine) error { return m.push(&Set{}) }}, 0x90: {"ADDITEMS", addItems}, 0x91: {"FROZENSET", frozenSet},
+		0x8f: {"EMPTY_SET", func(m *machine) { m.push(&Set{}) }}, 0x90: {"ADDITEMS", addItems}, 0x91: {"FROZENSET", frozenSet},
 
 		'q': {"BINPUT", memo(1, (*machine).put)}, 'r': {"LONG_BINPUT", memo(4, (*machine).put)},
 		'h': {"BINGET", memo(1, (*machine).get)}, 'j': {"LONG_BINGET", memo(4, (*machine).get)},
-		0x94: {"MEMOIZE", func(m *machine) error { return m.put(uint64(len(m.memo))) }},
+		0x94: {"MEMOIZE", func(m *machine) { m.put(uint64(len(m.memo))) }},
 
 		'c': {"GLOBAL", global}, 0x93: {"STACK_GLOBAL", stackGlobal}, 'R': {"REDUCE", reduce},
 		0x81: {"NEWOBJ", newObject}, 0x92: {"NEWOBJ_EX", newObjectEx}, 'b': {"BUILD", build}, 'Q': {"BINPERSID", persistent},
@@ -56,79 +56,46 @@ func init() {
 	}
 }
 
-func proto(m *machine) error {
-	n, err := m.in.number(1)
-	if err == nil && n > 5 {
-		err = fmt.Errorf("protocol %d, want at most 5", n)
+func proto(m *machine) {
+	if n := m.number(1); n > 5 {
+		m.fail(fmt.Errorf("protocol %d, want at most 5", n))
 	}
-	return err
 }
 
 // frame passes over the length of a frame, which only helps a reader to buffer.
-func frame(m *machine) error {
-	_, err := m.in.number(8)
-	return err
-}
+func frame(m *machine) { m.number(8) }
 
-func popOne(m *machine) error {
+func popOne(m *machine) {
 	if len(m.marks) > 0 && m.floor() == len(m.stack) { // POP takes a mark as well
 		m.marks = m.marks[:len(m.marks)-1]
-		return nil
+		return
 	}
-	_, err := m.pop()
-	return err
+	m.pop()
 }
 
-func popMarked(m *machine) error {
-	_, err := m.popMark()
-	return err
+func popMarked(m *machine) { m.popMark() }
+
+func dup(m *machine) { m.push(m.top()) }
+
+func constant(v any) func(*machine) {
+	return func(m *machine) { m.push(v) }
 }
 
-func dup(m *machine) error {
-	v, err := m.top()
-	if err != nil {
-		return err
-	}
-	return m.push(v)
-}
+func binint(m *machine) { m.push(int64(int32(m.number(4)))) }
 
-func constant(v any) func(*machine) error {
-	return func(m *machine) error { return m.push(v) }
-}
-
-func binint(m *machine) error {
-	v, err := m.in.number(4)
-	if err != nil {
-		return err
-	}
-	return m.push(int64(int32(v)))
-}
-
-func unsigned(n int) func(*machine) error {
-	return func(m *machine) error {
-		v, err := m.in.number(n)
-		if err != nil {
-			return err
-		}
-		return m.push(int64(v))
-	}
+func unsigned(n int) func(*machine) {
+	return func(m *machine) { m.push(int64(m.number(n))) }
 }
 
 // long is an integer in two's complement, after its length in n bytes.
-func long(n int) func(*machine) error {
-	return func(m *machine) error {
-		size, err := m.in.number(n)
-		if err != nil {
-			return err
-		}
+func long(n int) func(*machine) {
+	return func(m *machine) {
+		size := m.number(n)
 		if size > maxLong {
-			return fmt.Errorf("an integer of %d bytes, want at most %d", size, maxLong)
+			m.fail(fmt.Errorf("an integer of %d bytes, want at most %d", size, maxLong))
+			return
 		}
-		b, err := m.in.take(int(size))
-		if err != nil {
-			return err
-		}
-		return m.push(integer(b))
+		m.push(integer(m.take(int(size))))
 	}
 }
 
@@ -146,62 +113,41 @@ func integer(little []byte) any {
 	return v
 }
 
-func binfloat(m *machine) error {
-	b, err := m.in.take(8)
-	if err != nil {
-		return err
-	}
-	return m.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
-}
+func binfloat(m *machine) { m.push(math.Float64frombits(binary.BigEndian.Uint64(m.take(8)))) }
 
 // text is a string after its length in n bytes.
-func text(n int, unicode bool) func(*machine) error {
-	return func(m *machine) error {
-		b, blob, err := m.str(n)
-		switch {
-		case err != nil:
-			return err
-		case b == nil:
+func text(n int, unicode bool) func(*machine) {
+	return func(m *machine) {
+		if b, blob := m.str(n); b != nil {
+			m.push(string(b))
+		} else {
 			blob.Text = unicode
-			return m.push(blob)
+			m.push(blob)
 		}
-		return m.push(string(b))
 	}
 }
 
-func bytestring(n int) func(*machine) error {
-	return func(m *machine) error {
-		b, blob, err := m.str(n)
-		switch {
-		case err != nil:
-			return err
-		case b == nil:
-			return m.push(blob)
+func bytestring(n int) func(*machine) {
+	return func(m *machine) {
+		if b, blob := m.str(n); b != nil {
+			m.push(Bytes(slices.Clone(b)))
+		} else {
+			m.push(blob)
 		}
-		return m.push(Bytes(slices.Clone(b)))
 	}
 }
 
-// str is the bytes of a short string, or where a long one lies.
-func (m *machine) str(n int) ([]byte, Blob, error) {
-	size, err := m.in.number(n)
-	if err != nil {
-		return nil, Blob{}, err
-	}
+// str is the bytes of a short string, or nil and where a long one lies.
+func (m *machine) str(n int) ([]byte, Blob) {
+	size := m.number(n)
 	if size > maxInline {
-		blob := Blob{Off: m.in.at, N: int64(size)}
-		return nil, blob, m.in.skip(size)
+		blob := Blob{Off: m.at, N: int64(size)}
+		m.skip(size)
+		return nil, blob
 	}
-	b, err := m.in.take(int(size))
-	return b, Blob{}, err
+	return m.take(int(size)), Blob{}
 }
 
-func memo(n int, run func(*machine, uint64) error) func(*machine) error {
-	return func(m *machine) error {
-		i, err := m.in.number(n)
-		if err != nil {
-			return err
-		}
-		return run(m, i)
-	}
+func memo(n int, run func(*machine, uint64)) func(*machine) {
+	return func(m *machine) { run(m, m.number(n)) }
 }

@@ -7,61 +7,33 @@ import (
 )
 
 // reduce is a call of a function that is not made.
-func reduce(m *machine) error {
-	args, err := m.args()
-	if err != nil {
-		return err
-	}
-	fn, err := m.pop()
-	if err != nil {
-		return err
-	}
-	return m.pushNew(fn, args, true)
+func reduce(m *machine) {
+	args := m.args()
+	m.pushNew(m.pop(), args, true)
 }
 
 // newObject is an instance of a class.
-func newObject(m *machine) error {
-	args, err := m.args()
-	if err != nil {
-		return err
-	}
-	class, err := m.pop()
-	if err != nil {
-		return err
-	}
-	return m.pushNew(class, args, false)
+func newObject(m *machine) {
+	args := m.args()
+	m.pushNew(m.pop(), args, false)
 }
 
 // newObjectEx has arguments by name as well, which follow the others.
-func newObjectEx(m *machine) error {
-	named, err := m.pop()
-	if err != nil {
-		return err
-	}
-	args, err := m.args()
-	if err != nil {
-		return err
-	}
-	class, err := m.pop()
-	if err != nil {
-		return err
-	}
-	if err := m.copy(int64(len(args))); err != nil {
-		return err
-	}
-	return m.pushNew(class, append(slices.Clip(args), named), false)
+func newObjectEx(m *machine) {
+	named, args := m.pop(), m.args()
+	m.copy(int64(len(args)))
+	m.pushNew(m.pop(), append(slices.Clip(args), named), false)
 }
 
 // copySlack is how many more items may be copied than there were bytes to make them.
 // What Python writes is copied once, and each item takes a byte at least.
 const copySlack = 1 << 16
 
-// copy counts n more that are copied, and is an error where they are too many.
-func (m *machine) copy(n int64) error {
-	if m.copied += n; m.copied > m.in.at-m.from+copySlack {
-		return errors.New("makes values of one another again and again")
+// copy counts n more that are copied, and fails where they are too many.
+func (m *machine) copy(n int64) {
+	if m.copied += n; m.copied > m.at-m.from+copySlack {
+		m.fail(errors.New("makes values of one another again and again"))
 	}
-	return nil
 }
 
 // copied is how many items, or bytes of text, went into a container made of others.
@@ -84,32 +56,30 @@ func copied(args Tuple) int64 {
 	return int64(n)
 }
 
-func (m *machine) args() (Tuple, error) {
-	v, err := m.pop()
-	if err != nil {
-		return nil, err
-	}
+func (m *machine) args() Tuple {
+	v := m.pop()
 	t, ok := v.(Tuple)
 	if !ok {
-		return nil, fmt.Errorf("%s for arguments, want a tuple", Describe(v))
+		m.fail(fmt.Errorf("%s for arguments, want a tuple", Describe(v)))
 	}
-	return t, nil
+	return t
 }
 
 // pushNew makes the value that class and args describe: a container where the class
 // is one of those below, else an Object that describes no more than it was given.
-func (m *machine) pushNew(class any, args Tuple, called bool) error {
+func (m *machine) pushNew(class any, args Tuple, called bool) {
 	g, ok := class.(Global)
 	if !ok { // something made by the pickle is called in turn
-		return m.push(&Object{Class: Global{"object", "__call__"}, Called: true, Args: args})
+		m.push(&Object{Class: Global{"object", "__call__"}, Called: true, Args: args})
+		return
 	}
-	if v, ok := container(g, args); ok {
-		if err := m.copy(copied(args)); err != nil {
-			return err
-		}
-		return m.push(v)
+	v, ok := container(g, args)
+	if ok {
+		m.copy(copied(args))
+	} else {
+		v = &Object{Class: g, Called: called, Args: args}
 	}
-	return m.push(&Object{Class: g, Called: called, Args: args})
+	m.push(v)
 }
 
 // container is the value of a class that is data and nothing else: the allow-list.
