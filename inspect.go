@@ -14,6 +14,7 @@ import (
 // InspectOptions say what to inspect.
 type InspectOptions struct {
 	Reading
+	Page
 	// Jobs is how many goroutines work; 0 is one for each processor.
 	Jobs int
 }
@@ -60,6 +61,9 @@ type Fault struct {
 // Inspect reads every tensor of a checkpoint, fused or not, and says what is no finite
 // number, which variance is negative, and what low precision would leave of its kernels.
 func Inspect(ctx context.Context, path string, o InspectOptions) (*Inspection, error) {
+	if err := o.check(path); err != nil {
+		return nil, err
+	}
 	c, err := o.open(ctx, path)
 	if err != nil {
 		return nil, err
@@ -95,7 +99,7 @@ func Inspect(ctx context.Context, path string, o InspectOptions) (*Inspection, e
 		return nil, err
 	}
 	slices.SortStableFunc(r.Kernels, health.Compare)
-	return r, nil
+	return r, o.writePage(ctx, r, c)
 }
 
 // inspected reads a tensor, where it is of a floating type.

@@ -1,13 +1,17 @@
 package repfuse
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/family"
+	"repfuse/internal/plan"
 	"repfuse/internal/record"
 	"repfuse/internal/report"
 )
@@ -31,6 +35,47 @@ func (p *Page) check(inputs ...string) error {
 		return fmt.Errorf("--report %w", err)
 	}
 	return nil
+}
+
+// WriteReport writes the plan as a page; nothing where no page is named. As the plan read headers alone,
+// the page has no checksums.
+func (p *Planned) WriteReport(to Page) error {
+	if err := to.check(p.Source); err != nil || to.Report == "" {
+		return err
+	}
+	var page bytes.Buffer
+	err := report.WritePlan(&page, report.Planned{Source: p.Source, Plan: p.plan,
+		Origin:     to.origin(report.File{Is: "source", Path: p.Source, Bytes: p.SourceBytes, Sum: "its headers alone were read"}),
+		Expression: func(b plan.Block, o plan.Output) string { return family.Format(o.Expr, b.Path) },
+		Tensors:    len(p.Result), Bytes: p.Bytes, SourceBytes: p.SourceBytes,
+		Notes: p.Notes, Conditions: p.Conditions, Differences: p.Differences})
+	if err != nil {
+		return fmt.Errorf("%s: %w", to.Report, err)
+	}
+	return checkpoint.WriteFile(to.Report, page.Bytes())
+}
+
+// writePage writes what was found in a checkpoint as a page where one is asked for.
+func (o *InspectOptions) writePage(ctx context.Context, r *Inspection, c *checkpoint.Checkpoint) error {
+	if o.Report == "" {
+		return nil
+	}
+	source, err := fileOf(ctx, "checkpoint", c)
+	if err != nil {
+		return err
+	}
+	in := report.Inspected{Source: r.Source, Format: r.Format, Origin: o.origin(source), Kernels: slices.Clone(r.Kernels), Notes: r.Notes}
+	for _, f := range r.Faults {
+		in.Faults = append(in.Faults, fmt.Sprintf("%s%v: %s", f.Key, f.Index, f.Text))
+	}
+	for k, t := range c.Tensors {
+		in.Tensors, in.Values = append(in.Tensors, t.Spec()), append(in.Values, r.Tensors[k].Values)
+	}
+	var page bytes.Buffer
+	if err := report.WriteInspection(&page, in); err != nil {
+		return fmt.Errorf("%s: %w", o.Report, err)
+	}
+	return checkpoint.WriteFile(o.Report, page.Bytes())
 }
 
 // origin is what the page says of where it comes from.

@@ -16,6 +16,7 @@ import (
 func newPlan() *cobra.Command {
 	var o repfuse.PlanOptions
 	var style planStyle
+	var page repfuse.Page
 	c := &cobra.Command{
 		Use:   "plan SRC",
 		Short: "Say what would be fused, what not, and why",
@@ -41,10 +42,16 @@ knows are named in such a file by hand:
 	f.BoolVarP(&style.verbose, "verbose", "v", false, "print every block's expression and every key")
 	f.StringVar(&o.DType, "dtype", "", "`TYPE` that fuse would write")
 	f.StringVar(&o.Expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
+	f.StringVar(&page.Report, "report", "", reportUsage)
+	f.BoolVarP(&page.Force, "force", "f", false, "replace what is at --report")
 	c.MarkFlagsMutuallyExclusive("json", "yaml")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		p, err := repfuse.Plan(c.Context(), args[0], o)
 		if err != nil {
+			return err
+		}
+		page.Command = c.Root().Annotations[asTyped]
+		if err := p.WriteReport(page); err != nil {
 			return err
 		}
 		if err := printPlan(c.OutOrStdout(), c.ErrOrStderr(), p, style); err != nil {

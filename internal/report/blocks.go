@@ -31,7 +31,7 @@ func blocks(rows []row, left int) g.Node {
 // search is hidden until the script finds that there is much to search.
 func search() g.Node {
 	return h.P(h.Class("search"), h.Hidden(""),
-		h.Label(g.Text("Find "), h.Input(h.Type("search"), h.Placeholder("a block, a family, a verdict"), h.Aria("label", "Find blocks"))),
+		h.Label(g.Text("Find "), h.Input(h.Type("search"), h.Placeholder("words of a line"), h.Aria("label", "Find lines of the table"))),
 		g.Text(" "),
 		h.Span(h.Aria("live", "polite")),
 	)

@@ -43,9 +43,21 @@ func findings(all []verify.Finding) g.Node {
 	if len(all) < 2 {
 		return nil
 	}
+	var texts []string
+	for _, f := range all {
+		texts = append(texts, f.String())
+	}
+	return listed("findings", texts)
+}
+
+// listed is sentences, as far as there is room.
+func listed(class string, all []string) g.Node {
+	if len(all) == 0 {
+		return nil
+	}
 	some := all[:min(len(all), mostFindings)]
-	return h.Ul(h.Class("findings"),
-		g.Map(some, func(f verify.Finding) g.Node { return h.Li(g.Text(f.String())) }),
+	return h.Ul(h.Class(class),
+		g.Map(some, func(s string) g.Node { return h.Li(g.Text(s)) }),
 		g.If(len(all) > len(some), h.Li(g.Textf("… and %d more", len(all)-len(some)))),
 	)
 }

@@ -17,7 +17,7 @@ const mostNotes = 100
 func notes(in Input) g.Node {
 	m := in.Measured
 	return h.Dl(h.Class("notes"),
-		g.Map(in.Conditions, func(c plan.Condition) g.Node { return note("right only if", c.String()) }),
+		conditions(in.Conditions),
 		guesses(in.Certificate),
 		g.Map(in.Assumed[:min(len(in.Assumed), mostNotes)], func(text string) g.Node { return note("noted", text) }),
 		g.Map(in.Changed[:min(len(in.Changed), mostNotes)], func(text string) g.Node { return note("changed", text+", since it was written") }),
@@ -27,6 +27,11 @@ func notes(in Input) g.Node {
 		note("equivalent", "every stored element is within what an ordinary computation in its type explains: "+
 			"half a unit, and γₙ·Σ|terms| for its n roundings"),
 	)
+}
+
+// conditions is what a claim depends on.
+func conditions(all []plan.Condition) g.Node {
+	return g.Map(all, func(c plan.Condition) g.Node { return note("right only if", c.String()) })
 }
 
 func note(name, text string) g.Node {

@@ -21,12 +21,12 @@ type row struct {
 	output       *plan.Output
 	measured     verify.Block
 	certified    certify.Block
-	position     int  // by name, from 1
-	drawn        bool // elsewhere on the page
+	position     int    // by name, from 1
+	drawn        bool   // elsewhere on the page
+	says         string // what a plan's layer computes
 }
 
-// rows joins what was measured and what was certified. Blocks are in the order of their
-// names, numbers in them counting as numbers, which is that of most networks.
+// rows joins what was measured and what was certified.
 func rows(in Input) []row {
 	var all []row
 	for _, b := range in.Plan.Blocks {
@@ -36,6 +36,12 @@ func rows(in Input) []row {
 				measured: in.Measured.Blocks[k], certified: in.Certificate.Blocks[k]})
 		}
 	}
+	return byName(all)
+}
+
+// byName sorts rows by their names, numbers in them counting as numbers, which is the order of
+// most networks, and numbers them.
+func byName(all []row) []row {
 	slices.SortStableFunc(all, func(a, b row) int { return natural(a.name, b.name) })
 	for k := range all {
 		all[k].position = k + 1

@@ -40,6 +40,11 @@ func tile(name string, value, note g.Node) g.Node {
 	return h.Div(h.Dt(g.Text(name)), h.Dd(h.B(value), h.Small(note)))
 }
 
+// count is a tile with a number.
+func count(name string, n int, note string) g.Node {
+	return tile(name, g.Text(fmt.Sprint(n)), g.Text(note))
+}
+
 // at is a note about one block.
 func at(note, weight string) g.Node {
 	return g.Group{g.Text(note), h.Br(), soft(text.Module(weight))}
