@@ -1,10 +1,11 @@
 package repfuse
 
 import (
+	"cmp"
 	"context"
 
-	"repfuse/internal/checkpoint"
 	"repfuse/internal/plan"
+	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
 )
 
@@ -13,9 +14,11 @@ type ConvertOptions struct {
 	Reading
 	Destination
 	Work
-	// DType is the element type of each floating tensor: float16, bfloat16, float32 or
-	// float64; "" leaves it as it came.
-	DType string
+	// DType is the element types of floating tensors, as in PlanOptions.
+	DType []string
+	// Only and Drop are globs of keys: what fits one of Only is written, all where there is none, except
+	// what fits one of Drop.
+	Only, Drop []string
 }
 
 // Converted is what was done.
@@ -29,10 +32,10 @@ type Converted struct {
 	Notes   []Note `json:"notes"`
 }
 
-// Convert writes the tensors of src to dst as they are, in their order, in the format of
+// Convert writes the tensors of src, or those that are asked for, to dst as they are, in their order, in the format of
 // dst. Where DType asks for another element type, each element is rounded once.
 func Convert(ctx context.Context, src, dst string, o ConvertOptions) (*Converted, error) {
-	to, err := parseDType(o.DType)
+	to, err := parseTypes(o.DType)
 	if err != nil {
 		return nil, err
 	}
@@ -41,8 +44,15 @@ func Convert(ctx context.Context, src, dst string, o ConvertOptions) (*Converted
 		return nil, err
 	}
 	defer c.Close()
-	r := &Converted{Source: src, Output: dst, Tensors: len(c.Tensors), Notes: notesOf(c)}
-	w := writing{Destination: o.Destination, Work: o.Work, items: asTheyAre(c, to)}
+	chosen, err := recognise.Asked(c.Tensors, plan.Selection{Only: o.Only, Without: o.Drop})
+	if err != nil {
+		return nil, err
+	}
+	r := &Converted{Source: src, Output: dst, Tensors: len(chosen), Notes: notesOf(c)}
+	w := writing{Destination: o.Destination, Work: o.Work, items: asTheyAre(chosen, to)}
+	if err := to.unused(); err != nil {
+		return nil, err
+	}
 	for _, it := range w.items {
 		r.Bytes += it.Bytes()
 	}
@@ -52,14 +62,14 @@ func Convert(ctx context.Context, src, dst string, o ConvertOptions) (*Converted
 	return r, nil
 }
 
-// asTheyAre is every tensor of a checkpoint, kept.
-func asTheyAre(c *checkpoint.Checkpoint, to tensor.Type) []plan.Item {
-	items := make([]plan.Item, len(c.Tensors))
-	for k := range c.Tensors {
-		t := &c.Tensors[k]
+// asTheyAre is tensors that are all kept.
+func asTheyAre(tensors []tensor.Named, to types) []plan.Item {
+	items := make([]plan.Item, len(tensors))
+	for k := range tensors {
+		t := &tensors[k]
 		items[k] = plan.Item{Spec: t.Spec(), Kept: t, Block: -1}
-		if to != tensor.Invalid && t.Type.IsFloat() {
-			items[k].Type = to
+		if t.Type.IsFloat() {
+			items[k].Type = cmp.Or(to.of(t.Key), t.Type)
 		}
 	}
 	return items

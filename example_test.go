@@ -67,7 +67,7 @@ func ExampleFuse() {
 	dir, remove := folder()
 	defer remove()
 	var o repfuse.FuseOptions
-	o.DType = "bfloat16"
+	o.DType = []string{"bfloat16"}
 	o.Progress = func(done, total int64) {} // such as a bar
 	f, err := repfuse.Fuse(ctx, weights, filepath.Join(dir, "fused.safetensors"), o)
 	if err != nil {

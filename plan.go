@@ -78,9 +78,10 @@ func (r *Recognition) given() bool {
 // PlanOptions say what to plan.
 type PlanOptions struct {
 	Recognition
-	// DType is the element type of the result's floating tensors, of what is fused and of
-	// what is kept: float16, bfloat16, float32 or float64; "" leaves each as it came.
-	DType string
+	// DType is the element types of the result's floating tensors, of what is fused and of
+	// what is kept: entries TYPE or GLOB=TYPE, GLOB being of the result's keys, TYPE float16, bfloat16, float32
+	// or float64; of several that fit, the last decides. What none fits is as it came.
+	DType []string
 	// Expect is the path of a deploy checkpoint, or of a text file with a KEY or a
 	// KEY [N, N] a line, that the result is to match.
 	Expect string
@@ -187,7 +188,7 @@ func Plan(ctx context.Context, src string, o PlanOptions) (*Planned, error) {
 
 // planned is the plan of a source, and the tensors of the result as package stream takes them.
 func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
-	to, err := parseDType(o.DType)
+	to, err := parseTypes(o.DType)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -212,7 +213,10 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 		}
 		p.Tensors = append(p.Tensors, t)
 	}
-	items := s.plan.Items(to)
+	items := s.plan.Items(to.of)
+	if err := to.unused(); err != nil {
+		return nil, nil, err
+	}
 	for _, it := range items {
 		p.Bytes += it.Bytes()
 		p.Result = append(p.Result, specOf(it.Spec))
@@ -442,21 +446,6 @@ func (r *Recognition) said() record.Said {
 		s.Families = append(s.Families, name(path))
 	}
 	return s
-}
-
-// parseDType reads an option DType; "" is Invalid, which leaves every type as it is.
-func parseDType(name string) (tensor.Type, error) {
-	if name == "" {
-		return tensor.Invalid, nil
-	}
-	t, err := tensor.ParseType(map[string]string{"f16": "float16", "half": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"}[name])
-	if err != nil {
-		t, err = tensor.ParseType(name)
-	}
-	if err != nil || !t.IsFloat() {
-		return tensor.Invalid, fmt.Errorf("--dtype %s, want float16, bfloat16, float32 or float64", name)
-	}
-	return t, nil
 }
 
 // besideTensors is in place of an option for a file that no one named.

@@ -112,7 +112,7 @@ func TestAtOnce(t *testing.T) {
 			out := filepath.Join(dir, fmt.Sprint(k))
 			var o repfuse.FuseOptions
 			if k%2 == 1 {
-				o.DType = "float16"
+				o.DType = []string{"float16"}
 			}
 			_, err := repfuse.Fuse(ctx, weights, out, o)
 			if err != nil {
@@ -161,8 +161,8 @@ func TestRefused(t *testing.T) {
 		{"--rtol -1", verify(func(o *repfuse.VerifyOptions) { o.Rtol = &negative })},
 		{"range -1", verify(func(o *repfuse.VerifyOptions) { o.Range = -1 })},
 		{"size [0]", verify(func(o *repfuse.VerifyOptions) { o.Size = []int{0} })},
-		{"--dtype f8", verify(func(o *repfuse.VerifyOptions) { o.DType = "f8" })},
-		{"--dtype int64", fuse(func(o *repfuse.FuseOptions) { o.DType = "int64" })},
+		{"--dtype f8", verify(func(o *repfuse.VerifyOptions) { o.DType = []string{"f8"} })},
+		{"--dtype int64", fuse(func(o *repfuse.FuseOptions) { o.DType = []string{"int64"} })},
 		{"--format pth", fuse(func(o *repfuse.FuseOptions) { o.Format = "pth" })},
 		{"--shard-size -1", fuse(func(o *repfuse.FuseOptions) { o.ShardSize = -1 })},
 		{"--shard-size with --format npy", fuse(func(o *repfuse.FuseOptions) { o.ShardSize, o.Format = 1, "npy" })},

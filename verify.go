@@ -22,8 +22,8 @@ import (
 type VerifyOptions struct {
 	Recognition
 	Work
-	// DType is the element type that Fuse was asked for.
-	DType string
+	// DType is the element types that Fuse was asked for.
+	DType []string
 	// Size is the images' extents; one number stands for all axes. Nil is 14 on each axis
 	// (8 where there are three), or the kernel and one more where that is larger.
 	Size []int
@@ -62,7 +62,12 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	s, against, err := o.source(ctx, src, rec, &run)
+	to, err := o.types(rec)
+	if err != nil {
+		return nil, err
+	}
+	run.Types = to.of
+	s, against, err := o.source(ctx, src, rec)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +76,10 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	items := s.plan.Items(run.Type)
+	items := s.plan.Items(run.Types)
+	if err := to.unused(); err != nil {
+		return nil, err
+	}
 	brain := o.BFloat16 || rec != nil && rec.BFloat16 ||
 		slices.ContainsFunc(items, func(it plan.Item) bool { return it.Type == tensor.BF16 })
 	out, err := Reading{BFloat16: brain}.open(ctx, dst)
@@ -154,10 +162,6 @@ func (w Work) half(n, total int64) func(done, all int) {
 
 // options is what package verify takes.
 func (o *VerifyOptions) options() (verify.Options, error) {
-	to, err := parseDType(o.DType)
-	if err != nil {
-		return verify.Options{}, err
-	}
 	value := func(p *float64) float64 {
 		if p == nil {
 			return 0
@@ -167,8 +171,23 @@ func (o *VerifyOptions) options() (verify.Options, error) {
 	if a, r := value(o.Atol), value(o.Rtol); !(a >= 0 && r >= 0) {
 		return verify.Options{}, fmt.Errorf("--atol %g, --rtol %g, want numbers of at least 0", a, r)
 	}
-	return verify.Options{Size: o.Size, Trials: o.Trials, Seed: o.Seed, Range: o.Range, Atol: o.Atol, Rtol: o.Rtol, Type: to,
+	return verify.Options{Size: o.Size, Trials: o.Trials, Seed: o.Seed, Range: o.Range, Atol: o.Atol, Rtol: o.Rtol,
 		Jobs: o.Jobs, ForceSize: o.ForceSize, Health: o.Health || o.Report != ""}, nil
+}
+
+// types is the element types that the result is to have: as is said, else as the record has them.
+func (o *VerifyOptions) types(rec *record.Record) (types, error) {
+	if len(o.DType) > 0 || rec == nil {
+		return parseTypes(o.DType)
+	}
+	to, err := parseTypes(rec.DType)
+	if err != nil {
+		return nil, fmt.Errorf("record: %w", err)
+	}
+	for k := range to {
+		to[k].used = true // fuse saw to it
+	}
+	return to, nil
 }
 
 // recordedNotes is what fuse noted, as of the elements that it wrote.
@@ -180,17 +199,10 @@ func recordedNotes(rec *record.Record) []string {
 }
 
 // source is the source and its own plan, to which the record is held.
-func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Record, run *verify.Options) (*source, []verify.Finding, error) {
+func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Record) (*source, []verify.Finding, error) {
 	asked := o.Recognition
 	var read []Condition
 	if rec != nil {
-		var err error
-		if run.Type == tensor.Invalid {
-			run.Type, err = parseDType(rec.DType)
-		}
-		if err != nil {
-			return nil, nil, fmt.Errorf("record: %w", err)
-		}
 		if rec.State != "" && o.State == "" {
 			asked.State = rec.State
 			read = append(read, Condition{If: "the dict is " + rec.State, By: plan.TheRecord, Flag: "--state", Value: rec.State, Modules: []string{}})

@@ -17,13 +17,15 @@ them. DST is a file by its extension, or a directory: of .npy files, or with --f
 safetensors of shards as the transformers library names them, with their index.`,
 		Example: `  repfuse convert model.pth weights/
   repfuse convert --shard-size 2GB model.pth sharded/
-  repfuse convert --dtype bfloat16 weights/ model.safetensors`,
+  repfuse convert --dtype bfloat16 weights/ model.safetensors
+  repfuse convert --only 'Student.**' both.pdparams student.pth`,
 		Args: arguments(2, 2, "SRC and DST"),
 	}
 	addReading(c, &o.Reading)
 	parse := addDestination(c, &o.Destination, "npy")
 	f := c.Flags()
-	f.StringVar(&o.DType, "dtype", "", dtypeUsage)
+	addTypes(c, &o.DType)
+	addSelection(c, &o.Only, &o.Drop, "")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
 	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, at least 2)")

@@ -12,8 +12,16 @@ import (
 	"repfuse"
 )
 
-// dtypeUsage is what --dtype of fuse and convert is.
-const dtypeUsage = "`TYPE` of every floating tensor of DST: float16, bfloat16, float32, float64"
+// addTypes declares --dtype.
+func addTypes(c *cobra.Command, to *[]string) {
+	c.Flags().StringArrayVar(to, "dtype", nil, "`[GLOB=]TYPE` of floating tensors of DST, of all or of those whose keys fit: float16, bfloat16, float32, float64")
+}
+
+// addSelection declares the flags for a part of a checkpoint.
+func addSelection(c *cobra.Command, only, drop *[]string, rest string) {
+	c.Flags().StringArrayVar(only, "only", nil, "`GLOB` of keys to look at, such as 'Student.**'; the rest is left out"+rest)
+	c.Flags().StringArrayVar(drop, "drop", nil, "`GLOB` of keys that are left out")
+}
 
 // reportUsage is what --report of verify, plan and inspect is.
 const reportUsage = "`FILE.html` for all of it on a page of its own, with pictures"
@@ -37,8 +45,7 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
 	f.StringArrayVar(&r.With, "with", nil, "`FILE[=WEIGHT]` of an adapter (LoRA, LoCon; PEFT's directory too) that is merged into the layers; several add up")
 	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. and _orig_mod. are by themselves)")
-	f.StringArrayVar(&r.Only, "only", nil, "`GLOB` of keys to look at, such as 'Student.**'; the rest is left out, or see --rest")
-	f.StringArrayVar(&r.Drop, "drop", nil, "`GLOB` of keys that are left out")
+	addSelection(c, &r.Only, &r.Drop, ", or see --rest")
 	f.Var(choice{&r.KeepRest, "drop", "keep"}, "rest", "`drop|keep`: what becomes of keys that no --only fits (default drop)")
 	f.BoolVar(&r.Strict, "strict", false, "assume nothing: what no key, fact or flag says is an error that says what to type")
 	addReading(c, &r.Reading)

@@ -24,13 +24,15 @@ SRC and DST are directories of .npy or .safetensors files, or files by their
 extension. A directory DST holds what SRC did if that was a directory, else .npy.`,
 		Example: `  repfuse fuse weights/ out/
   repfuse fuse --identity yes weights/ out/
-  repfuse fuse --eps 1e-3 --dtype float16 model.pth fused.safetensors`,
+  repfuse fuse --eps 1e-3 --dtype float16 model.pth fused.safetensors
+  repfuse fuse --dtype bfloat16 --dtype 'head.**=float32' model.pth out/
+  repfuse fuse --with lora.safetensors=0.8 base/ merged/`,
 		Args: arguments(2, 2, "SRC and DST"),
 	}
 	addRecognition(c, &o.Recognition)
 	parse := addDestination(c, &o.Destination, "as SRC, else npy")
 	f := c.Flags()
-	f.StringVar(&o.DType, "dtype", "", dtypeUsage)
+	addTypes(c, &o.DType)
 	f.StringVar(&o.Expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
 	f.BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and write nothing")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")

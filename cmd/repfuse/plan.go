@@ -40,7 +40,7 @@ knows are named in such a file by hand:
 	f.BoolVar(&style.json, "json", false, "print everything as JSON")
 	f.BoolVar(&style.yaml, "yaml", false, "print the plan as a file that --plan follows")
 	f.BoolVarP(&style.verbose, "verbose", "v", false, "print every block's expression and every key")
-	f.StringVar(&o.DType, "dtype", "", "`TYPE` that fuse would write")
+	addTypes(c, &o.DType)
 	f.StringVar(&o.Expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
 	f.StringVar(&page.Report, "report", "", reportUsage)
 	f.BoolVarP(&page.Force, "force", "f", false, "replace what is at --report")

@@ -43,7 +43,7 @@ decide by what was measured instead.`,
 	}
 	addRecognition(c, &o.Recognition)
 	flags := c.Flags()
-	flags.StringVar(&o.DType, "dtype", "", "`TYPE` that fuse was asked for")
+	addTypes(c, &o.DType)
 	flags.StringVar(&f.size, "size", "", "`N or HxW` of the image (default 14, or the kernel and one more)")
 	flags.Var((*positive)(&o.Trials), "trials", "images that each block is run on")
 	flags.BoolVar(&o.ForceSize, "force-size", false, "run images however much memory and work they take")

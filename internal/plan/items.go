@@ -19,10 +19,22 @@ type Item struct {
 	IsBias bool
 }
 
+// Types is the element type that a floating tensor of the result is asked to have, by its key: Invalid
+// where it is to be as it came. nil is Invalid for all.
+type Types func(key string) tensor.Type
+
+// Of is the type of a key.
+func (t Types) Of(key string) tensor.Type {
+	if t == nil {
+		return tensor.Invalid
+	}
+	return t(key)
+}
+
 // Items lists the tensors of the result in the checkpoint's order, a block's own
-// where its first key stood. to is the element type of what is fused and of floating
-// tensors that are kept; Invalid leaves each as it came.
-func (p *Plan) Items(to tensor.Type) []Item {
+// where its first key stood. to is asked of floating tensors that are kept, except of statistics, and
+// of the weights that are fused, whose biases follow.
+func (p *Plan) Items(to Types) []Item {
 	var items []Item
 	made := map[int]bool{}
 	for k := range p.Fates {
@@ -33,8 +45,8 @@ func (p *Plan) Items(to tensor.Type) []Item {
 		}
 		if f.Fate == Kept {
 			spec := tensor.Spec{Key: f.NewKey, Type: f.Type, Shape: f.Shape}
-			if to != tensor.Invalid && f.Type.IsFloat() && !isStatistic(f.Key) {
-				spec.Type = to
+			if f.Type.IsFloat() && !isStatistic(f.Key) {
+				spec.Type = cmp.Or(to.Of(spec.Key), f.Type)
 			}
 			items = append(items, Item{Spec: spec, Kept: &f.Named, Block: -1})
 		}
@@ -47,15 +59,12 @@ func (p *Plan) Items(to tensor.Type) []Item {
 	return items
 }
 
-func (p *Plan) madeBy(block int, to tensor.Type) []Item {
+func (p *Plan) madeBy(block int, to Types) []Item {
 	var items []Item
 	b := &p.Blocks[block]
 	for k := range b.Outputs {
 		o := &b.Outputs[k]
-		t := to
-		if t == tensor.Invalid {
-			t = elementType(o.Expr)
-		}
+		t := cmp.Or(to.Of(o.Weight), elementType(o.Expr))
 		items = append(items, Item{Spec: tensor.Spec{Key: o.Weight, Type: t, Shape: o.Form.WeightShape()}, Output: o, Block: block})
 		if o.Bias != "" {
 			items = append(items, Item{Spec: tensor.Spec{Key: o.Bias, Type: t, Shape: []int{o.Form.Out}}, Output: o, Block: block, IsBias: true})

@@ -63,7 +63,7 @@ func TestFates(t *testing.T) {
 		}
 	}
 	var keys []string
-	for _, i := range p.Items(tensor.Invalid) {
+	for _, i := range p.Items(nil) {
 		keys = append(keys, i.Key)
 	}
 	if want := strings.Fields("a.fused a.left b.fused b.bias n.running_mean n.weight done.x.weight top.w said.w"); !slices.Equal(keys, want) {
@@ -110,7 +110,7 @@ func TestSharedKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 	var keys []string
-	for _, i := range p.Items(tensor.Invalid) {
+	for _, i := range p.Items(nil) {
 		keys = append(keys, i.Key)
 	}
 	if want := []string{"a.w", "v", "b.w"}; !slices.Equal(keys, want) {

@@ -9,7 +9,6 @@ import (
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/recognise"
-	"repfuse/internal/tensor"
 )
 
 // A plan that is written down and read again is the same plan: what is made of every
@@ -45,7 +44,7 @@ func TestWrittenDown(t *testing.T) {
 // result is what a plan writes, sorted.
 func result(p *plan.Plan) []string {
 	var list []string
-	for _, i := range p.Items(tensor.Invalid) {
+	for _, i := range p.Items(nil) {
 		s := fmt.Sprint(i.Key, i.Type, i.Shape)
 		if i.Output != nil {
 			s += i.Expr.String()

@@ -67,6 +67,24 @@ func choose(tensors []tensor.Named, o Options) (*selection, error) {
 	return s, nil
 }
 
+// Asked is the tensors that a selection asks for, in their order; an error where that is none of them.
+func Asked(tensors []tensor.Named, by plan.Selection) ([]tensor.Named, error) {
+	s := &selection{Selection: by, sources: plan.Sources(tensors, "")}
+	if err := s.leaveUnasked(nil); err != nil {
+		return nil, err
+	}
+	var asked []tensor.Named
+	for _, t := range s.sources {
+		if t.Apart == "" {
+			asked = append(asked, t.Named)
+		}
+	}
+	if len(asked) == 0 && len(tensors) > 0 {
+		return nil, fmt.Errorf("no tensor is asked for, by --only %s and --drop %s", strings.Join(by.Only, ", "), strings.Join(by.Without, ", "))
+	}
+	return asked, nil
+}
+
 // add puts the tensors of adapters behind those of the base.
 func (s *selection) add(adapters [][]plan.Source) {
 	for _, list := range adapters {

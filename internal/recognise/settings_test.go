@@ -10,7 +10,6 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
-	"repfuse/internal/tensor"
 )
 
 // two is two blocks that keep open whether they add their input.
@@ -129,7 +128,7 @@ func TestPrefix(t *testing.T) {
 
 func written(p *plan.Plan) []string {
 	var keys []string
-	for _, i := range p.Items(tensor.Invalid) {
+	for _, i := range p.Items(nil) {
 		keys = append(keys, i.Key)
 	}
 	return keys

@@ -58,7 +58,7 @@ func (v variant) options(t *testing.T) recognise.Options {
 func sameShapes(t *testing.T, p *plan.Plan, want []tensor.Named) {
 	t.Helper()
 	got := map[string]string{}
-	for _, item := range p.Items(tensor.Invalid) {
+	for _, item := range p.Items(nil) {
 		got[item.Key] = shapeOf(item.Shape)
 	}
 	for _, w := range want {
@@ -142,7 +142,7 @@ func TestFormsKeepTheirType(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if items := p.Items(tensor.Invalid); len(items) != 1 || items[0].Key != "a.weight" || items[0].Type != typ {
+		if items := p.Items(nil); len(items) != 1 || items[0].Key != "a.weight" || items[0].Type != typ {
 			t.Errorf("%s: comes to %v", typ, items)
 		}
 	}

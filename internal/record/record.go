@@ -38,8 +38,8 @@ type Record struct {
 	Source   string `json:"source"`
 	State    string `json:"state,omitempty"`
 	BFloat16 bool   `json:"bfloat16,omitempty"`
-	// DType is the element type asked for, "" where each kept its own.
-	DType string         `json:"dtype,omitempty"`
+	// DType is the element types asked for, as flags have them.
+	DType Types          `json:"dtype,omitempty"`
 	Plan  *planfile.File `json:"plan"`
 	Notes []string       `json:"notes,omitempty"`
 	// Conditions is what the result depends on, Said how the blocks were recognised.
@@ -53,6 +53,26 @@ type Record struct {
 	Already []string `json:"already,omitempty"`
 	// CRC32 is the checksum of each tensor written, by its key.
 	CRC32 map[string]string `json:"crc32"`
+}
+
+// Types is a list of texts, of which a single one is written as that text.
+type Types []string
+
+// MarshalJSON writes them.
+func (t Types) MarshalJSON() ([]byte, error) {
+	if len(t) == 1 {
+		return json.Marshal(t[0])
+	}
+	return json.Marshal([]string(t))
+}
+
+// UnmarshalJSON reads them.
+func (t *Types) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		*t = make(Types, 1)
+		return json.Unmarshal(b, &(*t)[0])
+	}
+	return json.Unmarshal(b, (*[]string)(t))
 }
 
 // Adapter is a checkpoint that was merged into another.

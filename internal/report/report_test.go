@@ -75,7 +75,7 @@ func inputOf(t *testing.T, p *plan.Plan, spoil func([]tensor.Named) []tensor.Nam
 func fused(t *testing.T, p *plan.Plan) []tensor.Named {
 	t.Helper()
 	var all []tensor.Named
-	for _, item := range p.Items(tensor.Invalid) {
+	for _, item := range p.Items(nil) {
 		n := tensor.Named{Key: item.Key}
 		if item.Kept != nil {
 			n.Tensor = item.Kept.Tensor

@@ -53,7 +53,7 @@ func BenchmarkRun(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		list, bytes := p.Items(tensor.Invalid), int64(0)
+		list, bytes := p.Items(nil), int64(0)
 		for _, t := range tensors {
 			bytes += t.Bytes()
 		}

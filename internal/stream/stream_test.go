@@ -68,7 +68,7 @@ func items(t *testing.T, name string, to tensor.Type) []plan.Item {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p.Items(to)
+	return p.Items(func(string) tensor.Type { return to })
 }
 
 // However many work at it and however small the pieces, every item is done once and

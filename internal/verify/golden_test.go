@@ -46,7 +46,7 @@ func planOf(t *testing.T, c golden.Case) (*plan.Plan, error) {
 func fused(t *testing.T, p *plan.Plan, to tensor.Type) []tensor.Named {
 	t.Helper()
 	var dst []tensor.Named
-	for _, item := range p.Items(to) {
+	for _, item := range p.Items(func(string) tensor.Type { return to }) {
 		n := tensor.Named{Key: item.Key}
 		switch {
 		case item.Kept == nil:
@@ -92,7 +92,7 @@ func TestGoldenFused(t *testing.T) {
 			}
 			n++
 			for _, typ := range []tensor.Type{tensor.F32, tensor.F16, tensor.BF16, tensor.F64} {
-				report := run(t, p, fused(t, p, typ), verify.Options{Seed: 1, Type: typ})
+				report := run(t, p, fused(t, p, typ), verify.Options{Seed: 1, Types: func(string) tensor.Type { return typ }})
 				wantPassed(t, typ.String(), report)
 			}
 		})

@@ -37,7 +37,7 @@ func (r *run) compareSpec(want tensor.Spec, kept bool) (Finding, bool) {
 	case !slices.Equal(got.Shape, want.Shape):
 		return Finding{Kind: Shape, Key: want.Key, Got: fmt.Sprint(got.Shape), Want: fmt.Sprint(want.Shape)}, false
 	case got.Type == want.Type,
-		!kept && r.Type == tensor.Invalid && got.Type.IsFloat() && want.Type.IsFloat():
+		!kept && r.Types.Of(want.Key) == tensor.Invalid && got.Type.IsFloat() && want.Type.IsFloat():
 		return Finding{}, true
 	default:
 		return Finding{Kind: Type, Key: want.Key, Got: got.Type.String(), Want: want.Type.String()}, false

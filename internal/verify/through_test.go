@@ -72,7 +72,7 @@ func TestPassThrough(t *testing.T) {
 			[]string{"k is missing, want it of shape [1]", "l of shape [1] is not on the plan"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			r := run(t, kept(test.was), []tensor.Named{test.is}, verify.Options{Type: test.typ})
+			r := run(t, kept(test.was), []tensor.Named{test.is}, verify.Options{Types: func(string) tensor.Type { return test.typ }})
 			var got []string
 			for _, f := range r.Findings {
 				got = append(got, f.String())

@@ -41,9 +41,9 @@ type Options struct {
 	// branches' output, where one of them is not nil; the other is then what
 	// torch.testing.assert_close takes for the element type.
 	Atol, Rtol *float64
-	// Type is the floating element type that the result was asked to have; Invalid
+	// Types is the floating element types that the result was asked to have; Invalid
 	// accepts any.
-	Type tensor.Type
+	Types plan.Types
 	// ForceSize runs images however much that takes.
 	ForceSize bool
 	// Jobs is how many goroutines compute; 0 is one for each processor.
@@ -89,7 +89,7 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 	for _, t := range dst {
 		r.dst[t.Key] = t.Tensor
 	}
-	items := p.Items(o.Type)
+	items := p.Items(o.Types)
 	for _, f := range p.Fates {
 		if f.Fate == plan.Dropped {
 			r.report.Through.Dropped++
