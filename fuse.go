@@ -19,7 +19,7 @@ import (
 
 // Work says how the work is done; the result does not depend on it.
 type Work struct {
-	// Jobs is how many goroutines work; 0 is one for each processor, and at least two
+	// Jobs is how many goroutines work; 0 is one for each processor, two to eight
 	// where files are written.
 	Jobs int
 	// Progress, where it is not nil, is told how many bytes of the result are done, and how

@@ -26,6 +26,12 @@ const (
 // the system saw to the bounds. A process that has lost them is stopped at 4 GB or after mostWait.
 func bounded(t *testing.T, dir string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	return within(t, dir, mostMemory, args...)
+}
+
+// within is bounded by another limit of memory, in KiB.
+func within(t *testing.T, dir string, memory int64, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), mostWait)
 	defer cancel()
 	c := exec.CommandContext(ctx, "sh", append([]string{"-c", `ulimit -v 4000000; exec repfuse "$@"`, "sh"}, args...)...)
@@ -39,8 +45,8 @@ func bounded(t *testing.T, dir string, args ...string) (stdout, stderr string, c
 	used := c.ProcessState.SysUsage().(*syscall.Rusage)
 	took := c.ProcessState.UserTime() + c.ProcessState.SystemTime()
 	t.Logf("%s: exit %d, %v, %d MB", strings.Join(args, " "), c.ProcessState.ExitCode(), took.Round(time.Millisecond), used.Maxrss>>10)
-	if ctx.Err() != nil || took > mostTime || used.Maxrss > mostMemory {
-		t.Errorf("%s: %v in %v, %d MB, want at most %v, %d MB", strings.Join(args, " "), took, time.Since(begun), used.Maxrss>>10, mostTime, mostMemory>>10)
+	if ctx.Err() != nil || took > mostTime || used.Maxrss > memory {
+		t.Errorf("%s: %v in %v, %d MB, want at most %v, %d MB", strings.Join(args, " "), took, time.Since(begun), used.Maxrss>>10, mostTime, memory>>10)
 	}
 	return out.String(), errs.String(), c.ProcessState.ExitCode()
 }
@@ -170,5 +176,31 @@ func TestFullStdout(t *testing.T) {
 		if c.ProcessState.ExitCode() != exitError || !strings.Contains(string(out), "no space left on device") {
 			t.Errorf("%s: exit status %d, %q, want %d and why", args, c.ProcessState.ExitCode(), out, exitError)
 		}
+	}
+}
+
+// Fusing takes no more memory on many processors than on a few, nor for large kernels.
+func TestMemoryOfFuse(t *testing.T) {
+	dir := t.TempDir()
+	const n = 1024
+	for _, block := range []string{"a", "b"} {
+		shapes := map[string][]int{"rbr_dense.conv.weight": {n, n, 3, 3}, "rbr_1x1.conv.weight": {n, n, 1, 1}}
+		for _, norm := range []string{"rbr_dense.bn", "rbr_1x1.bn", "rbr_identity"} {
+			for _, vector := range []string{"weight", "bias", "running_mean", "running_var"} {
+				shapes[norm+"."+vector] = []int{n}
+			}
+		}
+		for key, shape := range shapes {
+			sparse(t, filepath.Join(dir, "weights", block+"."+key+".npy"), shape...)
+		}
+	}
+	for _, processors := range []string{"2", "8", "64"} {
+		t.Setenv("GOMAXPROCS", processors)
+		if _, stderr, code := within(t, dir, 26<<10, "fuse", "-f", "weights", "out"); code != exitYes {
+			t.Error(stderr)
+		}
+	}
+	if _, stderr, code := within(t, dir, 52<<10, "fuse", "-f", "-j", "64", "weights", "out"); code != exitYes {
+		t.Error(stderr)
 	}
 }

@@ -181,7 +181,7 @@ func interrupt(t *testing.T, by os.Signal) {
 	dir := t.TempDir()
 	repfuse := command(t, dir)
 	weights(t, dir, "repvgg-model-tiny")
-	sparse(t, filepath.Join(dir, "weights", "huge.weight.npy"), 8<<30)
+	sparse(t, filepath.Join(dir, "weights", "huge.weight.npy"), 2<<30)
 	c := exec.Command(repfuse, "fuse", "weights", "out")
 	c.Dir = dir
 	stderr, err := c.StderrPipe()
@@ -210,16 +210,19 @@ func interrupt(t *testing.T, by os.Signal) {
 }
 
 // sparse writes a .npy file of float32 zeros that takes no room.
-func sparse(t *testing.T, path string, n int64) {
+func sparse(t *testing.T, path string, shape ...int) {
 	t.Helper()
-	b, err := npy.AppendHeader(nil, tensor.F32, []int{int(n / 4)})
+	b, err := npy.AppendHeader(nil, tensor.F32, shape)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o777)
+	}
+	if err == nil {
+		err = os.WriteFile(path, b, 0o666)
+	}
+	if err == nil {
+		err = os.Truncate(path, int64(len(b)+4*tensor.Elems(shape)))
+	}
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, b, 0o666); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Truncate(path, int64(len(b))+n); err != nil {
 		t.Fatal(err)
 	}
 }

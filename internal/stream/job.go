@@ -113,9 +113,9 @@ func (j *job) convert(b []byte, from, to tensor.Type, first int) ([]byte, error)
 // fuse makes rows of a kernel, a bias, or both.
 func (j *job) fuse(t task) (err error) {
 	it := &j.items[t.item]
-	f, err := fuse.New(it.Expr, it.Type)
+	f, err := j.fused(t.item)
 	if err != nil {
-		return fmt.Errorf("%s: %w", it.Key, err)
+		return err
 	}
 	w := f.NewWorker(&j.space)
 	defer w.Close() // what was only read

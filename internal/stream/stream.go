@@ -9,8 +9,10 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 
+	"repfuse/internal/fuse"
 	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
@@ -18,8 +20,9 @@ import (
 
 // Options say how a plan is carried out.
 type Options struct {
-	// Jobs is how many goroutines work; 0 is one for each processor, and two at least, as
-	// one of them waits for a file now and then. Each has buffers of its own.
+	// Jobs is how many goroutines work; 0 is one for each processor, two at least, as one of
+	// them waits for a file now and then, and eight at most, whose buffers take 16 MB: more
+	// processors than that only wait for the memory.
 	Jobs int
 	// Piece is how many bytes are moved at a time; 0 is 256 KiB, which stays in a
 	// processor's own cache together with what it is made of.
@@ -38,13 +41,16 @@ type Result struct {
 	Small []int64
 }
 
-const defaultPiece = 256 << 10
+const (
+	defaultPiece = 256 << 10
+	usualJobs    = 8
+)
 
 // Run writes the items of a plan to w. The bytes do not depend on Jobs. It stops at the
 // first error and when the context ends.
 func Run(ctx context.Context, items []plan.Item, w tensor.Writer, o Options) (*Result, error) {
 	if o.Jobs <= 0 {
-		o.Jobs = max(2, runtime.GOMAXPROCS(0))
+		o.Jobs = min(usualJobs, max(2, runtime.GOMAXPROCS(0)))
 	}
 	if o.Piece <= 0 {
 		o.Piece = defaultPiece
@@ -148,6 +154,9 @@ type run struct {
 type parts struct {
 	left atomic.Int32
 	sums []sum
+
+	mu    sync.Mutex
+	fused *fuse.Fused // while parts of a fused item are to be done
 }
 
 // sum is the checksum of some bytes.
@@ -161,6 +170,21 @@ func (p *parts) expect() {
 	p.left.Add(1)
 }
 
+// fused is what item becomes, made for the first of its parts and shared by all.
+func (r *run) fused(item int) (*fuse.Fused, error) {
+	p, it := &r.parts[item], &r.items[item]
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.fused == nil {
+		f, err := fuse.New(it.Expr, it.Type)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", it.Key, err)
+		}
+		p.fused = f
+	}
+	return p.fused, nil
+}
+
 // done notes the checksum of a part's bytes. The last one of an item finishes it.
 func (r *run) done(item, part int, s sum) error {
 	p := &r.parts[item]
@@ -168,6 +192,7 @@ func (r *run) done(item, part int, s sum) error {
 	if p.left.Add(-1) > 0 {
 		return nil
 	}
+	p.fused = nil
 	crc := uint32(0)
 	for _, s := range p.sums {
 		crc = tensor.CombineCRC(crc, s.crc, s.bytes)
