@@ -83,7 +83,7 @@ func (w *Worker) reals(hi, lo, bound []float64, a, n int) error {
 	clear(lo)
 	s.bounds(bound, hi, w.test.Bound64())
 	err = w.refine(s, func(at int, v exact.DD, unit float64) {
-		bound[at] = w.test.Bound(unit)*s.magnitude(at) + 0x1p-106*math.Abs(v.Hi) // as two float64 are all it is handed on in
+		bound[at] = float64(w.test.Bound(unit)*s.magnitude(at)) + float64(0x1p-106*math.Abs(v.Hi)) // as two float64 are all it is handed on in
 		s.set(at, v)
 		hi[at], lo[at] = v.Hi, v.Lo
 	})
