@@ -126,6 +126,9 @@ func (r *reader) node(o *operator) {
 	}
 	if is := linear[short(o.Op)]; is != nil && len(o.Out) > 0 {
 		l, why := is(call{r, o})
+		if why == "" && len(ins) != max(1, len(l.minus)) {
+			why = "of more values than it has places for"
+		}
 		if why == "" {
 			l.fill(&n)
 			n.Outputs = n.Outputs[:1] // a batch norm's statistics are its own
