@@ -88,12 +88,7 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	}
 	defer out.Close()
 	if s.Model != nil && out.Model != nil && !o.FreezeInputs && out.Model.Overridable() < s.Model.Overridable() {
-		o.FreezeInputs = true // as whoever fused it did
-		v, err := Verify(ctx, src, dst, o)
-		if err == nil {
-			v.Notes = append(v.Notes, "weights that are inputs too are taken for constants: they are no inputs of the result")
-		}
-		return v, err
+		return o.frozen(ctx, src, dst)
 	}
 	differences, err := s.compare(out)
 	if err != nil {
@@ -121,6 +116,16 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		return nil, err
 	}
 	return v, o.writePage(ctx, v, s, out)
+}
+
+// frozen is Verify with weights that are inputs too taken for constants, as whoever fused it did.
+func (o VerifyOptions) frozen(ctx context.Context, src, dst string) (*Verdict, error) {
+	o.FreezeInputs = true
+	v, err := Verify(ctx, src, dst, o)
+	if err == nil {
+		v.Notes = append(v.Notes, "weights that are inputs too are taken for constants: they are no inputs of the result")
+	}
+	return v, err
 }
 
 // notesFor is what was noted of the source, of the result, and by the record, each once.

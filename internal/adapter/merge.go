@@ -214,7 +214,7 @@ func merge(found *plan.Found, base *tensor.Named, all []*addition) error {
 	if err != nil {
 		return err
 	}
-	b := plan.Block{Path: family.Parent(key), Family: Family, Title: "Layer with what adapters add to it",
+	b := plan.Block{Path: tensor.Parent(key), Family: Family, Title: "Layer with what adapters add to it",
 		Used: []string{key}, Outputs: []plan.Output{{Weight: weight, Expr: e}}}
 	if b.Outputs[0].Form, err = op.Check(e); err != nil {
 		return fmt.Errorf("%s: %s: %w", all[0].from.Path, all[0].module, err)

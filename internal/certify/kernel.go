@@ -81,8 +81,8 @@ func (w *kernelWorker) rows(a, b int, t *tally) error {
 func (w *kernelWorker) read(a, b int) error {
 	n := (b - a) * tensor.Elems(w.weight.Shape[1:])
 	size := w.weight.Type.Size()
-	w.raw, w.stored = sized(w.raw, n*size), sized(w.stored, n)
-	w.hi, w.lo, w.bound = sized(w.hi, n), sized(w.lo, n), sized(w.bound, n)
+	w.raw, w.stored = tensor.Sized(w.raw, n*size), tensor.Sized(w.stored, n)
+	w.hi, w.lo, w.bound = tensor.Sized(w.hi, n), tensor.Sized(w.lo, n), tensor.Sized(w.bound, n)
 	if err := tensor.ReadFull(w.data, w.raw, int64(a)*int64(n/(b-a)*size)); err != nil {
 		return fmt.Errorf("%s: %w", w.out.Weight, err)
 	}
@@ -150,7 +150,7 @@ func (w *kernelWorker) magnitudes(a, b int) error {
 		w.abs = f.NewWorker(&w.space)
 	}
 	n := len(w.stored)
-	w.terms, w.low, w.slack = sized(w.terms, n), sized(w.low, n), sized(w.slack, n)
+	w.terms, w.low, w.slack = tensor.Sized(w.terms, n), tensor.Sized(w.low, n), tensor.Sized(w.slack, n)
 	err := w.abs.Reals(w.terms, w.low, w.slack, a, b)
 	for i, s := range w.slack {
 		if w.terms[i] != 0 {
@@ -165,12 +165,4 @@ func (w *kernelWorker) element(a, i int, e Element) Element {
 	e.Key = w.out.Weight
 	e.Index = tensor.Place(a*tensor.Elems(w.weight.Shape[1:])+i, w.weight.Shape)
 	return e
-}
-
-// sized is v with n elements, which may be new ones.
-func sized[E any](v []E, n int) []E {
-	if cap(v) < n {
-		return make([]E, n)
-	}
-	return v[:n]
 }

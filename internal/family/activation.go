@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"repfuse/internal/op"
+	"repfuse/internal/tensor"
 )
 
 // nonlinear is the module classes without parameters after which a branch is no
@@ -70,9 +71,9 @@ func (b *builder) linearPair(before op.Expr, n op.BatchNorm) error {
 	if !ok {
 		return nil
 	}
-	norm, conv := Parent(n.Mean.Key), Parent(c.Weight.Key)
+	norm, conv := tensor.Parent(n.Mean.Key), tensor.Parent(c.Weight.Key)
 	places := []string{norm}
-	if p := Parent(norm); p == Parent(conv) && p != b.site.Module {
+	if p := tensor.Parent(norm); p == tensor.Parent(conv) && p != b.site.Module {
 		places = append(places, p)
 	}
 	for _, place := range places {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"repfuse/internal/facts"
+	"repfuse/internal/tensor"
 )
 
 // Answer is a question's answer and who gave it: "said", "fact", "default" or
@@ -135,7 +136,7 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 
 func enclosing(modules map[string]facts.Module, path, flag string) (string, bool) {
 	for path != "" {
-		path = Parent(path)
+		path = tensor.Parent(path)
 		if v, there := modules[path].Flags[flag]; there {
 			return flagValue(v), true
 		}

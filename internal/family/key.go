@@ -41,9 +41,6 @@ func Child(module, name string) string {
 	return module + "." + name
 }
 
-// Parent is a path without its last name: the module that a key or a module is in.
-func Parent(path string) string { return path[:max(strings.LastIndexByte(path, '.'), 0)] }
-
 // Stem is the module to which Child joins a name so that the key begins with prefix,
 // which ends in a dot or an underscore.
 func Stem(prefix string) string {

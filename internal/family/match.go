@@ -59,9 +59,6 @@ type Made struct {
 	Form         op.Form
 }
 
-// Fits reports whether every key that the expressions want is there.
-func (m *Match) Fits() bool { return len(m.Missing) == 0 && len(m.Used) > 0 }
-
 // Match tries a family at a site. Questions that nobody answers are tried with yes, or
 // with 1 where a number is wanted; where the shapes refuse yes, the answer is no.
 func (f *Family) Match(s Site) *Match {

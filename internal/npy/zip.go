@@ -3,7 +3,6 @@ package npy
 import (
 	"archive/zip"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"slices"
@@ -106,28 +105,13 @@ func openStored(f *disk.File, size int64, z *zip.File, m *headers) (tensor.Tenso
 		return tensor.Tensor{}, err
 	}
 	h.Offset += off
-	check := sync.OnceValue(func() error { return checkCRC(io.NewSectionReader(f, off, n), z.CRC32) })
+	check := sync.OnceValue(func() error { return tensor.CheckCRC(io.NewSectionReader(f, off, n), z.CRC32) })
 	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("%s: %w", z.Name, err)
 		}
 		return h.elements(f, nil), nil
 	}}, nil
-}
-
-// checkCRC holds the bytes of r against their CRC-32.
-func checkCRC(r *io.SectionReader, want uint32) error {
-	sum := crc32.NewIEEE()
-	n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(windowBytes, r.Size()+1)))
-	switch {
-	case err != nil:
-		return err
-	case n != r.Size():
-		return tensor.ErrShort
-	case sum.Sum32() != want:
-		return fmt.Errorf("CRC-32 %08x, want %08x: the file is damaged", sum.Sum32(), want)
-	}
-	return nil
 }
 
 func openDeflated(z *zip.File, m *headers) (tensor.Tensor, error) {

@@ -94,11 +94,11 @@ func (p *Plan) reasons(tensors []Source) func(key string) string {
 	}
 	for _, t := range tensors {
 		if isStatistic(t.Key) {
-			norms[module(t.Name)] = true
+			norms[tensor.Parent(t.Name)] = true
 		}
 	}
 	return func(key string) string {
-		for m := module(key); len(deployed) > 0; m = module(m) {
+		for m := tensor.Parent(key); len(deployed) > 0; m = tensor.Parent(m) {
 			if deployed[m] {
 				return fusedBefore
 			}
@@ -106,15 +106,12 @@ func (p *Plan) reasons(tensors []Source) func(key string) string {
 				break
 			}
 		}
-		if norms[module(key)] {
+		if norms[tensor.Parent(key)] {
 			return looseNorm
 		}
 		return inNoBlock
 	}
 }
-
-// module is a key without its last name.
-func module(key string) string { return key[:max(strings.LastIndexByte(key, '.'), 0)] }
 
 // unique refuses two tensors under one key of the result.
 func (p *Plan) unique() error {

@@ -5,6 +5,7 @@
 package plan
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -128,4 +129,12 @@ func IsAdapterKey(key string) bool {
 	rest, ok := strings.CutPrefix(key, "adapter")
 	number := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
 	return ok && number > 0 && strings.HasPrefix(rest[number:], ":")
+}
+
+// More is how a list ends of which n are not named.
+func More(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (and %d more)", n)
 }

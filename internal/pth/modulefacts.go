@@ -6,6 +6,7 @@ import (
 
 	"repfuse/internal/facts"
 	"repfuse/internal/pth/pickle"
+	"repfuse/internal/tensor"
 )
 
 // moduleFacts is what the modules below root say of themselves by their attributes.
@@ -50,7 +51,7 @@ func withoutTensors(root *pickle.Object) (map[string]bool, error) {
 	entries, err := moduleEntries(root)
 	for _, e := range entries {
 		for path := e.key; path != ""; {
-			path = path[:max(strings.LastIndexByte(path, '.'), 0)]
+			path = tensor.Parent(path)
 			delete(empty, path)
 		}
 	}

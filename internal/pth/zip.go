@@ -107,7 +107,7 @@ func (z *zipped) checked(name string) (record, error) {
 	}
 	if z.held[name] == nil {
 		z.held[name] = &checked{rec.r, sync.OnceValue(func() error {
-			if err := checkCRC(io.NewSectionReader(z.r, rec.off, rec.n), crc); err != nil {
+			if err := tensor.CheckCRC(io.NewSectionReader(z.r, rec.off, rec.n), crc); err != nil {
 				return fmt.Errorf("record %s: %w", name, err)
 			}
 			return nil
@@ -128,22 +128,6 @@ func (c *checked) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return c.r.ReadAt(p, off)
-}
-
-// checkCRC holds the bytes of r to their CRC-32.
-func checkCRC(r *io.SectionReader, want uint32) error {
-	sum := crc32.NewIEEE()
-	n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(r.Size()+1, 1<<17)))
-	if err != nil {
-		return err
-	}
-	if n != r.Size() {
-		return tensor.ErrShort
-	}
-	if sum.Sum32() != want {
-		return fmt.Errorf("CRC-32 is %08x, want %08x", sum.Sum32(), want)
-	}
-	return nil
 }
 
 // stored finds a record that was not compressed.
@@ -186,7 +170,7 @@ func (z *zipped) pickle() (io.ReaderAt, int64, error) {
 	}
 	text := io.NewSectionReader(rec.r, rec.off, rec.n)
 	if f.CRC32 != 0 { // 0 is written where PyTorch was told to compute none
-		if err := checkCRC(text, f.CRC32); err != nil {
+		if err := tensor.CheckCRC(text, f.CRC32); err != nil {
 			return nil, 0, err
 		}
 	}

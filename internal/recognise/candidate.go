@@ -134,7 +134,7 @@ func (c *candidate) judge(left []string) error {
 	case len(c.refused) > 0:
 		problem.Err = fmt.Errorf("%s: %s", where, c.refused[0])
 	case len(c.Missing) > 0:
-		problem.Err = fmt.Errorf("%s: %s is missing%s", where, c.Missing[0], more(len(c.Missing)-1))
+		problem.Err = fmt.Errorf("%s: %s is missing%s", where, c.Missing[0], plan.More(len(c.Missing)-1))
 	case c.Err != nil:
 		problem.Err = fmt.Errorf("%s: %w", where, c.Err)
 		if errors.As(c.Err, new(*op.BorderError)) && (c.Family.Own || c.Family.Anchor == nil) {
@@ -144,7 +144,7 @@ func (c *candidate) judge(left []string) error {
 		problem.Err = fmt.Errorf("%s: %s stands beside the branches that it would be made of", where, left[0])
 		problem.Hint = fmt.Sprintf("--set %s=placeholder=drop makes it anew from the branches", module)
 	case len(left) > 0:
-		problem.Err = fmt.Errorf("%s: %s is left over%s", where, left[0], more(len(left)-1))
+		problem.Err = fmt.Errorf("%s: %s is left over%s", where, left[0], plan.More(len(left)-1))
 	case len(c.Made) > 0 && len(c.Used) == 0:
 		problem.Err = fmt.Errorf("%s: %s reads no tensor", where, c.Made[0].Weight)
 	case len(c.Made) == 0 && !c.Family.Network:
@@ -166,11 +166,4 @@ func (c *candidate) declines() bool {
 // refuses.
 func (c *candidate) forbidden() bool {
 	return len(c.refused) > 0 && c.misses == 0 && c.Err == nil
-}
-
-func more(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (and %d more)", n)
 }

@@ -12,6 +12,7 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/pairs"
 	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // That a norm stands directly behind a layer is the user's word, with --fold-bn. Facts and a graph
@@ -92,7 +93,7 @@ func (r registered) against(p pairs.Pair) string {
 // before the norm.
 func (r registered) between(layer string, paths []string) string {
 	for _, path := range paths {
-		around := family.Parent(path)
+		around := tensor.Parent(path)
 		if class := r.facts.Of(path).Class; r.facts.Of(around).Class == "Sequential" && !harmless.MatchString(class) &&
 			(around == "" || strings.HasPrefix(layer, around+".")) {
 			return fmt.Sprintf("by its facts %s, a %s, stands between", path, class)

@@ -37,7 +37,7 @@ func (r *recogniser) findDeployed(tensors []tensor.Named) {
 	}
 	r.found.Deployed = all
 	if len(all) > 0 && len(r.taken) > 0 {
-		r.note(plan.Note{Where: plan.Shown(all[0]) + more(len(all)-1), Text: "fused already, and left as it is"})
+		r.note(plan.Note{Where: plan.Shown(all[0]) + plan.More(len(all)-1), Text: "fused already, and left as it is"})
 	}
 }
 

@@ -128,5 +128,5 @@ func reasons(left []pairs.Left) string {
 	if len(left) == 0 {
 		return ""
 	}
-	return fmt.Sprintf(" (%s: %s%s)", plan.Shown(left[0].Norm), left[0].Why, more(len(left)-1))
+	return fmt.Sprintf(" (%s: %s%s)", plan.Shown(left[0].Norm), left[0].Why, plan.More(len(left)-1))
 }

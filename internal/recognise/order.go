@@ -3,8 +3,8 @@ package recognise
 import (
 	"fmt"
 
-	"repfuse/internal/family"
 	"repfuse/internal/op"
+	"repfuse/internal/tensor"
 )
 
 // againstOrder is why the order in which modules were registered speaks against a
@@ -37,8 +37,8 @@ func (m *matcher) againstOrder(c *candidate) error {
 // the facts.
 func (m *matcher) before(a, b *op.Param) bool {
 	if !m.ordered {
-		first, known := m.seen.place[family.Parent(a.Key)]
-		second, too := m.seen.place[family.Parent(b.Key)]
+		first, known := m.seen.place[tensor.Parent(a.Key)]
+		second, too := m.seen.place[tensor.Parent(b.Key)]
 		return known && too && first < second
 	}
 	first, second := m.keys.nodes[a.Key], m.keys.nodes[b.Key]

@@ -9,6 +9,7 @@ import (
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // rule is a setting for the blocks whose path fits a glob.
@@ -126,7 +127,7 @@ func choicesAt(choices []*choice, path string) []*choice {
 // glob, else the last that names a module around it, else the last of all. One of all modules does not
 // overrule one of some.
 func (r *recogniser) leaves(path string) *choice {
-	for at := path; ; at = family.Parent(at) {
+	for at := path; ; at = tensor.Parent(at) {
 		for _, c := range slices.Backward(r.choices) {
 			switch {
 			case c.anywhere || !c.glob.Match(at):
@@ -150,7 +151,7 @@ func (r *recogniser) leaves(path string) *choice {
 func (r *recogniser) splitBlocks() error {
 	for _, c := range r.taken {
 		for _, key := range slices.Sorted(maps.Keys(c.Used)) {
-			for part := family.Parent(key); len(part) > len(c.Module); part = family.Parent(part) {
+			for part := tensor.Parent(key); len(part) > len(c.Module); part = tensor.Parent(part) {
 				if left := r.leaves(part); left != nil && !left.anywhere {
 					module := plan.Shown(c.Module)
 					return hint.Add(fmt.Errorf("--family %s: %s is a part of %s, a %s block, want all of it left or none", left.text, part, module, c.Family),

@@ -84,7 +84,7 @@ func branches(e op.Expr, kernel []int, path string) [][]string {
 		if strings.Contains(key, "(") { // computed, of tensors of the block's own module
 			return path
 		}
-		return key[:max(strings.LastIndexByte(key, '.'), 0)]
+		return tensor.Parent(key)
 	}
 	parts, ok := e.(op.Sum)
 	if !ok {

@@ -126,7 +126,7 @@ func (m *maker) block(r graph.Region) (b plan.Block, why string) {
 	case largest.Bias != nil:
 		out.Bias = largest.Bias.Key
 	default:
-		out.Bias = family.Child(family.Parent(largest.Weight.Key), "bias")
+		out.Bias = family.Child(tensor.Parent(largest.Weight.Key), "bias")
 	}
 	if r.Form.Bias && m.stored[out.Bias] && !slices.Contains(used, out.Bias) {
 		return b, out.Bias + " is there already"
@@ -182,15 +182,8 @@ func Notes(left []graph.Left) []plan.Note {
 			if n == 1 {
 				steps = "step"
 			}
-			notes = append(notes, plan.Note{Where: Name, Text: fmt.Sprintf("%d %s left %s: %s%s", n, steps, l.Reason, l.Detail, more(n-1))})
+			notes = append(notes, plan.Note{Where: Name, Text: fmt.Sprintf("%d %s left %s: %s%s", n, steps, l.Reason, l.Detail, plan.More(n-1))})
 		}
 	}
 	return notes
-}
-
-func more(n int) string {
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf(" (and %d more)", n)
 }

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -75,10 +76,7 @@ func detail(b branch, module string) string {
 	if module != "" {
 		key = strings.TrimPrefix(key, module+".")
 	}
-	if at := strings.LastIndexByte(key, '.'); at >= 0 {
-		key = key[:at]
-	}
-	return key
+	return cmp.Or(tensor.Parent(key), key)
 }
 
 // branchPower is the mean square of a branch's weights at each tap of the fused kernel,

@@ -1,6 +1,10 @@
 package tensor
 
-import "hash/crc32"
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+)
 
 // CombineCRC is the CRC-32 (IEEE) of two pieces one after the other, of which the second
 // has n bytes, from those of each: the first's, as a polynomial over GF(2) modulo the
@@ -23,4 +27,19 @@ func timesCRC(a, b uint32) uint32 {
 		b = b>>1 ^ crc32.IEEE&-(b&1)
 	}
 	return product
+}
+
+// CheckCRC holds the bytes of r to their CRC-32 (IEEE).
+func CheckCRC(r *io.SectionReader, want uint32) error {
+	sum := crc32.NewIEEE()
+	n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(r.Size()+1, 1<<17)))
+	switch {
+	case err != nil:
+		return err
+	case n != r.Size():
+		return ErrShort
+	case sum.Sum32() != want:
+		return fmt.Errorf("CRC-32 %08x, want %08x: the file is damaged", sum.Sum32(), want)
+	}
+	return nil
 }

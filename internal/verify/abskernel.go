@@ -41,7 +41,7 @@ func (r *run) sumKernel(k *absKernel, sum []float64) error {
 	return r.adders.Each(r.ctx, jobs, (rows+step-1)/step, func(h *adder, task int) error {
 		a := task * step
 		b := min(rows, a+step)
-		h.stored = sized(h.stored, (b-a)*size)
+		h.stored = tensor.Sized(h.stored, (b-a)*size)
 		if err := tensor.ReadFull(d, h.stored, int64(a)*int64(size)); err != nil {
 			return fmt.Errorf("%s: %w", k.of.Key, err)
 		}
@@ -67,7 +67,7 @@ func (h *adder) add(k *absKernel, sum []float64, row int, b []byte) {
 		sum[row] += micro.AbsoluteF32(b) * k.in[from]
 		return
 	}
-	h.wide = sized(h.wide, inner*k.taps)
+	h.wide = tensor.Sized(h.wide, inner*k.taps)
 	micro.Decode(h.wide, b, k.of.Type)
 	for i := range inner {
 		s := 0.0

@@ -6,6 +6,7 @@ import (
 	"repfuse/internal/conv"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // block compares one convolution of the result with its branches.
@@ -156,5 +157,5 @@ func (h *outputs) run(f forms, n int) {
 		h.of, h.branches = f, f.branches.Worker()
 		h.fused = f.fused.Beside(h.branches)
 	}
-	h.want, h.got = sized(h.want, n), sized(h.got, n)
+	h.want, h.got = tensor.Sized(h.want, n), tensor.Sized(h.got, n)
 }

@@ -22,7 +22,7 @@ func (c *comparison) rows(trial, from, to int) conv.Map {
 		h := fnv.New64a()
 		fmt.Fprint(h, c.Seed, " ", trial, " ", c.out.Weight)
 		noise := conv.Noise{Channels: c.out.Form.In, Size: c.size, Limit: c.Range, Seed: h.Sum64()}
-		c.pixels = sized(c.pixels, 0)
+		c.pixels = tensor.Sized(c.pixels, 0)
 		*m = image{trial, from, to, noise.Rows(from, to, c.pixels)}
 		c.pixels = m.Data
 	}

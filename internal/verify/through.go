@@ -76,7 +76,7 @@ func (c *comparer) compare(p pair) (*Finding, error) {
 	n := p.was.Len()
 	for at := 0; at < n; at += throughElems {
 		count := min(throughElems, n-at)
-		c.was, c.is = sized(c.was, count*p.was.Type.Size()), sized(c.is, count*p.is.Type.Size())
+		c.was, c.is = tensor.Sized(c.was, count*p.was.Type.Size()), tensor.Sized(c.is, count*p.is.Type.Size())
 		if err := tensor.ReadFull(was, c.was, int64(at)*int64(p.was.Type.Size())); err != nil {
 			return nil, err
 		}
@@ -102,7 +102,7 @@ func (c *comparer) rounded(p pair, count int) []byte {
 	if p.was.Type == p.is.Type {
 		return c.was
 	}
-	c.wide, c.want = sized(c.wide, count), sized(c.want, count*p.is.Type.Size())
+	c.wide, c.want = tensor.Sized(c.wide, count), tensor.Sized(c.want, count*p.is.Type.Size())
 	tensor.Decode(c.wide, c.was, p.was.Type)
 	tensor.Encode(c.want, c.wide, p.is.Type)
 	return c.want
@@ -161,12 +161,4 @@ func reversed(b []byte) []byte {
 		r[len(b)-1-i] = v
 	}
 	return r
-}
-
-// sized is v with n elements, which may be new ones.
-func sized[E any](v []E, n int) []E {
-	if cap(v) < n {
-		return make([]E, n)
-	}
-	return v[:n]
 }
