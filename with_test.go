@@ -57,6 +57,20 @@ func (m *made) write(t *testing.T, key string, of tensor.Tensor) {
 	}
 }
 
+// coarse has all elements be sixteenths, so that sums of products are exact, and variances at least 1.
+func (m *made) coarse(t *testing.T, shapes map[string][]int) {
+	t.Helper()
+	for key, v := range m.values {
+		for k, x := range v {
+			v[k] = math.Round(16*x) / 16
+			if strings.HasSuffix(key, "running_var") {
+				v[k] = 1 + math.Abs(v[k])
+			}
+		}
+		m.write(t, key, tensor.Of(tensor.F32, shapes[key], v))
+	}
+}
+
 // configure writes PEFT's file beside the tensors, where there is to be one.
 func (m *made) configure(t *testing.T, text string) {
 	t.Helper()
@@ -179,19 +193,8 @@ func TestWithInBlock(t *testing.T) {
 			shapes[branch+name] = []int{4}
 		}
 	}
-	coarse := func(m *made, shapes map[string][]int) {
-		for key, v := range m.values {
-			for k, x := range v {
-				v[k] = math.Round(16*x) / 16
-				if strings.HasSuffix(key, "running_var") {
-					v[k] = 1 + math.Abs(v[k])
-				}
-			}
-			m.write(t, key, tensor.Of(tensor.F32, shapes[key], v))
-		}
-	}
 	base := makeTensors(t, filepath.Join(dir, "base"), shapes)
-	coarse(base, shapes)
+	base.coarse(t, shapes)
 	merged := makeTensors(t, filepath.Join(dir, "merged"), shapes)
 	merged.values = maps.Clone(base.values)
 	var o repfuse.FuseOptions
@@ -203,7 +206,7 @@ func TestWithInBlock(t *testing.T) {
 		if k == 1 {
 			low.values[up][0]++ // not the first adapter again
 		}
-		coarse(low, parts)
+		low.coarse(t, parts)
 		low.configure(t, `{"lora_alpha": 3, "r": 3}`)
 		o.With = append(o.With, fmt.Sprintf("%s=%g", low.dir, weight))
 		for i := range sum {
