@@ -1,11 +1,16 @@
 package repfuse_test
 
 import (
+	"compress/gzip"
+	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"repfuse/internal/tensor"
 
 	"repfuse"
 )
@@ -112,4 +117,90 @@ func writtenPlan(t *testing.T, src string, how repfuse.Recognition) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// A layer that the network's graph shows takes an adapter before its batch norm is folded into it: the result
+// is that of a base to which the adapter was added. Its elements are sixteenths, as those of the adapter.
+func TestWithGraph(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	graph := at("graph.json")
+	if err := os.WriteFile(graph, tracedGraph(t, "conv bn relu"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	shapes := map[string][]int{"0.0.weight": {8, 6, 3, 3}, "2.0.weight": {4, 8, 1, 1}}
+	for norm, n := range map[string]int{"0.1.": 8, "2.1.": 4} {
+		for _, name := range []string{"weight", "bias", "running_mean", "running_var"} {
+			shapes[norm+name] = []int{n}
+		}
+		shapes[norm+"num_batches_tracked"] = nil
+	}
+	base := makeTensors(t, at("base"), shapes)
+	base.coarse(t, shapes)
+	parts := map[string][]int{"base_model.model.0.0.lora_A.weight": {3, 6, 3, 3}, "base_model.model.0.0.lora_B.weight": {8, 3, 1, 1}}
+	low := makeTensors(t, at("low"), parts)
+	low.coarse(t, parts)
+	low.configure(t, `{"lora_alpha": 3}`)
+	merged := makeTensors(t, at("merged"), shapes)
+	merged.values = maps.Clone(base.values)
+	merged.values["0.0.weight"] = slices.Clone(base.values["0.0.weight"])
+	for i := range merged.values["0.0.weight"] {
+		for r := range 3 {
+			merged.values["0.0.weight"][i] += low.values["base_model.model.0.0.lora_B.weight"][i/54*3+r] * low.values["base_model.model.0.0.lora_A.weight"][r*54+i%54]
+		}
+	}
+	for key, v := range merged.values {
+		merged.write(t, key, tensor.Of(tensor.F32, shapes[key], v))
+	}
+	var got []map[string][]float64
+	for src, with := range map[string][]string{base.dir: {low.dir}, merged.dir: nil} {
+		how := repfuse.Recognition{Graph: graph, With: with}
+		out := src + "-out"
+		f, err := repfuse.Fuse(ctx, src, out, repfuse.FuseOptions{PlanOptions: repfuse.PlanOptions{Recognition: how}})
+		if err != nil || len(f.Plan.Blocks) != 2 || len(f.Plan.Conditions) != 0 {
+			t.Fatal(f, err)
+		}
+		if v, err := repfuse.Verify(ctx, src, out, repfuse.VerifyOptions{Recognition: how}); err != nil || v.Grade != repfuse.Exact {
+			t.Errorf("%v, %v: want exact", v, err)
+		}
+		got = append(got, floats(t, out))
+	}
+	if !maps.EqualFunc(got[0], got[1], slices.Equal[[]float64]) || len(got[0]) != 4 {
+		t.Errorf("%v\nand %v, want the same four tensors", got[0], got[1])
+	}
+}
+
+// tracedGraph is what repfuse exporter wrote of a network of testdata/graphs.
+func tracedGraph(t *testing.T, network string) []byte {
+	t.Helper()
+	f, err := os.Open("testdata/graphs/graphs.json.gz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all map[string]json.RawMessage
+	if err := json.NewDecoder(z).Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	return all[network]
+}
+
+// A plan that was written without an adapter leaves its tensors unread.
+func TestWithPlanWithout(t *testing.T) {
+	dir := t.TempDir()
+	base := makeTensors(t, filepath.Join(dir, "base"), withBase)
+	low := makeTensors(t, filepath.Join(dir, "low"), kindsOfWith[0].shapes)
+	low.configure(t, kindsOfWith[0].config)
+	plan := filepath.Join(dir, "plan.yaml")
+	if err := os.WriteFile(plan, []byte("blocks:\n  - module: net.q\n    make:\n      .: conv(.)\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	_, err := repfuse.Plan(ctx, base.dir, repfuse.PlanOptions{Recognition: repfuse.Recognition{Plan: plan, With: []string{low.dir}}})
+	if err == nil || !strings.Contains(err.Error(), "no block reads adapter1:base_model.model.net.emb.lora_embedding_A, want each tensor of --with read or dropped") {
+		t.Errorf("%v", err)
+	}
 }
