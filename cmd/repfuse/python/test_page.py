@@ -66,7 +66,24 @@ class DetectionModel(nn.Module):
 
 torch.save({"epoch": -1, "ema": None, "model": known(DetectionModel, tasks)().half()}, "best.pt")
 """
+# A base, an adapter as PEFT writes it, and one as kohya's scripts do.
+ADAPTERS = """
+import json, os, torch
+from torch import nn
+
+torch.manual_seed(1)
+base = nn.ModuleDict({"q": nn.Linear(8, 8), "v": nn.Linear(8, 8)})
+torch.save(base.state_dict(), "base.pth")
+os.mkdir("lora")
+torch.save({f"base_model.model.q.lora_{half}.weight": torch.randn(*shape) for half, shape in (("A", (3, 8)), ("B", (8, 3)))}, "lora/adapter_model.bin")
+with open("lora/adapter_config.json", "w") as f:
+    json.dump({"peft_type": "LORA", "r": 3, "lora_alpha": 6}, f)
+style = {"lora_te_v.lora_down.weight": torch.randn(2, 8), "lora_te_v.lora_up.weight": torch.randn(8, 2), "lora_te_v.alpha": torch.tensor(1.0)}
+torch.save(style, "style.pth")
+os.system("repfuse convert -q style.pth style.safetensors")
+"""
 PAGES = {
+    "adapters.md": (["sh", "python", "sh"], ADAPTERS),
     "pytorch.md": (["sh", "python", "sh", "python", "python"], ""),
     "logits.md": (["sh", "python", "python", "python", "python onnxruntime"], ""),
     "ultralytics.md": (["sh"], YOLO),
