@@ -204,3 +204,58 @@ func TestMemoryOfFuse(t *testing.T) {
 		t.Error(stderr)
 	}
 }
+
+// What a plan, a declaration or a module tree says that means nothing is an error that says so.
+func TestNonsense(t *testing.T) {
+	dir := fused(t, "repvgg-block-s1")
+	put := func(name, text string) { write(t, filepath.Join(dir, name), []byte(text)) }
+	block := func(text string) string { return "blocks:\n  - module: .\n    make:\n      fused: " + text + "\n" }
+	good := block("conv(rbr_dense.conv)")
+	for text, want := range map[string]string{
+		good + "---\n" + good:                                    "plan.yaml:5: a second document, want one",
+		good + "rename:\n  nothing: x\n":                         "rename: nothing fits no key",
+		good + "drop:\n  nothing.*: whatever\n":                  "drop: nothing.* fits no key",
+		block("conv(rbr_dense.conv, dilation 1x2x3x4)"):          "want as many dilations (1x2x3x4)",
+		block("conv(rbr_dense.conv, groups 0)"):                  "want a number above 0",
+		block("conv(rbr_dense.conv, groups -1)"):                 "want a number above 0",
+		block("conv(rbr_dense.conv, stride 0)"):                  "want at least 1",
+		block("conv(rbr_dense.conv, padding 1x1x1)"):             "want as many strides, paddings and dilations",
+		block("conv(rbr_dense.conv, padding 9999999x1)"):         "positions",
+		block("conv(rbr_dense.conv) > scale(1e999)"):             "1e999 is missing",
+		block("conv(rbr_dense.conv) > bn(rbr_dense.bn, eps -1)"): "want a number",
+	} {
+		put("plan.yaml", text)
+		refused(t, dir, want, "plan", "--plan", "plan.yaml", "weights")
+	}
+	for _, eps := range []string{".nan", ".inf", "-1", "0"} {
+		put("mine.yaml", "families:\n  - name: mine\n    title: mine\n    eps: "+eps+"\n    make:\n      weight: conv(c)\n")
+		refused(t, dir, "want a number above 0", "families", "--families", "mine.yaml")
+	}
+	put("plan.yaml", good)
+	for text, want := range map[string]string{
+		`"rbr_dense.conv": {"class": "Conv2d", "dilation": [0, 0]}`:                 "dilation 0",
+		`"rbr_dense.conv": {"class": "Conv2d", "dilation": [-1, -1]}`:               "dilation -1",
+		`"rbr_dense.conv": {"class": "Conv2d", "stride": [0, 0]}`:                   "stride 0",
+		`"rbr_dense.conv": {"class": "Conv2d", "groups": -4}`:                       "groups -4",
+		`"rbr_dense.bn": {"class": "BatchNorm2d", "eps": -1}`:                       "want",
+		`"rbr_dense.bn": {"eps": 1e-5}, "a": {}, "rbr_dense.bn": {"eps": 1e-3}`:     "twice",
+		`"rbr_dense.conv": {"class": "Conv2d", "dilation": [1, 1]}}}, "modules": {`: "modules.json",
+		`"rbr_dense.conv": {"class": "Conv2d", "dilation": [1, 1]}}} {{`:            "modules.json",
+	} {
+		put("weights/modules.json", `{"version": 1, "modules": {`+text+`}}`)
+		refused(t, dir, want, "plan", "weights")
+	}
+}
+
+// A folder of keys that read like expressions is a folder of keys.
+func TestKeysLikeExpressions(t *testing.T) {
+	dir := t.TempDir()
+	for _, key := range []string{"conv 3x3.weight", "3×3.weight", "1x1.weight", "conv(3).weight", "a + b.weight", `q"uote.weight`} {
+		sparse(t, filepath.Join(dir, "w", key+".npy"), 4, 4, 3, 3)
+	}
+	for _, args := range []string{"plan w", "plan --yaml w", "inspect w", "fuse --family plain w out", "verify w out", "convert w out.safetensors"} {
+		if _, stderr, code := bounded(t, dir, strings.Fields(args)...); code == exitError && !strings.Contains(stderr, "hint: ") {
+			t.Errorf("%s: exit status %d, %s", args, code, stderr)
+		}
+	}
+}

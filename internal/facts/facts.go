@@ -71,7 +71,33 @@ func Read(text []byte) (*Model, error) {
 		return nil, fmt.Errorf("%s: %w", File, err)
 	}
 	m.Order = names(file.Modules)
+	seen := map[string]bool{}
+	for _, path := range m.Order {
+		if seen[path] {
+			return nil, fmt.Errorf("%s: module %q is there twice", File, path)
+		}
+		seen[path] = true
+		if err := m.Modules[path].check(); err != nil {
+			return nil, fmt.Errorf("%s: module %q has %w", File, path, err)
+		}
+	}
 	return &m, nil
+}
+
+// check refuses numbers that no layer has.
+func (m Module) check() error {
+	for _, list := range []struct {
+		name  string
+		of    []int
+		least int
+	}{{"kernel", m.Kernel, 1}, {"stride", m.Stride, 1}, {"padding", m.Padding, 0}, {"dilation", m.Dilation, 1}, {"groups", []int{m.Groups}, 0}} {
+		for _, n := range list.of {
+			if n < list.least {
+				return fmt.Errorf("%s %d, want at least %d", list.name, n, list.least)
+			}
+		}
+	}
+	return nil
 }
 
 // names is the names of a JSON object that is known to be one, in its order.

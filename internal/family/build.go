@@ -141,7 +141,11 @@ func (b *builder) conv(n *convNode) part {
 // dilate takes the dilation written in the expression, where <r> may stand for what
 // the key says: one number for every axis, or one an axis.
 func (b *builder) dilate(c *op.Conv, words []string) error {
-	for a := range max(len(c.Weight.Shape)-2, 0) {
+	axes := max(len(c.Weight.Shape)-2, 0)
+	if len(words) > 1 && len(words) != axes {
+		return fmt.Errorf("%s has %d axes, want as many dilations (%s)", c.Weight.Key, axes, strings.Join(words, "x"))
+	}
+	for a := range axes {
 		if len(words) == 0 {
 			return nil
 		}

@@ -202,6 +202,16 @@ func (p *parser) channel() string {
 	return p.word()
 }
 
+// count is a number above 0.
+func (p *parser) count() int {
+	n, err := strconv.Atoi(p.tok)
+	if err != nil || n < 1 {
+		p.fail("want a number above 0")
+	}
+	p.next()
+	return n
+}
+
 func (p *parser) integer() int {
 	n, err := strconv.Atoi(p.tok)
 	if err != nil {

@@ -1,7 +1,9 @@
 package family
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"regexp"
@@ -37,12 +39,18 @@ func load(l *Loader, text []byte) ([]*Family, error) {
 
 // Document parses the text of a YAML file of one document to its root.
 func Document(file string, text []byte) (*yaml.Node, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	if err := d.Decode(&doc); err != nil && err != io.EOF {
 		return nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	if len(doc.Content) == 0 {
+	switch err := d.Decode(&more); {
+	case len(doc.Content) == 0:
 		return nil, fmt.Errorf("%s: is empty", file)
+	case err == nil:
+		return nil, fmt.Errorf("%s:%d: a second document, want one", file, more.Line)
+	case err != io.EOF:
+		return nil, fmt.Errorf("%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	return doc.Content[0], nil
 }

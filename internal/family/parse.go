@@ -257,7 +257,7 @@ func (p *parser) convOptions(c *convNode) options {
 	return map[string]func(){
 		"biased": yes(&c.need), "unbiased": yes(&c.deny), "transposed": yes(&c.transposed),
 		"stride": into(&c.stride, p.extents), "padding": into(&c.padding, p.padding), "mode": p.mode(&c.plane, into(&c.mode, p.word)),
-		"dilation": func() { c.dilation = strings.Split(p.word(), "x") }, "groups": into(&c.groups, p.integer),
+		"dilation": func() { c.dilation = strings.Split(p.word(), "x") }, "groups": into(&c.groups, p.count),
 	}
 }
 

@@ -173,7 +173,7 @@ func TestSyntaxErrors(t *testing.T) {
 		{"(conv(a)", 1, 9, "ends, want )"},
 		{"conv(a)??", 1, 9, `"?": want an operator (> + | ?) or the end`},
 		{"conv(a, bias)", 1, 9, `"bias": want one of biased, dilation, groups, mode, padding, stride, transposed, unbiased`},
-		{"conv(a, groups two)", 1, 16, `"two": want a number`},
+		{"conv(a, groups two)", 1, 16, `"two": want a number above 0`},
 		{"conv(a, stride 1xz)", 1, 16, `"1xz": want extents such as 3x3`},
 		{"kernel(a, b, c)", 1, 14, `"c": want one of biased, dilation, groups, mode, padding, stride, transposed, unbiased`},
 		{"kernel(magic(a))", 1, 14, `"a": magic is no generator`},

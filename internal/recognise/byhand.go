@@ -37,7 +37,9 @@ func (r *recogniser) follow(f *planfile.File) error {
 		}
 	}
 	for _, ren := range slices.Backward(f.Rename) {
-		r.rename("", ren)
+		if !r.rename("", ren) {
+			return fmt.Errorf("plan: rename: %s fits no key that is left", ren.From)
+		}
 	}
 	return nil
 }

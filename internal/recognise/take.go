@@ -96,8 +96,9 @@ func (r *recogniser) keep(module string, keys []string, why string) {
 	}
 }
 
-// rename moves the keys below a prefix, or one key, where that is in quotes.
-func (r *recogniser) rename(module string, ren family.Rename) {
+// rename moves the keys below a prefix, or one key, where that is in quotes. It reports whether
+// there are any.
+func (r *recogniser) rename(module string, ren family.Rename) (any bool) {
 	from, to := family.Whole(module, family.Untext(ren.From)), family.Whole(module, family.Untext(ren.To))
 	one := strings.HasPrefix(ren.From, `"`)
 	for key := range r.keys.nodes {
@@ -108,6 +109,7 @@ func (r *recogniser) rename(module string, ren family.Rename) {
 		if to == "" {
 			rest = strings.TrimPrefix(rest, ".")
 		}
-		r.found.Renamed[key] = to + rest
+		r.found.Renamed[key], any = to+rest, true
 	}
+	return any
 }
