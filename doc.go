@@ -9,6 +9,7 @@
 //
 //	Open     path     → Checkpoint   the tensors of a checkpoint, by their keys
 //	Plan     src      → Planned      what would be fused, what not, and why
+//	Draft    src      → Drafted      families proposed for blocks that none is known of
 //	Fuse     src, dst → Fused        each block as one kernel and bias, all else copied
 //	Verify   src, dst → Verdict      exact, equivalent or different, with the numbers behind it
 //	Inspect  path     → Inspection   what is no finite number, what low precision would spoil

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 
 	"repfuse"
+	"repfuse/internal/npy"
+	"repfuse/internal/tensor"
 )
 
 const weights = "examples/repvgg-tiny/weights"
@@ -61,6 +63,37 @@ func ExamplePlan() {
 	// stage1.0 repvgg stage1.0.rbr_reparam.weight 16 16 [3 3]
 	// repvgg: ε 1e-05 is assumed, no key holds it
 	// 113 tensors, 18 in the result
+}
+
+func ExampleDraft() {
+	dir, remove := folder()
+	defer remove()
+	for name, shape := range map[string][]int{"big": {4, 4, 3, 3}, "small": {4, 4, 1, 1}} {
+		b, err := npy.AppendHeader(nil, tensor.F32, shape)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "body."+name+".weight.npy"), append(b, make([]byte, 4*tensor.Elems(shape))...), 0o666)
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+	}
+	d, err := repfuse.Draft(ctx, dir, repfuse.DraftOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range d.Families {
+		fmt.Println(f.Modules, f.Expression)
+		for _, q := range f.Asks {
+			fmt.Println(q.Name+":", q.About)
+		}
+	}
+	// Output:
+	// [body] ask(parallel:
+	//   conv(big)
+	//   + conv(small)
+	//   + ask(identity: x))
+	// parallel: whether big and small are added up, and nothing without keys stands in a branch
+	// identity: whether the block adds its input
 }
 
 func ExampleFuse() {

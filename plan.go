@@ -323,13 +323,13 @@ func (s *source) recognised(r *Recognition) (*plan.Plan, error) {
 	}
 	p, err := r.recognise(s)
 	if err == nil && !s.wasFused && len(p.Blocks)+len(p.Deployed) == 0 {
-		err = s.unrecognised(p)
+		err = s.unrecognised(r, p)
 	}
 	return p, err
 }
 
 // unrecognised is the error of a plan without blocks: what was seen all the same, and what to type.
-func (s *source) unrecognised(p *plan.Plan) error {
+func (s *source) unrecognised(r *Recognition, p *plan.Plan) error {
 	text := fmt.Sprintf("%s: no block recognised among its %d tensors", s.Path, len(s.Tensors))
 	var how []string
 	for _, n := range slices.Backward(p.Notes) { // --fold-bn, which leaves no half of a network, is the last
@@ -337,6 +337,9 @@ func (s *source) unrecognised(p *plan.Plan) error {
 		if n.Hint != "" {
 			how = append(how, n.Hint)
 		}
+	}
+	if len(r.Family)+len(r.Set)+len(r.Identity) == 0 { // else what there is was left, or is none by an answer
+		how = append(how, s.command(r, "draft")+" drafts a family file from keys and shapes")
 	}
 	how = append(how, "repfuse families lists what is known; --family NAME asks for one, --plan FILE names blocks by hand")
 	return &hint.Error{Err: errors.New(text), Hint: strings.Join(how, "; ")}
@@ -357,26 +360,33 @@ func (s *source) under(asked bool) ([]Condition, error) {
 
 // recognise finds the blocks of a source by its keys.
 func (r *Recognition) recognise(s *source) (*plan.Plan, error) {
+	o, err := r.options(s)
+	if err != nil {
+		return nil, err
+	}
+	return recognise.Plan(s.Tensors, o)
+}
+
+// options is what is known of a source and said of it.
+func (r *Recognition) options(s *source) (recognise.Options, error) {
 	c := s.Checkpoint
 	o := recognise.Options{Facts: c.Facts, Choices: r.Family, Selection: r.selection(), Wrapper: c.Wrapper, Sets: r.answers(), Deployed: s.already, Adapters: s.adapters,
 		FoldNorms: r.FoldNorms, Ordered: c.Ordered()}
 	var err error
 	if o.Families, err = family.WithFiles(r.Families); err != nil {
-		return nil, err
+		return o, err
 	}
 	if r.Plan != "" {
 		text, err := readFile("--plan", r.Plan)
 		if err != nil {
-			return nil, err
+			return o, err
 		}
 		if o.File, err = planfile.Read(r.Plan, text); err != nil {
-			return nil, err
+			return o, err
 		}
 	}
-	if o.Shown, err = r.graph(c, o.File); err != nil {
-		return nil, err
-	}
-	return recognise.Plan(c.Tensors, o)
+	o.Shown, err = r.graph(c, o.File)
+	return o, err
 }
 
 // selection is which tensors are looked at.

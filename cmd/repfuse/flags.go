@@ -39,17 +39,22 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves modules as they are, with all below them")
 	addFamilies(c, &r.Families)
 	f.BoolVar(&r.FoldNorms, "fold-bn", false, "fold every batch norm that stands behind a layer, of any network: nothing stands between, by your word")
-	f.StringVar(&r.Graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter, a .pt2 or an .onnx): nothing is assumed")
+	addNetwork(c, &r.Graph, &r.Prefix)
+	addSelection(c, &r.Only, &r.Drop, ", or see --rest")
 	f.Var(choice{&r.AnyCost, "same", "any"}, "cost", "`same|any`: whether a layer that a graph shows may cost more products than its parts (default same)")
 	f.BoolVar(&r.FreezeInputs, "freeze-inputs", false, "take initializers of an .onnx that are inputs too for constants")
 	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
 	f.StringArrayVar(&r.With, "with", nil, "`FILE[=WEIGHT]` of an adapter (LoRA, LoCon; PEFT's directory too) that is merged into the layers; several add up")
-	f.StringVar(&r.Prefix, "prefix", "", "`PREFIX` that is taken off every key (module. and _orig_mod. are by themselves)")
-	addSelection(c, &r.Only, &r.Drop, ", or see --rest")
 	f.Var(choice{&r.KeepRest, "drop", "keep"}, "rest", "`drop|keep`: what becomes of keys that no --only fits (default drop)")
 	f.BoolVar(&r.Strict, "strict", false, "assume nothing: what no key, fact or flag says is an error that says what to type")
 	addReading(c, &r.Reading)
 	yaml(c, "plan")
+}
+
+// addNetwork declares the flags for the graph of a checkpoint's network and for what its keys begin with.
+func addNetwork(c *cobra.Command, graph, prefix *string) {
+	c.Flags().StringVar(graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter, a .pt2 or an .onnx): nothing is assumed")
+	c.Flags().StringVar(prefix, "prefix", "", "`PREFIX` that is taken off every key (module. and _orig_mod. are by themselves)")
 }
 
 func addFamilies(c *cobra.Command, files *[]string) {

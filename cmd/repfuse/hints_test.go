@@ -31,7 +31,11 @@ func hintedCommands(line, hint string) []string {
 				}
 				command = append(command, w)
 			}
+			if rest := words[k+1+len(command):]; len(rest) > 0 && slices.Contains(strings.Fields(line), rest[0]) { // the path
+				command = append(command, rest[0])
+			}
 			all = append(all, strings.Join(command, " "))
+			k += len(command)
 			continue
 		}
 		var flags []string

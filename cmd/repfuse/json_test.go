@@ -27,6 +27,7 @@ var reports = []struct {
 }{
 	{"verify", "What repfuse verify --json prints.", repfuse.Verdict{}},
 	{"plan", "What repfuse plan --json and repfuse fuse --dry-run --json print.", repfuse.Planned{}},
+	{"draft", "What repfuse draft --json prints.", repfuse.Drafted{}},
 	{"fuse", "What repfuse fuse --json prints.", repfuse.Fused{}},
 	{"convert", "What repfuse convert --json prints.", repfuse.Converted{}},
 	{"inspect", "What repfuse inspect --json prints.", repfuse.Inspection{}},

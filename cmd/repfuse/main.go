@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"unicode"
 
 	"repfuse"
 	"repfuse/internal/hint"
@@ -58,7 +57,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
-	root.Annotations = map[string]string{asTyped: commandLine(args)}
+	root.Annotations = map[string]string{asTyped: hint.Command(args...)}
 	root.SetIn(stdin)
 	root.SetOut(shown)
 	root.SetErr(stderr)
@@ -74,7 +73,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 		err = errors.New("interrupted, nothing is left behind")
 	}
 	if open := (*repfuse.OpenError)(nil); errors.As(err, &open) && len(open.Flags) > 0 {
-		err = hint.Add(err, "%s", commandLine(slices.Insert(slices.Clone(args), 1, open.Flags...)))
+		err = hint.Add(err, "%s", hint.Command(slices.Insert(slices.Clone(args), 1, open.Flags...)...))
 	}
 	printError(stderr, err)
 	return exitError
@@ -82,20 +81,6 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 
 // asTyped is the annotation of the root that holds the command line.
 const asTyped = "as typed"
-
-// commandLine is a command as a shell takes it.
-func commandLine(args []string) string {
-	line := "repfuse"
-	for _, a := range args {
-		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
-			return !(r > unicode.MaxASCII || unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./=,:+%@", r))
-		}) {
-			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
-		}
-		line += " " + a
-	}
-	return line
-}
 
 // collect sets how much garbage may lie about before it is collected, in percent of what
 // is in use, unless GOGC says it. Fusing uses its memory again nearly everywhere, so that most

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"regexp"
 )
 
 // File is the name of the facts in a directory of .npy files.
@@ -53,6 +54,11 @@ func (m *Model) Of(path string) Module {
 	}
 	return m.Modules[path]
 }
+
+var harmless = regexp.MustCompile(`^(Identity|Dropout\w*|AlphaDropout|FeatureAlphaDropout|DropPath)$`)
+
+// Harmless reports whether modules of a class pass what comes as it is, in eval mode.
+func Harmless(class string) bool { return harmless.MatchString(class) }
 
 // Read parses a modules.json.
 func Read(text []byte) (*Model, error) {

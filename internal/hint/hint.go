@@ -5,6 +5,8 @@ package hint
 import (
 	"errors"
 	"fmt"
+	"strings"
+	"unicode"
 )
 
 // Error is an error together with what to type, or where to look, to mend it.
@@ -31,4 +33,18 @@ func Of(err error) string {
 		return e.Hint
 	}
 	return ""
+}
+
+// Command is a command line of repfuse as a shell takes it.
+func Command(args ...string) string {
+	line := "repfuse"
+	for _, a := range args {
+		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
+			return !(r > unicode.MaxASCII || unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./=,:+%@", r))
+		}) {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		line += " " + a
+	}
+	return line
 }

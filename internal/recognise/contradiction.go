@@ -19,11 +19,10 @@ import (
 // that speak against it are an error, as the user and the network cannot both be right.
 
 // otherNorm is classes of norms that are no batch norm though they may have running statistics,
-// noLayer classes whose weight is no kernel, harmless classes that pass what comes as it is.
+// noLayer classes whose weight is no kernel.
 var (
 	otherNorm = regexp.MustCompile(`(?i)(Instance|Group|Layer|RMS|Response)Norm`)
 	noLayer   = regexp.MustCompile(`^(Embedding(Bag)?|Bilinear)$`)
-	harmless  = regexp.MustCompile(`^(Identity|Dropout\w*|AlphaDropout|FeatureAlphaDropout|DropPath)$`)
 )
 
 // registered is the order in which modules were registered, by their facts.
@@ -94,7 +93,7 @@ func (r registered) against(p pairs.Pair) string {
 func (r registered) between(layer string, paths []string) string {
 	for _, path := range paths {
 		around := tensor.Parent(path)
-		if class := r.facts.Of(path).Class; r.facts.Of(around).Class == "Sequential" && !harmless.MatchString(class) &&
+		if class := r.facts.Of(path).Class; r.facts.Of(around).Class == "Sequential" && !facts.Harmless(class) &&
 			(around == "" || strings.HasPrefix(layer, around+".")) {
 			return fmt.Sprintf("by its facts %s, a %s, stands between", path, class)
 		}

@@ -83,12 +83,19 @@ func (r *recogniser) leaveNorms(left []pairs.Left) {
 // offerFold notes how many norms --fold-bn would fold.
 func (r *recogniser) offerFold(tensors []tensor.Named, ordered bool) {
 	if found, _ := pairs.Find(r.loose(tensors), ordered); len(found) > 0 {
-		text := fmt.Sprintf("%d batch norms stand behind layers", len(found))
-		if len(found) == 1 {
-			text = "a batch norm stands behind a layer"
-		}
-		r.note(plan.Note{Text: text, Hint: "--fold-bn folds them, where nothing stands between"})
+		r.note(plan.Note{Text: foldable(len(found)), Hint: "--fold-bn folds them, where nothing stands between"})
 	}
+}
+
+// foldable says how many norms --fold-bn would fold; "" of none.
+func foldable(norms int) string {
+	switch norms {
+	case 0:
+		return ""
+	case 1:
+		return "a batch norm stands behind a layer"
+	}
+	return fmt.Sprintf("%d batch norms stand behind layers", norms)
 }
 
 // foldPair matches a pair as any block is, so that ε, groups and facts are found as always.

@@ -128,27 +128,9 @@ func (o *Options) asked() plan.Selection {
 
 // Blocks finds the blocks among tensors whose keys have no prefix any more.
 func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
-	sets, err := parseRules(o.Sets, 2, "[GLOB=]NAME=VALUE")
+	r, err := newRecogniser(tensors, &o)
 	if err != nil {
 		return nil, err
-	}
-	choices, err := parseChoices(o.Choices, o.Families)
-	if err != nil {
-		return nil, err
-	}
-	byName := func(a, b tensor.Named) int { return compareKeys(a.Key, b.Key) }
-	byBytes := func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) }
-	o.Ordered = o.Ordered && !slices.IsSortedFunc(tensors, byName) && !slices.IsSortedFunc(tensors, byBytes)
-	keys := newTree(tensors)
-	offer, err := newOffer(o.Families, o.Facts, keys.names())
-	if err != nil {
-		return nil, err
-	}
-	r := &recogniser{
-		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, seen: newRegistered(o.Facts), ordered: o.Ordered && o.File == nil},
-		offer:   offer,
-		choices: choices,
-		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
 	}
 	r.deployed = slices.DeleteFunc(slices.Clone(o.Deployed), r.stillTrains)
 	if o.Shown != nil {
@@ -171,10 +153,10 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		r.offerFold(tensors, o.Ordered)
 	}
 	if err == nil && len(r.found.Blocks) > 0 { // else that nothing is recognised is the error
-		err = unused("set", sets)
+		err = unused("set", r.sets)
 	}
 	if err == nil {
-		err = unusedChoice(choices)
+		err = unusedChoice(r.choices)
 	}
 	if err != nil {
 		return nil, err
@@ -184,6 +166,32 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		r.note(r.leftovers()...)
 	}
 	return r.found, nil
+}
+
+// newRecogniser reads what the user says; it clears o.Ordered where the order is one that somebody sorted by.
+func newRecogniser(tensors []tensor.Named, o *Options) (*recogniser, error) {
+	sets, err := parseRules(o.Sets, 2, "[GLOB=]NAME=VALUE")
+	if err != nil {
+		return nil, err
+	}
+	choices, err := parseChoices(o.Choices, o.Families)
+	if err != nil {
+		return nil, err
+	}
+	byName := func(a, b tensor.Named) int { return compareKeys(a.Key, b.Key) }
+	byBytes := func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) }
+	o.Ordered = o.Ordered && !slices.IsSortedFunc(tensors, byName) && !slices.IsSortedFunc(tensors, byBytes)
+	keys := newTree(tensors)
+	offer, err := newOffer(o.Families, o.Facts, keys.names())
+	if err != nil {
+		return nil, err
+	}
+	return &recogniser{
+		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, seen: newRegistered(o.Facts), ordered: o.Ordered && o.File == nil},
+		offer:   offer,
+		choices: choices,
+		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
+	}, nil
 }
 
 // recogniser walks the modules from the root down and takes the outermost match.
