@@ -101,6 +101,11 @@ conformance13: build ## the same with PyTorch 2.6, and .onnx against onnx's chec
 	testdata/conformance/debian13.sh $(DEBIAN13) env REPFUSE=./repfuse python3 -W ignore::FutureWarning -m unittest discover -s cmd/repfuse/python -p 'test_[!w]*.py'
 	testdata/conformance/debian13.sh $(DEBIAN13) env REPFUSE=./repfuse python3 testdata/conformance/npy.py
 
+.PHONY: install-test
+install-test: ## a release, installed in each way that README.md has, on a fresh Debian 13; needs root
+	rm -rf bin/release && mkdir -p bin && $(DIST) -only $$(go env GOOS)/$$(go env GOARCH) bin/release
+	testdata/conformance/install.sh $(DEBIAN13)-install bin/release
+
 # All but what starts the command itself: qemu-user runs one process.
 .PHONY: arm64
 arm64: ## the quick tests as an arm64 processor runs them; needs qemu-user

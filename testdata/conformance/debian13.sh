@@ -4,7 +4,8 @@
 #   debian13.sh ROOT [COMMAND...]
 #
 # ROOT is the directory that holds that Debian. It is made where it is missing (1.3 GB, a minute or two), from the
-# mirror in the apt sources of this machine, which has to be a Debian too. Needs root.
+# mirror in the apt sources of this machine, which has to be a Debian too. Needs root. PACKAGES is what else it has, BIND
+# what the command sees of this machine besides; with FRESH=1 all that it writes is gone when it ends.
 set -euo pipefail
 
 if [ "$1" != --inside ]; then # with mounts of its own, which end with the command
@@ -27,7 +28,7 @@ make_root() {
 	cp /etc/resolv.conf "$part/etc/"
 	mount -t proc proc "$part/proc"
 	chroot "$part" apt-get update -q
-	chroot "$part" $install python3-torch python3-onnx python3-onnxruntime python3-safetensors
+	chroot "$part" $install ${PACKAGES:-python3-torch python3-onnx python3-onnxruntime python3-safetensors}
 	umount "$part/proc"
 	mv "$part" "$root"
 }
@@ -38,9 +39,18 @@ make_root() {
 ) 9>"$root.lock"
 [ $# -gt 0 ] || exit 0
 
+if [ -n "${FRESH-}" ]; then
+	mount -t tmpfs tmpfs /mnt
+	mkdir /mnt/upper /mnt/work
+	mount -t overlay -o "lowerdir=$root,upperdir=/mnt/upper,workdir=/mnt/work" overlay "$root"
+fi
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 mount -t tmpfs tmpfs "$root/tmp"
 mkdir -p "$root/repfuse"
 mount --bind "$(dirname "$0")/../.." "$root/repfuse"
+for path in ${BIND-}; do
+	mkdir -p "$root$path"
+	mount --bind "$path" "$root$path"
+done
 exec chroot "$root" env -C /repfuse PYTHONDONTWRITEBYTECODE=1 LC_ALL=C.UTF-8 "$@"
