@@ -17,7 +17,7 @@ import (
 // very file, beside a file the file's name and this after a dot.
 const Record = "repfuse.json"
 
-// The names of formats that something hangs on; safetensors can be a directory and a file.
+// The names of formats that code asks for; safetensors can be a directory and a file.
 const (
 	npyName         = "npy"
 	safetensorsName = "safetensors"

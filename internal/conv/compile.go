@@ -42,7 +42,7 @@ func (c *compiler[T]) take(n int) []T {
 func (c *compiler[T]) lend() *worker[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	w := c.crew(c.memory).take(c.arithmetic)
+	w := c.workers(c.memory).take(c.arithmetic)
 	c.lent = append(c.lent, w)
 	return w
 }
@@ -53,7 +53,7 @@ func (c *compiler[T]) release() {
 		c.memory.maps.give(v)
 	}
 	for _, w := range c.lent {
-		c.crew(c.memory).give(w)
+		c.workers(c.memory).give(w)
 	}
 	c.taken, c.lent = nil, nil
 }

@@ -9,20 +9,20 @@ import (
 // want about as much, and the garbage of a few images is more than all else takes. Its
 // zero value is ready for use. Runners that share it are made and closed by one goroutine.
 type Memory struct {
-	maps  spares[float64]
-	crews struct {
-		in32 crew[float32]
-		in64 crew[float64]
+	maps  buffers[float64]
+	idle struct {
+		in32 workers[float32]
+		in64 workers[float64]
 	}
 }
 
-// crew is the workers that are idle.
-type crew[T element] struct {
+// workers is the workers that are idle.
+type workers[T element] struct {
 	mu   sync.Mutex
 	idle []*worker[T]
 }
 
-func (c *crew[T]) take(by *arithmetic[T]) *worker[T] {
+func (c *workers[T]) take(by *arithmetic[T]) *worker[T] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	last := len(c.idle) - 1
@@ -34,18 +34,18 @@ func (c *crew[T]) take(by *arithmetic[T]) *worker[T] {
 	return w
 }
 
-func (c *crew[T]) give(w *worker[T]) {
+func (c *workers[T]) give(w *worker[T]) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.idle = append(c.idle, w)
 }
 
-// spares is memory that waits to be used again.
-type spares[T element] struct{ free [][]T }
+// buffers is memory that waits to be used again.
+type buffers[T element] struct{ free [][]T }
 
-// take gives n elements with anything in them, until they are given back. Where no spare
+// take gives n elements with anything in them, until they are given back. Where no buffer
 // is large enough all of them go: a growing image would leave them behind.
-func (s *spares[T]) take(n int) []T {
+func (s *buffers[T]) take(n int) []T {
 	best := -1
 	for k, v := range s.free {
 		if cap(v) >= n && (best < 0 || cap(v) < cap(s.free[best])) {
@@ -61,4 +61,4 @@ func (s *spares[T]) take(n int) []T {
 	return v[:n]
 }
 
-func (s *spares[T]) give(v []T) { s.free = append(s.free, v) }
+func (s *buffers[T]) give(v []T) { s.free = append(s.free, v) }

@@ -92,7 +92,7 @@ func (r *Runner) Channels() int { return r.channels }
 func (r *Runner) Elems() int { return tensor.Elems(r.size) }
 
 // Share is how many channels to give each of so many goroutines at a time where all are
-// wanted: what is fastest, but that none is idle while others do the last of them.
+// wanted: what is fastest, as long as none is idle while others do the last of them.
 func (r *Runner) Share(jobs int) int {
 	return max(micro.Rows, min(r.together, r.channels/(2*jobs)/micro.Rows*micro.Rows))
 }
@@ -131,7 +131,7 @@ func (w *Worker) Rows(a, b int, dst []float64) error { return w.rows(a, b, dst) 
 // one Runner by turns.
 type worker[T element] struct {
 	*arithmetic[T]
-	spares[T]
+	buffers[T]
 	raw  []byte
 	wide []float64
 	off  []int
@@ -252,15 +252,15 @@ func chunks(a, b, size int, do func(a, b int) error) error {
 // concurrently calls do for channels 0 to n-1, so many at a time, from several
 // goroutines, each with its own worker.
 func (c *compiler[T]) concurrently(n, size int, do func(w *worker[T], a, b int) error) error {
-	var crew []*worker[T]
+	var started []*worker[T]
 	defer func() {
-		for _, w := range crew {
-			c.crew(c.memory).give(w)
+		for _, w := range started {
+			c.workers(c.memory).give(w)
 		}
 	}()
 	return parallel.Each(context.Background(), c.jobs, (n+size-1)/size, func() func(int) error {
-		w := c.crew(c.memory).take(c.arithmetic)
-		crew = append(crew, w)
+		w := c.workers(c.memory).take(c.arithmetic)
+		started = append(started, w)
 		return func(k int) error { return do(w, k*size, min(n, (k+1)*size)) }
 	})
 }

@@ -24,7 +24,7 @@ const (
 	gemmBlock = 64
 )
 
-// chunk is the number of rows of n that a product takes at a time. It hangs on the
+// chunk is the number of rows of n that a product takes at a time. It depends on the
 // kernel alone, so that the additions are the same for every block of rows.
 func (n *conv) chunk() int { return max(1, min(gemmBlock, chunkFloats/n.cells)) }
 

@@ -18,7 +18,7 @@ type reader struct {
 	hist   [buckets]int
 }
 
-// readBytes is how much of a kernel is read at a time, but for its longest rows.
+// readBytes is how much of a kernel is read at a time, except for its longest rows.
 const readBytes = 64 << 10
 
 // buckets divide the magnitudes by their float32 bits, 128 to an octave.

@@ -14,7 +14,7 @@ var hasAVX2 = cpu.X86.HasAVX2 && cpu.X86.HasFMA && cpu.X86.HasF16C
 var fused = cpu.X86.HasFMA
 
 // tile is the arguments of the routines for one tile of a sum. Distances are in
-// bytes, but for those in the table off, which are in elements.
+// bytes, except for those in the table off, which are in elements.
 type tile struct {
 	c, a, x, off           unsafe.Pointer
 	ldc, lda, step, stride int

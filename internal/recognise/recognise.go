@@ -201,7 +201,7 @@ type recogniser struct {
 	choices []*choice
 	graph   *evidence   // nil without a graph
 	taken   []candidate // in the order of found.Blocks
-	near    []error     // of modules that are a block but for some keys
+	near    []error     // of modules that are a block except for some keys
 	// resembles is the modules that have some names of a family and are none of its blocks.
 	resembles []candidate
 	found     *plan.Found

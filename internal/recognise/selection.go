@@ -124,11 +124,13 @@ func (s *selection) leaveTraining() {
 // isObserver reports whether a key is below an observer or a fake quantizer, by the names
 // that torch.ao.quantization gives them: in eager mode one name, in FX mode with a number.
 func isObserver(key string) bool {
-	names := strings.Split(key, ".")
-	return slices.ContainsFunc(names[:len(names)-1], func(name string) bool {
-		name = strings.TrimRight(name, "_0123456789")
-		return name == "activation_post_process" || name == "weight_fake_quant" || name == "bias_fake_quant"
-	})
+	for module, rest, below := strings.Cut(key, "."); below; module, rest, below = strings.Cut(rest, ".") {
+		switch strings.TrimRight(module, "_0123456789") {
+		case "activation_post_process", "weight_fake_quant", "bias_fake_quant":
+			return true
+		}
+	}
+	return false
 }
 
 // leaveUnasked drops or keeps what the globs leave out. They are of the keys as they are in
@@ -214,7 +216,8 @@ func (s *selection) commonPrefix(wrapper string) string {
 
 // rename gives the chosen tensors their keys without the prefix and torch.compile's parts.
 func (s *selection) rename() error {
-	from, inside := map[string]string{}, 0
+	from, inside := make(map[string]string, len(s.sources)), 0
+	s.chosen = make([]tensor.Named, 0, len(s.sources))
 	for k := range s.sources {
 		t := &s.sources[k]
 		if t.Apart != "" {

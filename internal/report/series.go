@@ -1,6 +1,6 @@
 package report
 
-// series is a figure that every block has: a column of the table and, but for the last,
+// series is a figure that every block has: a column of the table and, except for the last,
 // a row of dots or marks in the chart.
 type series struct {
 	label string

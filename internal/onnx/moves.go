@@ -1,0 +1,200 @@
+package onnx
+
+import (
+	"fmt"
+	"repfuse/internal/graph"
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
+	"slices"
+)
+
+func (t *Net) pad(n *Node) (*step, string) {
+	mode := "constant"
+	if a := n.Attr("mode"); a != nil {
+		mode = a.Text
+	}
+	value := float64(0)
+	if a := n.Attr("value"); a != nil {
+		value = float64(a.Float)
+	}
+	if !absent(n, 2) {
+		c := t.constant(n, 2)
+		if c == nil {
+			return nil, "pads with no constant"
+		}
+		a, err := c.array()
+		if err != nil || len(a.f) != 1 {
+			return nil, "pads with no constant"
+		}
+		value = a.f[0]
+	}
+	rank := len(t.facts.shape(n, 0))
+	begin, end, err := padsOf(n, rank, t.facts.intsOf(n))
+	switch {
+	case mode != "constant":
+		return nil, "pads by " + mode
+	case value != 0:
+		return nil, fmt.Sprintf("pads with %g", value)
+	case err != nil:
+		return nil, err.Error()
+	case rank < 3 || slices.ContainsFunc(slices.Concat(begin[:2], end[:2]), func(p int) bool { return p != 0 }):
+		return nil, "pads channels"
+	}
+	return shifted(n, begin[2:], nil, end[2:]), ""
+}
+
+// shifted is the value moved and resized: by padding, or by crops, which are negative.
+func shifted(n *Node, begin, stride, end []int) *step {
+	any := func(list []int, but int) bool {
+		return slices.ContainsFunc(list, func(v int) bool { return v != but })
+	}
+	if !any(begin, 0) && !any(end, 0) && !any(stride, 1) {
+		return linear(n, op.Identity{}, graph.AnyAxis)
+	}
+	s := linear(n, op.Identity{Padding: begin, Stride: stride}, graph.Channels)
+	s.after = end
+	return s
+}
+
+func (t *Net) slice(n *Node) (*step, string) {
+	shape := t.facts.shape(n, 0)
+	if shape == nil {
+		return nil, "the number of axes of what it cuts is unknown"
+	}
+	cuts, err := cutsOf(n, shape, t.facts.intsOf(n))
+	if err != nil {
+		return nil, err.Error()
+	}
+	var begin, stride, end []int
+	for a, c := range cuts {
+		whole := c.from == 0 && c.step == 1 && c.after == 0
+		switch {
+		case c.step < 0 || c.count == 0 || a == 0 && !whole:
+			return nil, "cuts backwards, nothing, or the batch"
+		case a == 1 && !whole:
+			return t.channels(n, cuts)
+		case a > 1:
+			begin, stride, end = append(begin, -c.from), append(stride, c.step), append(end, -c.after)
+		}
+	}
+	return shifted(n, begin, stride, end), ""
+}
+
+// channels is a slice along the channels alone.
+func (t *Net) channels(n *Node, cuts []cut) (*step, string) {
+	c, of := cuts[1], t.facts.shape(n, 0)[1]
+	for _, other := range cuts[2:] {
+		if other.from != 0 || other.step != 1 || other.after != 0 {
+			return nil, "cuts along several axes"
+		}
+	}
+	if of < 0 || c.step != 1 {
+		return nil, "cuts an unknown number of channels"
+	}
+	return linear(n, op.Select{From: c.from, To: c.from + c.count, Of: of}, graph.Channels), ""
+}
+
+func (t *Net) pool(n *Node) (*step, string) {
+	k := kernelOf(n)
+	g, err := slidingOf(n, t.facts.shape(n, 0), k)
+	counted := intAttr(n, "count_include_pad", 0) != 0
+	switch {
+	case k == nil:
+		return nil, "it has no kernel_shape"
+	case err != nil:
+		return nil, err.Error()
+	case g.ceil:
+		return nil, "rounds its extent up"
+	case !counted && slices.ContainsFunc(slices.Concat(g.begin, g.end), func(p int) bool { return p != 0 }):
+		return nil, "a mean that does not count its padding"
+	}
+	s := linear(n, op.AvgPool{Kernel: k, Stride: g.stride, Padding: g.begin, Dilation: g.dilation}, graph.Channels)
+	s.after = g.end
+	return s, ""
+}
+
+// sample is a maximum over one element: every so many-th.
+func (t *Net) sample(n *Node) (*step, string) {
+	k := kernelOf(n)
+	g, err := slidingOf(n, t.facts.shape(n, 0), k)
+	if k == nil || tensor.Elems(k) != 1 || err != nil || g.ceil || len(n.Out) > 1 || slices.Max(slices.Concat(g.begin, g.end)) > 0 {
+		return nil, ""
+	}
+	return shifted(n, make([]int, len(k)), g.stride, make([]int, len(k))), ""
+}
+
+func (t *Net) concat(n *Node) (*step, string) {
+	for _, v := range n.In {
+		if v == nil || t.facts.consts[v] != nil {
+			return nil, ""
+		}
+	}
+	rank := len(t.facts.shapes[n.Out[0]])
+	axis, ok := axisOf(n, rank, 1)
+	s := &step{kind: graph.Concat, reads: n.In, axis: graph.Channels}
+	switch {
+	case !ok:
+		return nil, ""
+	case axis == rank-1 && rank > 2:
+		s.axis = graph.LastAxis
+	case axis != 1:
+		return nil, ""
+	}
+	return s, ""
+}
+
+// transpose moves the channels of a layer before it, if that says where it has them.
+func (t *Net) transpose(n *Node) (*step, string) {
+	rank := len(t.facts.shapes[n.Out[0]])
+	perm := permutation(n, rank)
+	from := t.channelsOf(n.In[0], rank)
+	if perm == nil || from < 0 {
+		return nil, ""
+	}
+	return moved(n, t.axes[n.In[0]], slices.Index(perm, from), rank), ""
+}
+
+// channelsOf is the axis of rank axes that the steps before a value have its channels
+// along, negative where they do not say.
+func (t *Net) channelsOf(v *Value, rank int) int {
+	switch t.axes[v] {
+	case graph.Channels:
+		return min(1, rank-1)
+	case graph.LastAxis:
+		return rank - 1
+	}
+	return -1
+}
+
+// moved is a value whose channels are along the axis from and come to lie along another,
+// which layers have to know.
+func moved(n *Node, from, to, rank int) *step {
+	s := &step{kind: graph.Move, reads: n.In[:1], axis: from, to: graph.LastAxis}
+	switch {
+	case to == 1:
+		s.to = graph.Channels
+	case to != rank-1 || rank < 2:
+		return nil
+	}
+	return s
+}
+
+// reshape leaves the channels together where they stay the last axis, or the one after an
+// unchanged batch.
+func (t *Net) reshape(n *Node) (*step, string) {
+	in, out := t.facts.shape(n, 0), t.facts.shapes[n.Out[0]]
+	from := t.channelsOf(n.In[0], len(in))
+	if from < 0 || len(out) < 2 || in[from] < 0 {
+		return nil, ""
+	}
+	to := len(out) - 1
+	if from < len(in)-1 {
+		if to = 1; in[0] < 0 || in[0] != out[0] {
+			return nil, ""
+		}
+	}
+	if out[to] != in[from] {
+		return nil, ""
+	}
+	return moved(n, t.axes[n.In[0]], to, len(out)), ""
+}
