@@ -9,7 +9,7 @@ import (
 // want about as much, and the garbage of a few images is more than all else takes. Its
 // zero value is ready for use. Runners that share it are made and closed by one goroutine.
 type Memory struct {
-	maps  buffers[float64]
+	maps buffers[float64]
 	idle struct {
 		in32 workers[float32]
 		in64 workers[float64]
