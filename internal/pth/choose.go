@@ -105,7 +105,7 @@ func pick(all []state, o Options) (s state, why string, err error) {
 	}
 	for _, name := range averaged {
 		if s, ok, err := named(all, name); ok || err != nil {
-			return s, "took " + s.path + ", the averaged weights, as the projects' own loaders do", err
+			return s, "took " + s.path + ", averaged weights by its name", err
 		}
 	}
 	for _, name := range usual {

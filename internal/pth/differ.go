@@ -3,6 +3,7 @@ package pth
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -25,6 +26,8 @@ func (a *archive) differ(chosen string, mine []keyed, other state) string {
 		byKey[bare(t.key)] = t.stored
 	}
 	common, different, size := 0, 0, int64(0)
+	var worst gap
+	where := ""
 	for _, t := range mine {
 		o, ok := byKey[bare(t.key)]
 		if !ok {
@@ -38,8 +41,12 @@ func (a *archive) differ(chosen string, mine []keyed, other state) string {
 			if size += t.tensor().Bytes(); size > maxCompared {
 				return says(fmt.Sprintf("with %d of the keys of %s; too large to be compared", common, chosen))
 			}
-			if same, err := sameBytes(t.tensor(), o.tensor()); err == nil && same {
+			g, err := measured(t.tensor(), o.tensor())
+			if err == nil && !g.differ {
 				continue
+			}
+			if g.far > 0 && (worst.far == 0 || g.far*worst.largest > worst.far*g.largest) {
+				worst, where = g, t.key
 			}
 		}
 		different++
@@ -50,7 +57,11 @@ func (a *archive) differ(chosen string, mine []keyed, other state) string {
 	case different == 0:
 		return says(fmt.Sprintf("with the same numbers under %d of the %d keys of %s", common, len(mine), chosen))
 	}
-	return says(fmt.Sprintf("with other numbers under %d of the %d keys of %s", different, len(mine), chosen))
+	text := fmt.Sprintf("with other numbers under %d of the %d keys of %s", different, len(mine), chosen)
+	if worst.far > 0 {
+		text += fmt.Sprintf(", farthest apart in %s: by %.2g, where the largest is %.2g", where, worst.far, worst.largest)
+	}
+	return says(text)
 }
 
 // bare is a key without the prefixes that wrappers for several devices put before it.
@@ -64,31 +75,54 @@ func bare(key string) string {
 	}
 }
 
-// sameBytes compares the elements of two tensors, bit by bit.
-func sameBytes(a, b tensor.Tensor) (bool, error) {
+// gap is how far two tensors of one type and shape are apart: whether any of their bytes differ, the
+// largest difference of two numbers, and the largest number of the first.
+type gap struct {
+	differ       bool
+	far, largest float64
+}
+
+// measured reads both tensors.
+func measured(a, b tensor.Tensor) (g gap, err error) {
 	x, err := a.Open()
 	if err != nil {
-		return false, err
+		return g, err
 	}
 	defer x.Close()
 	y, err := b.Open()
 	if err != nil {
-		return false, err
+		return g, err
 	}
 	defer y.Close()
-	p, q := make([]byte, 1<<16), make([]byte, 1<<16)
+	const piece = 1 << 16
+	p, q := make([]byte, piece), make([]byte, piece)
+	v, w := make([]float64, piece/2), make([]float64, piece/2)
 	for off, n := int64(0), a.Bytes(); off < n; {
-		k := int(min(n-off, int64(len(p))))
+		k := int(min(n-off, piece))
 		if err := tensor.ReadFull(x, p[:k], off); err != nil {
-			return false, err
+			return g, err
 		}
 		if err := tensor.ReadFull(y, q[:k], off); err != nil {
-			return false, err
+			return g, err
 		}
-		if !bytes.Equal(p[:k], q[:k]) {
-			return false, nil
+		g.differ = g.differ || !bytes.Equal(p[:k], q[:k])
+		if a.Type.IsFloat() {
+			m := k / a.Type.Size()
+			tensor.Decode(v[:m], p[:k], a.Type)
+			tensor.Decode(w[:m], q[:k], a.Type)
+			for i, e := range v[:m] {
+				g.far, g.largest = larger(g.far, e-w[i]), larger(g.largest, e)
+			}
 		}
 		off += int64(k)
 	}
-	return true, nil
+	return g, nil
+}
+
+// larger is the larger of m and |v|, m where v is no number.
+func larger(m, v float64) float64 {
+	if v = math.Abs(v); v > m {
+		return v
+	}
+	return m
 }

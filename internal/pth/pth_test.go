@@ -156,10 +156,11 @@ func TestFacts(t *testing.T) {
 func TestChoice(t *testing.T) {
 	for _, test := range []struct{ name, state, chosen, notes, err string }{
 		{"plain.pth", "", ".", "", ""},
-		{"timm_ema.pth.tar", "", "state_dict_ema", "took state_dict_ema, the averaged weights, as the projects' own loaders do; there is state_dict too, with other numbers under 14 of the 17 keys of state_dict_ema", ""},
-		{"timm_ema.pth.tar", "state_dict", "state_dict", "there is state_dict_ema too, with other numbers under 14 of the 17 keys of state_dict", ""},
+		{"timm_ema.pth.tar", "", "state_dict_ema", "took state_dict_ema, averaged weights by its name; there is state_dict too, with other numbers under 14 of the 17 keys of state_dict_ema, farthest apart in stage0.rbr_1x1.bn.bias: by 1, where the largest is 0.36", ""},
+		{"timm_ema.pth.tar", "state_dict", "state_dict", "there is state_dict_ema too, with other numbers under 14 of the 17 keys of state_dict, farthest apart in stage0.rbr_1x1.bn.bias: by 1, where the largest is 1.2", ""},
 		{"timm_ema.pth.tar", "ema", "", "", `no state dict "ema", want state_dict, state_dict_ema`},
-		{"rtdetr_ema_module.pth", "", "ema.module", "took ema.module, the averaged weights, as the projects' own loaders do; there is model too, with the same numbers under 12 of the 12 keys of ema.module", ""},
+		{"rtdetr_ema_module.pth", "", "ema.module", "took ema.module, averaged weights by its name; there is model too, with the same numbers under 12 of the 12 keys of ema.module", ""},
+		{"basicsr_params_differs_from_ema.pth", "", "params_ema", "took params_ema, averaged weights by its name; there is params too, with other numbers under 5 of the 5 keys of params_ema, farthest apart in c1_r.rep1x1.bias: by 0.01, where the largest is 0.52", ""}, // by PyTorch
 		{"nested.pt", "", "model", "", ""},
 	} {
 		path := filepath.Join("testdata", test.name)
@@ -297,11 +298,11 @@ func TestShadow(t *testing.T) {
 // Which state of several is taken, and why.
 func TestPick(t *testing.T) {
 	for _, test := range []struct{ paths, want string }{
-		{"model ema.module", "ema.module: took ema.module, the averaged weights, as the projects' own loaders do"},
-		{"net ema_net", "ema_net: took ema_net, the averaged weights, as the projects' own loaders do"},
+		{"model ema.module", "ema.module: took ema.module, averaged weights by its name"},
+		{"net ema_net", "ema_net: took ema_net, averaged weights by its name"},
 		{"state_dict ema_state_dict", "state_dict: took state_dict, where mmengine saves the averaged weights; its ema_state_dict holds the others"},
 		{"state_dict model", "state_dict: took state_dict by its name"},
-		{"x.model x.model_ema", "x.model_ema: took x.model_ema, the averaged weights, as the projects' own loaders do"},
+		{"x.model x.model_ema", "x.model_ema: took x.model_ema, averaged weights by its name"},
 		{"anything", "anything: "},
 		{"a b", "holds several state dicts, want the choice of one: a, b"},
 		{"a.state_dict b.state_dict", "holds several state dicts, want the choice of one: a.state_dict, b.state_dict"},
