@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -319,5 +320,17 @@ func TestPick(t *testing.T) {
 		if got != test.want {
 			t.Errorf("%s: %s, want %s", test.paths, got, test.want)
 		}
+	}
+}
+
+// A difference in the first of several pieces counts, and so does the largest number in the last.
+func TestMeasured(t *testing.T) {
+	a, b := make([]float64, 40000), make([]float64, 40000)
+	a[0], b[0], a[39999], b[39999] = 1, -2, 8, 8
+	a[1], b[1] = math.NaN(), math.NaN()
+	shape := []int{len(a)}
+	g, err := measured(tensor.Of(tensor.F32, shape, a), tensor.Of(tensor.F32, shape, b))
+	if want := (gap{differ: true, far: 3, largest: 8}); err != nil || g != want {
+		t.Errorf("%v, %v, want %v", g, err, want)
 	}
 }
