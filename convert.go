@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
@@ -46,7 +47,7 @@ func Convert(ctx context.Context, src, dst string, o ConvertOptions) (*Converted
 	defer c.Close()
 	chosen, err := recognise.Asked(c.Tensors, plan.Selection{Only: o.Only, Without: o.Drop})
 	if err != nil {
-		return nil, err
+		return nil, hint.For(err, src)
 	}
 	r := &Converted{Source: src, Output: dst, Tensors: len(chosen), Notes: notesOf(c)}
 	w := writing{Destination: o.Destination, Work: o.Work, items: asTheyAre(chosen, to)}

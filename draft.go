@@ -69,7 +69,7 @@ func Draft(ctx context.Context, src string, o DraftOptions) (*Drafted, error) {
 	}
 	found, err := recognise.Draft(s.Tensors, options)
 	if err != nil {
-		return nil, err
+		return nil, hint.For(err, src)
 	}
 	if len(found.Families) == 0 {
 		return nil, s.nothingDrafted(&r, found)
@@ -104,7 +104,7 @@ func (s *source) nothingDrafted(r *Recognition, found *recognise.Drafted) error 
 	case found.Blocks > 0:
 		return hint.Add(errors.New(text), "%s", s.command(r, "plan"))
 	}
-	return hint.Add(errors.New(text), "%s -v lists the keys; --plan FILE names blocks by hand", hint.Command("inspect", s.Path))
+	return hint.Add(errors.New(text), "%s lists the keys; --plan FILE names blocks by hand", hint.Command("inspect", "-v", s.Path))
 }
 
 // command is a command line about the source, with what decides which tensors are looked at.

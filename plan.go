@@ -364,7 +364,8 @@ func (r *Recognition) recognise(s *source) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	return recognise.Plan(s.Tensors, o)
+	p, err := recognise.Plan(s.Tensors, o)
+	return p, hint.For(err, s.Path)
 }
 
 // options is what is known of a source and said of it.

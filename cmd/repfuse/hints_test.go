@@ -26,7 +26,7 @@ func hintedCommands(line, hint string) []string {
 		if words[k] == "repfuse" {
 			command := []string{strings.TrimRight(words[k+1], ",;")} // the words behind it are prose, except for options
 			for _, w := range words[k+2:] {
-				if !strings.HasPrefix(w, "--") {
+				if !strings.HasPrefix(w, "-") {
 					break
 				}
 				command = append(command, w)
@@ -210,4 +210,54 @@ func wanted(s golden.KeySet) bool {
 		n += tensor.Elems(x.Shape)
 	}
 	return n < 2_500_000
+}
+
+// Of verbs beside plan and fuse: what each hint has to type, flags behind the command that failed or a command of its
+// own, succeeds or ends in another error with a way on.
+func TestHintsOfVerbs(t *testing.T) {
+	block := golden.Load(t, "repvgg-block-s1").Train
+	t.Chdir(t.TempDir())
+	golden.Write(t, "w", block)
+	golden.Write(t, "plain", listedTensors(t, "a.conv.weight 4 3 3 3\na.bn.weight 4\na.bn.bias 4\na.bn.running_mean 4\na.bn.running_var 4"))
+	golden.Write(t, "house", listedTensors(t, "a.big.weight 4 4 3 3\na.small.weight 4 4 1 1\nhead.weight 2 4"))
+	golden.Write(t, "none", listedTensors(t, "head.weight 2 4"))
+	for _, line := range []string{"fuse -q w out", "convert w there.npz"} {
+		if _, stderr, code := typed(line); code != exitYes {
+			t.Fatalf("%s: %s", line, stderr)
+		}
+	}
+	for line, want := range map[string]string{
+		"verify none out":                   "draft none",
+		"verify plain out":                  "verify plain out --fold-bn",
+		"verify --strict w out":             "verify --eps 1e-05 --strict w out",
+		"verify a b c":                      "verify --help",
+		"verify --only zz w out":            "inspect -v w",
+		"inspect":                           "inspect --help",
+		"inspect --nix w":                   "inspect --help",
+		"inspect w/rbr_1x1.conv.weight.npy": "inspect w",
+		"convert w":                         "convert --help",
+		"convert w there.npz":               "convert w there.npz --force",
+		"convert --only zz w x.npz":         "inspect -v w",
+		"families nosuch":                   "families",
+		"families --nix":                    "families --help",
+		"draft":                             "draft --help",
+		"draft w":                           "plan w",
+		"draft plain":                       "plan --fold-bn plain",
+		"draft none":                        "inspect -v none",
+		"draft --only zz house":             "inspect -v house",
+		"exporter --nix":                    "exporter --help",
+	} {
+		_, stderr, code := typed(line)
+		text, h, _ := strings.Cut(stderr, "\nhint: ")
+		named := strings.Fields(line + " " + h)
+		all := slices.Contains(hintedCommands(line, h), want) ||
+			!slices.ContainsFunc(strings.Fields(want), func(w string) bool { return !slices.Contains(named, w) })
+		if code != exitError || !all {
+			t.Errorf("%s: exit status %d: %swant the hint to say %s", line, code, stderr, want)
+			continue
+		}
+		if _, again, code := typed(want); code == exitError && (strings.HasPrefix(again, text) || !strings.Contains(again, "\nhint: ")) {
+			t.Errorf("%s: the hint has %s, which says %s", line, want, again)
+		}
+	}
 }

@@ -82,7 +82,7 @@ func verified(args []string) (src, dst string, err error) {
 	if len(args) > 1 {
 		dst = args[1]
 	} else if _, err := os.Stat(dst); len(args) == 1 && errors.Is(err, fs.ErrNotExist) {
-		return "", "", hint.Add(fmt.Errorf("%s: file does not exist, and no other DST is named", dst), "name both, what fuse read and what it wrote: repfuse verify SRC DST")
+		return "", "", hint.Add(fmt.Errorf("%s: file does not exist, and no other DST is named", dst), "name both, what fuse read and what it wrote; %s writes it", hint.Command("fuse", src, dst))
 	}
 	return src, dst, nil
 }

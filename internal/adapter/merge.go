@@ -102,7 +102,7 @@ func (d *addition) check(base *tensor.Named) error {
 		if swapped := []int{base.Shape[1], base.Shape[0]}; len(base.Shape) == 2 && slices.Equal(got, swapped) && !d.transposed {
 			return hint.Add(err, `"fan_in_fan_out": true in %s is for weights that are stored [in, out]`, ConfigFile)
 		}
-		return hint.Add(err, "it was trained on another base; repfuse inspect lists the shapes of one")
+		return hint.Add(err, "it was trained on another base; %s lists its shapes", hint.Command("inspect", "-v", d.from.Path))
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (a *Adapter) leave(err error, keys, stay []string, otherwise string) error 
 	if slices.ContainsFunc(stay, func(key string) bool { return strings.HasPrefix(key, common) }) || common == "" {
 		glob = otherwise
 	}
-	return hint.Add(err, "--drop '%s' leaves out what is not to be merged; repfuse inspect lists keys", glob)
+	return hint.Add(err, "--drop '%s' leaves out what is not to be merged; %s lists keys", glob, hint.Command("inspect", "-v", a.Path))
 }
 
 // kohya is what kohya's scripts and LyCORIS put before the name of a network and of a module in it.

@@ -35,6 +35,15 @@ func Of(err error) string {
 	return ""
 }
 
+// For is err with a path in the place of SRC in its hint.
+func For(err error, path string) error {
+	var e *Error
+	if errors.As(err, &e) {
+		e.Hint = strings.ReplaceAll(e.Hint, " SRC ", strings.TrimPrefix(Command(path), "repfuse")+" ")
+	}
+	return err
+}
+
 // Command is a command line of repfuse as a shell takes it.
 func Command(args ...string) string {
 	line := "repfuse"

@@ -174,7 +174,7 @@ func (s *selection) leaveUnasked(adapters [][]plan.Source) error {
 	}{{"--only", s.Only}, {"--drop", s.Without}} {
 		for _, g := range list.globs {
 			if !used[g] {
-				return hint.Add(fmt.Errorf("%s %s fits no key", list.flag, g), "repfuse inspect SRC lists the keys; ** stands for any part of one, dots included")
+				return hint.Add(fmt.Errorf("%s %s fits no key", list.flag, g), "repfuse inspect -v SRC lists the keys; ** stands for any part of one, dots included")
 			}
 		}
 	}
