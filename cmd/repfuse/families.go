@@ -34,8 +34,9 @@ func newFamilies() *cobra.Command {
 				return listFamilies(c.OutOrStdout(), list, asJSON)
 			}
 			if args[0] == "plain" && !asYAML && !asJSON {
-				printf(c.OutOrStdout(), "plain — %s\n\n%s", plainTitle, plainText)
-				return nil
+				printf(c.OutOrStdout(), "plain — %s\n\n", plainTitle)
+				_, err := io.WriteString(c.OutOrStdout(), plainText)
+				return err
 			}
 			f, err := set.Find(args[0])
 			if err != nil {
@@ -99,15 +100,20 @@ func listFamilies(w io.Writer, list []*family.Family, asJSON bool) error {
 const (
 	plainTitle = "Branches side by side, under any names"
 	plainText  = `fused =
-  the sum of all kernels below a module, each with its bias and batch norm, and x if --identity yes
+  the sum of all kernels below a module, each with its bias and batch norm, and
+  x if --identity yes
 
-A checkpoint that holds nothing else is taken so without being asked for; --family plain and
---family GLOB=plain ask for it. Each prefix is a block of its own: block1.* and block2.* are two.
-A kernel has three axes or more. A bias goes with the kernel whose name has the same words, apart
-from weight, kernel, w, k, filter, bias, b, conv, bn and norm, where 3x3 and 3 are the same word:
-  conv3x3.weight conv3x3.bias   w3 b3   3x3 3x3_bias   weight3x3 bias3x3   kernel_3x3 bias_3x3
+A checkpoint that holds nothing else is taken so without being asked for;
+--family plain and --family GLOB=plain ask for it. Each prefix is a block of its
+own: block1.* and block2.* are two.
+A kernel has three axes or more. A bias goes with the kernel whose name has the
+same words, apart from weight, kernel, w, k, filter, bias, b, conv, bn and norm,
+where 3x3 and 3 are the same word:
+  conv3x3.weight conv3x3.bias   w3 b3   3x3 3x3_bias
+  weight3x3 bias3x3   kernel_3x3 bias_3x3
 asks      identity: whether the block adds its input
-asks      parallel: whether the kernels stand side by side, where neither names nor channels say it
+asks      parallel: whether the kernels stand side by side, where neither names
+          nor channels say it
 `
 )
 
