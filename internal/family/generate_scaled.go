@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"math/big"
+	"strconv"
 	"sync"
 
 	"repfuse/internal/op"
@@ -100,19 +101,19 @@ func along(g, v *op.Param) (int, error) {
 	return axis, nil
 }
 
-// spectral(W, U, V), spectral(W, U, V, AXIS): the spectral norm, w/σ with σ = uᵀ·W·v, where
+// spectral(W, U, V), spectral(W, U, V, 1): the spectral norm, w/σ with σ = uᵀ·W·v, where
 // the rows of W lie along an axis: the second of a transposed convolution's weight, else
-// the first. Without AXIS it is the first of the two that the lengths of u and v fit.
+// the first. Without 1 it is the first of the two that the lengths of u and v fit.
 func spectral(a []argument) (*scaled, error) {
-	if len(a) < 3 || len(a) > 4 {
-		return nil, errors.New("want a kernel and two vectors")
+	if len(a) < 3 || len(a) > 4 || len(a) == 4 && a[3].word != "1" {
+		return nil, errors.New("want a kernel, two vectors and perhaps 1, the second axis")
 	}
 	w, u, v := a[0].tensor, a[1].tensor, a[2].tensor
 	fits := func(axis int) bool {
 		return axis < len(w.Shape) && u.Len() == w.Shape[axis] && u.Len()*v.Len() == w.Len()
 	}
 	axis := 0
-	if !fits(0) || len(a) == 4 && a[3].word == "1" {
+	if !fits(0) || len(a) == 4 {
 		axis = 1
 	}
 	if !fits(axis) {
@@ -343,8 +344,8 @@ func (p *piece) read(d io.ReaderAt, at, n int) ([]float64, error) {
 // gain(EPS, VARIANCE), gain(EPS, VARIANCE, GAMMA): what a batch norm multiplies by,
 // γ/√(σ²+ε), each rounded once.
 func gain(a []argument) ([]int, func() ([]float64, error), error) {
-	var eps float64
-	if _, err := fmt.Sscan(a[0].word, &eps); err != nil || len(a) < 2 || len(a) > 3 {
+	eps, err := strconv.ParseFloat(a[0].word, 64)
+	if err != nil || !(eps >= 0) || math.IsInf(eps, 0) || len(a) > 3 {
 		return nil, nil, errors.New("want ε, variances and perhaps factors")
 	}
 	variance := a[1].tensor

@@ -239,6 +239,8 @@ func TestScaledMistakes(t *testing.T) {
 		"u [2] and v [3], want as many as the rows": {w, given("u", true, 2), given("v", true, 3)},
 		"u [4] and v [4], want as many":             {w, given("u", true, 4), given("v", true, 4)},
 		"w: σ is 0":                                 {w, given("u", false, 4), given("v", true, 3)},
+		"and perhaps 1, the second axis":            {w, given("u", true, 4), given("v", true, 3), {word: "0"}},
+		"u [4] and v [3], want as many as the rows": {w, given("u", true, 4), given("v", true, 3), {word: "1"}},
 	} {
 		s, err := spectral(args)
 		if err == nil {
@@ -247,6 +249,22 @@ func TestScaledMistakes(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
+	}
+}
+
+// ε is a number of at least 0, and nothing behind it.
+func TestGainMistakes(t *testing.T) {
+	variance := given("var", true, 2)
+	for _, args := range [][]argument{
+		{{word: "1e-5junk"}, variance}, {{word: "-1e-5"}, variance}, {{word: "inf"}, variance}, {{word: "nan"}, variance},
+		{{word: "1e-5"}, variance, variance, variance},
+	} {
+		if _, _, err := gain(args); err == nil || !strings.Contains(err.Error(), "want ε, variances") {
+			t.Errorf("%s of %d: error %v", args[0].word, len(args), err)
+		}
+	}
+	if _, _, err := gain([]argument{{word: "1e-5"}, variance, given("gamma", true, 3)}); err == nil || !strings.Contains(err.Error(), "gamma has shape [3], want [2]") {
+		t.Errorf("error %v", err)
 	}
 }
 
