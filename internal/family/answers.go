@@ -122,6 +122,11 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 	case "transposed":
 		m, there := modules[b.whole(arg)]
 		return yesNo(m.Transposed), there
+	case "eps":
+		if !ok || own.Eps == nil {
+			return "", false
+		}
+		return number(*own.Eps), true
 	case "class": // NAME or NAME ANSWER
 		name, answer, given := strings.Cut(arg, " ")
 		if !given {

@@ -64,11 +64,15 @@ var generators = map[string]*generator{
 	"taps":         {params: []kind{required, word}, prepare: taps, roundings: func(a []argument) (int, int) { return len(a), 0 }},
 	"gain":         {params: []kind{word, required, optional}, prepare: gain, roundings: inSteps(5)},
 	"numbers":      {params: []kind{word}, prepare: numbersOf},
+	"softmax":      {params: []kind{required, required, word}, prepare: softmax, roundings: softmaxRoundings},
+	"outer":        {params: []kind{required}, prepare: outer, roundings: inSteps(1)},
+	"point":        {params: []kind{required, word}, prepare: point},
 	"swapped":      {params: []kind{required}, prepare: swapped},
 	"exp":          {params: []kind{required}, prepare: exponential, roundings: inSteps(1)},
 	"product":      {params: []kind{required}, prepare: product, roundings: func(a []argument) (int, int) { return 1, a[1].tensor.Shape[0] - 1 }},
 	"normed":       {params: []kind{required, optional}, scaled: normed},
 	"spectral":     {params: []kind{required, required, required, word}, scaled: spectral},
+	"standardized": {params: []kind{required, word}, scaled: standardized},
 }
 
 // inSteps is that many roundings, whatever the arguments.

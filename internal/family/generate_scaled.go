@@ -21,13 +21,15 @@ import (
 // ulp of float32. The kernel is read in pieces, once for the factors and once for the
 // elements, and never held whole.
 type scaled struct {
-	of   *op.Param
-	axis int // noAxis: one factor for all
-	make func() ([]factor, error)
-	once sync.Once
-	by   []factor
-	err  error
-	room sync.Pool // of *piece
+	of      *op.Param
+	axis    int // noAxis: one factor for all
+	make    func() ([]factor, error)
+	once    sync.Once
+	by      []factor
+	less    []factor // what is taken from each element before, by the factor's index, where centred
+	centred bool
+	err     error
+	room    sync.Pool // of *piece
 }
 
 const noAxis = -1
@@ -147,6 +149,68 @@ func spectral(a []argument) (*scaled, error) {
 	return s, nil
 }
 
+// standardized(W, EPS): weight standardization, (w − μ)/√(σ² + ε), with the mean μ and the variance σ² of
+// each row of W along its first axis.
+func standardized(a []argument) (*scaled, error) {
+	w := a[0].tensor
+	eps, err := strconv.ParseFloat(a[len(a)-1].word, 64)
+	if len(a) != 2 || err != nil || !(eps >= 0) || math.IsInf(eps, 0) || len(w.Shape) < 2 {
+		return nil, errors.New("want a kernel and ε")
+	}
+	s := &scaled{of: w, centred: true}
+	n := float64(tensor.Elems(w.Shape[1:]))
+	s.make = func() ([]factor, error) {
+		sums, squares := make([]sum, s.factors()), make([]sum, s.factors())
+		err := s.each(func(at int, v []float64) {
+			for k, part := range s.runs(at, v) {
+				for _, x := range part {
+					sums[k].add(x, 1)
+				}
+			}
+		})
+		if err != nil {
+			return nil, err
+		}
+		s.less = make([]factor, len(sums))
+		for k, total := range sums {
+			s.less[k] = ratio(total, n)
+		}
+		err = s.each(func(at int, v []float64) {
+			for k, part := range s.runs(at, v) {
+				for _, x := range part {
+					d := s.less[k].from(x)
+					squares[k].add(d.hi, d.hi)
+					squares[k].add(2*d.hi, d.lo)
+				}
+			}
+		})
+		list := make([]factor, len(sums))
+		for k, total := range squares {
+			variance := ratio(total, n)
+			d := sum{variance.hi, variance.lo}
+			if d.add(eps, 1); d.hi == 0 && err == nil {
+				err = fmt.Errorf("%s: row %d is one number everywhere, and ε is 0", w.Key, k)
+			}
+			list[k] = quotient(1, d, true)
+		}
+		return list, err
+	}
+	return s, nil
+}
+
+// ratio is t/n.
+func ratio(t sum, n float64) factor {
+	hi := t.hi / n
+	return factor{hi, (math.FMA(-hi, n, t.hi) + t.lo) / n}
+}
+
+// from is x − f in twice the precision.
+func (f factor) from(x float64) factor {
+	hi := float64(x - f.hi)
+	z := float64(hi - x)
+	return factor{hi, float64(x-float64(hi-z)) - float64(f.hi+z) - f.lo}
+}
+
 // quotient is a/t, or a/√t.
 func quotient(a float64, t sum, root bool) factor {
 	if v := a * t.hi; math.IsNaN(v) || math.IsInf(v, 0) {
@@ -257,6 +321,9 @@ func (s *scaled) each(do func(at int, v []float64)) error {
 func (s *scaled) tensor() tensor.Tensor {
 	// The products, their sum, its root or none, the quotient, the product with it.
 	how := &tensor.Computation{Type: s.of.Type, Steps: 4, Sums: s.of.Len()/max(s.factors(), 1) - 1}
+	if s.centred { // and the mean, its difference, the variance and ε
+		how.Steps, how.Sums = how.Steps+5, 2*how.Sums
+	}
 	t := tensor.Tensor{Type: tensor.F64, Shape: s.of.Shape, Computed: how}
 	t.Open = func() (tensor.Data, error) {
 		if s.once.Do(func() { s.by, s.err = s.make() }); s.err != nil {
@@ -302,6 +369,14 @@ func (d *scaledData) ReadAt(p []byte, off int64) (int, error) {
 func (d *scaledData) scale(v []float64, at int) {
 	for k, run := range d.runs(at, v) {
 		f := d.by[k]
+		if d.centred {
+			for j, x := range run {
+				e := d.less[k].from(x)
+				p := float64(e.hi * f.hi)
+				run[j] = p + (math.FMA(e.hi, f.hi, -p) + float64(e.hi*f.lo) + float64(e.lo*f.hi))
+			}
+			continue
+		}
 		if d.of.Type != tensor.F64 {
 			for k := range run {
 				run[k] *= f.hi

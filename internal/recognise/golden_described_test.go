@@ -28,6 +28,9 @@ var described = map[string]expectation{
 	"textnet-3x3":              {family: "textnet"},
 	"unireplknet-block-k3":     {family: "unireplknet-block-small"},
 	"vanillanet-stem":          {family: "vanillanet-stem"},
-	"weight-norm-all":          {family: "weight-norm"},
-	"weight-norm-taps":         {family: "weight-norm"},
+	"weight-standard":          {family: "weight-standard", request: []string{"weight-standard"}, told: []string{"epsilon=1e-6"}},
+	"weight-standard-scaled": {family: "scaled-weight-standard", request: []string{"scaled-weight-standard"},
+		told: []string{"epsilon=1e-6", "scale=0.2433335806569078"}},
+	"weight-norm-all":  {family: "weight-norm"},
+	"weight-norm-taps": {family: "weight-norm"},
 }

@@ -45,7 +45,7 @@ type expectation struct {
 // expectations is every case by its name: one list a catalogue.
 func expectations() map[string]expectation {
 	all := map[string]expectation{}
-	for _, list := range []map[string]expectation{backbones, detection, described} {
+	for _, list := range []map[string]expectation{backbones, detection, described, field} {
 		for name, e := range list {
 			all[name] = e
 		}

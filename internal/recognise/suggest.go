@@ -20,7 +20,8 @@ func (r *recogniser) suggest() error {
 	}
 	found := len(r.resembles) > 0
 	for _, f := range r.offer.all {
-		if !f.OnRequest || f.Network {
+		tells := slices.ContainsFunc(f.Anchor, func(keys []family.Pattern) bool { return len(keys) > 1 || keys[0].Key != "weight" })
+		if !f.OnRequest || f.Network || !tells {
 			continue
 		}
 		if at := r.fitting(r.keys.root, f, nil); len(at) > 0 {

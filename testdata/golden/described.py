@@ -256,6 +256,27 @@ def weights(out):
     forms(out, "gmp-linear", g, lambda m: m.r * m.theta / m.theta.norm(dim=1, keepdim=True))
 
 
+class StdConv2d(nn.Conv2d):
+    """timm's, google-research/big_transfer's: the class alone says how the weight is used."""
+
+    def used(self, eps):
+        w = self.weight
+        return nn.functional.batch_norm(w.reshape(1, len(w), -1), None, None, training=True, momentum=0, eps=eps).reshape(w.shape)
+
+
+class ScaledStdConv2d(StdConv2d):
+    """timm's; scale is γ/√n."""
+
+    def __init__(self, *args, gamma, **more):
+        super().__init__(*args, **more)
+        self.gain, self.scale = param(len(self.weight), 1, 1, 1), gamma * self.weight[0].numel() ** -0.5
+
+
+def standard(out):
+    forms(out, "weight-standard", StdConv2d(6, 4, 3), lambda m: m.used(1e-6))
+    forms(out, "weight-standard-scaled", ScaledStdConv2d(6, 4, 3, gamma=1.7881293296813965), lambda m: m.used(1e-6) * m.gain * m.scale)
+
+
 def matrix(w, dim):
     return w.transpose(0, dim).reshape(w.shape[dim], -1)
 
@@ -275,7 +296,7 @@ def forms(out, name, m, weight):
         for n in "xy":
             numpy.save(os.path.join(here, n + ".npy"), numpy.zeros((1, 1), "float32" if n == "x" else "float64"))
     with open(os.path.join(here, "meta.json"), "w") as f:
-        json.dump({"repo": "pytorch/pytorch" if "gmp" not in name else "zer0int/CLIP-fine-tune", "class": type(m).__name__, "block": "b",
+        json.dump({"repo": "zer0int/CLIP-fine-tune" if "gmp" in name else "huggingface/pytorch-image-models" if "standard" in name else "pytorch/pytorch", "class": type(m).__name__, "block": "b",
                    "notes": "only the weight is compared; nothing is run"}, f)
 
 
@@ -293,5 +314,5 @@ def pairs(out):
 
 if __name__ == "__main__":
     torch.manual_seed(0)
-    for make in (repvgg_kin, mobile, blocks, slab, weights, pairs):
+    for make in (repvgg_kin, mobile, blocks, slab, weights, pairs, standard):
         make(sys.argv[1])
