@@ -79,20 +79,24 @@ func listFamilies(w io.Writer, list []*family.Family, asJSON bool) error {
 	if asJSON {
 		return printJSON(w, list)
 	}
-	for _, f := range list {
-		title := f.Title
-		if f.OnRequest {
-			title += " (on request)"
-		}
-		if f.Network {
-			title += " (network)"
-		}
-		printf(w, "%-24s %s\n", f.Name, title)
-		for _, d := range f.Dialects {
-			printf(w, "  %-22s %s\n", f.Name+"/"+d.Name, d.Title)
+	tasks, of := family.ByTask(list)
+	for _, task := range tasks {
+		printf(w, "%s\n", family.TaskTitle(task))
+		for _, f := range of[task] {
+			title := f.Title
+			if f.OnRequest {
+				title += " (on request)"
+			}
+			if f.Network {
+				title += " (network)"
+			}
+			printf(w, "  %-24s %s\n", f.Name, title)
+			for _, d := range f.Dialects {
+				printf(w, "    %-22s %s\n", f.Name+"/"+d.Name, d.Title)
+			}
 		}
 	}
-	printf(w, "%-24s %s\n", "plain", plainTitle)
+	printf(w, "  %-24s %s\n", "plain", plainTitle)
 	return nil
 }
 
@@ -125,6 +129,7 @@ func explain(w io.Writer, f *family.Family) {
 			printf(w, "%-9s %s\n", name, text)
 		}
 	}
+	field("task", f.Task)
 	field("paper", f.Paper)
 	field("source", f.Source)
 	for _, out := range f.Make {

@@ -12,6 +12,7 @@ import (
 
 	"repfuse"
 
+	"repfuse/internal/family"
 	"repfuse/internal/golden"
 	"repfuse/internal/tensor"
 )
@@ -31,6 +32,7 @@ var reports = []struct {
 	{"fuse", "What repfuse fuse --json prints.", repfuse.Fused{}},
 	{"convert", "What repfuse convert --json prints.", repfuse.Converted{}},
 	{"inspect", "What repfuse inspect --json prints.", repfuse.Inspection{}},
+	{"families", "What repfuse families NAME --json prints, and repfuse families --json a list of.", family.Family{}},
 }
 
 // below is where what is generated begins in docs/json.md.
@@ -144,6 +146,13 @@ func TestJSONSchema(t *testing.T) {
 				{Key: "x.running_var", Tensor: tensor.Of(tensor.F32, []int{1}, []float64{-1})}})
 			wantValid(t, "inspect", exitNo, "inspect", "--json", dst)
 		})
+	}
+}
+
+// TestFamiliesJSON validates the declarations of every kind: a network, one with dialects and one that asks.
+func TestFamiliesJSON(t *testing.T) {
+	for _, name := range []string{"repvgg", "yolov7", "repconv", "mobileone-scale", "yolo-world"} {
+		wantValid(t, "families", exitYes, "families", "--json", name)
 	}
 }
 

@@ -134,10 +134,11 @@ func constant(spec *ast.ValueSpec, types map[string]declared) {
 
 func sentence(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }
 
-// schema is that of the type of a value of package repfuse.
+// schema is that of the type of a value.
 func (s *schemas) schema(title, about string, of any) object {
 	defs := &object{}
-	d := s.folder(publicDir)[reflect.TypeOf(of).Name()]
+	t := reflect.TypeOf(of)
+	d := s.folder(filepath.Join(publicDir, strings.TrimPrefix(t.PkgPath(), "repfuse")))[t.Name()]
 	o := object{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}, {"description", about}}
 	o = append(o, s.structure(d, defs)...)
 	return append(o, member{"$defs", *defs})

@@ -34,55 +34,80 @@ import (
 // Family is the declaration of one kind of block, or, where Network is set, of a
 // whole network.
 type Family struct {
-	Name   string
-	Title  string
-	Paper  string
-	Source string
+	Name  string `json:"name"`
+	Title string `json:"title"`
+	// Task is what its networks are for: classification, detection, segmentation, matching, restoration,
+	// super-resolution or speech; none if they are for anything.
+	Task   string `json:"task,omitempty"`
+	Paper  string `json:"paper,omitempty"`
+	Source string `json:"source,omitempty"`
 	// Network marks a declaration that says how its blocks sit in a model: it need not
 	// account for every key, and it allows the families in Enable below itself.
-	Network bool
-	Enable  []string
+	Network bool     `json:"network,omitempty"`
+	Enable  []string `json:"enable,omitempty"`
 	// OnRequest marks families whose keys many modules have by chance: they are tried
 	// only where --family or a network asks for them, or a fact names their class.
-	OnRequest bool
+	OnRequest bool `json:"on_request,omitempty"`
 	// Class is the module classes that the block has in its project, by which the facts
 	// of a module tree ask for a family on request and choose a dialect.
-	Class []string
+	Class []string `json:"class,omitempty"`
 	// Eps is what the family's batch norms add to the variance where no fact says it.
-	Eps float64
+	Eps float64 `json:"eps,omitempty"`
 	// Anchor lists the sets of keys that give a block away: a module that has all keys
 	// of one set is such a block or a near miss.
-	Anchor [][]Pattern
+	Anchor [][]Pattern `json:"anchor"`
 	// Deployed is keys that only the deploy form has: where they are and no anchor is,
 	// the block is fused already.
-	Deployed []string
+	Deployed []string `json:"deployed,omitempty"`
 	// Make is the convolutions that come of a block: the key of the fused module,
 	// relative to the block, and the expression that it stands for.
-	Make []Output
+	Make []Output `json:"make,omitempty"`
 	// Need is keys that must be there though no expression reads them, Alike kernels
 	// over equally many input channels a group.
-	Need, Alike []string
+	Need  []string `json:"need,omitempty"`
+	Alike []string `json:"alike,omitempty"`
 	// Keep and Drop are globs of keys that the expressions do not use.
-	Keep []string
-	Drop []Drop
+	Keep []string `json:"keep,omitempty"`
+	Drop []Drop   `json:"drop,omitempty"`
 	// Refuse is globs of keys beside which the block is not one convolution, and why.
-	Refuse []Drop
+	Refuse []Drop `json:"refuse,omitempty"`
 	// Stale is globs of keys that stay in the result though they were fused, as the
 	// reference leaves them.
-	Stale []string
+	Stale []string `json:"stale,omitempty"`
 	// Rename moves kept modules, old prefix to new.
-	Rename []Rename
+	Rename []Rename `json:"rename,omitempty"`
 	// Ask is what no key says, by name.
-	Ask      []Question
-	Dialects []Dialect
-	Notes    []string
+	Ask      []Question `json:"ask,omitempty"`
+	Dialects []Dialect  `json:"dialects,omitempty"`
+	Notes    []string   `json:"notes,omitempty"`
 	// Dialect is the name of the dialect that this copy speaks; "" is the first.
-	Dialect string
+	Dialect string `json:"dialect,omitempty"`
 	// Own marks a family of the user's own file, which comes before the built-in ones.
-	Own  bool
+	Own  bool `json:"own,omitempty"`
 	file string
 	line int
 	node *yaml.Node
+}
+
+// Tasks is what networks are for, in the order in which families are listed. A family of any network
+// has none, nor has one of the user's that does not say it.
+var Tasks = []string{"classification", "detection", "segmentation", "matching", "restoration", "super-resolution", "speech", ""}
+
+// ByTask is families by their task, in the order of Tasks, each with those of the order given; at are the tasks that have some.
+func ByTask(list []*Family) (at []string, of map[string][]*Family) {
+	of = map[string][]*Family{}
+	for _, f := range list {
+		of[f.Task] = append(of[f.Task], f)
+	}
+	return slices.DeleteFunc(slices.Clone(Tasks), func(task string) bool { return of[task] == nil }), of
+}
+
+// TaskTitle is a task as a heading.
+func TaskTitle(task string) string {
+	if task == "" {
+		return "Any network"
+	}
+	return strings.ToUpper(task[:1]) + task[1:]
 }
 
 // Output is a convolution that a block becomes. Key is the fused module: a MODULE, in
@@ -161,35 +186,37 @@ type Rename struct {
 
 // Question is a choice that changes the kernel and that keys do not show.
 type Question struct {
-	Name, About string
+	Name  string `json:"name"`
+	About string `json:"about"`
 	// Default is "ask" (the user must say), "yes", "no" or a value.
-	Default string
+	Default string `json:"default"`
 	// Facts are the rules by which a fact of the module tree answers: "keyless NAME",
 	// "flag NAME", "stride MODULE" (yes where it is 1). The first that applies decides.
-	Facts []string
+	Facts []string `json:"facts,omitempty"`
 }
 
 // Dialect is the same expression with another ε, other keys or another fate of keys.
 type Dialect struct {
-	Name, Title string
-	Eps         float64
-	Class       []string
-	Make        []Output
-	Keep        []string
-	Drop        []Drop
-	Stale       []string
-	Rename      []Rename
-	Answers     map[string]string
+	Name    string            `json:"name"`
+	Title   string            `json:"title,omitempty"`
+	Eps     float64           `json:"eps,omitempty"`
+	Class   []string          `json:"class,omitempty"`
+	Make    []Output          `json:"make,omitempty"`
+	Keep    []string          `json:"keep,omitempty"`
+	Drop    []Drop            `json:"drop,omitempty"`
+	Stale   []string          `json:"stale,omitempty"`
+	Rename  []Rename          `json:"rename,omitempty"`
+	Answers map[string]string `json:"answers,omitempty"`
 }
 
 // Pattern is a key relative to the block that must be there, perhaps with given
 // kernel extents, or with any but them, or of a given shape.
 type Pattern struct {
-	Key    string // a glob
-	Kernel []int
-	Other  bool  // any extents but Kernel
-	Absent bool  // the key must not be there
-	Shape  []int // of the whole tensor, anyExtent where it does not matter
+	Key    string `json:"key"` // a glob
+	Kernel []int  `json:"kernel,omitempty"`
+	Other  bool   `json:"other,omitempty"`  // any extents but Kernel
+	Absent bool   `json:"absent,omitempty"` // the key must not be there
+	Shape  []int  `json:"shape,omitempty"`  // of the whole tensor, -1 where it does not matter
 }
 
 const anyExtent = -1

@@ -146,6 +146,15 @@ func (l *Loader) Strings(to *[]string) func(*yaml.Node) {
 	}
 }
 
+// task decodes what networks are for.
+func (l *Loader) task(to *string) func(*yaml.Node) {
+	return func(n *yaml.Node) {
+		if l.Into(to)(n); !slices.Contains(Tasks, *to) {
+			l.Fail(n, "task: %q, want one of %s", *to, strings.Join(Tasks[:len(Tasks)-1], ", "))
+		}
+	}
+}
+
 var nameRule = regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)
 
 func (l *Loader) family(n *yaml.Node) *Family {
@@ -153,6 +162,7 @@ func (l *Loader) family(n *yaml.Node) *Family {
 	l.Fields(n, map[string]func(*yaml.Node){
 		"name":       l.Into(&f.Name),
 		"title":      l.Into(&f.Title),
+		"task":       l.task(&f.Task),
 		"paper":      l.Into(&f.Paper),
 		"source":     l.Into(&f.Source),
 		"network":    l.Into(&f.Network),

@@ -10,11 +10,14 @@ import (
 
 // contents is the table at the top.
 func (p *page) contents() {
-	p.printf("| family | what it is | paper | cases | largest difference |\n|---|---|---|---|---|\n")
-	for _, f := range p.families {
-		p.printf("| [%s](#%s) | %s | %s | %s | %s |\n", f.Name, f.Name, cell(f.Title), cell(cited(f.Paper)), count(len(p.of(f))), p.worst(f))
+	tasks, of := family.ByTask(p.families)
+	for _, task := range tasks {
+		p.printf("**%s**\n\n| family | what it is | paper | cases | largest difference |\n|---|---|---|---|---|\n", family.TaskTitle(task))
+		for _, f := range of[task] {
+			p.printf("| [%s](#%s) | %s | %s | %s | %s |\n", f.Name, f.Name, cell(f.Title), cell(cited(f.Paper)), count(len(p.of(f))), p.worst(f))
+		}
+		p.printf("\n")
 	}
-	p.printf("\n")
 }
 
 // of is the cases that a family holds for.
@@ -42,7 +45,7 @@ func (p *page) worst(f *family.Family) string {
 	case len(cases) > 0:
 		return "output only"
 	}
-	return ""
+	return "no reference value"
 }
 
 func (p *page) family(f *family.Family) {

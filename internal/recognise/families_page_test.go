@@ -207,8 +207,11 @@ func (p *page) printf(format string, args ...any) { fmt.Fprintf(p, format, args.
 func (p *page) write() {
 	p.printf("%s", pageHead)
 	p.contents()
-	for _, f := range p.families {
-		p.family(f)
+	tasks, of := family.ByTask(p.families)
+	for _, task := range tasks {
+		for _, f := range of[task] {
+			p.family(f)
+		}
 	}
 	p.questions()
 	p.refusals()
