@@ -190,7 +190,9 @@ func outputAxis(b plan.Block, key string) int {
 
 // unheld is kernels whose number of outputs nothing else in the case tells.
 var unheld = map[string]string{
+	"field-yoloe-text": "txt_feats",
 	"slab-merging":     "b.reduction.weight",
+	"weight-standard":  "b.weight",
 	"weight-norm-all":  "b.weight_v",
 	"weight-norm-taps": "b.weight_v",
 }
