@@ -2,6 +2,8 @@ package repfuse
 
 import (
 	"context"
+	"path/filepath"
+	"regexp"
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/hint"
@@ -108,4 +110,19 @@ func notesOf(c *checkpoint.Checkpoint) []Note {
 		notes = append(notes, Note{Where: c.Path, Text: text})
 	}
 	return notes
+}
+
+// shard is the end of the name of one of several files: which, and of how many.
+var shard = regexp.MustCompile(`-0*([1-9]\d*)-of-0*([1-9]\d*)\.[a-z]+$`)
+
+// ofShard adds to the first error of one of several shards, which miss what others have, how all are read.
+func ofShard(path string, err error) error {
+	m := shard.FindStringSubmatch(path)
+	if m == nil || m[2] == "1" {
+		return err
+	}
+	if all, ok := err.(interface{ Unwrap() []error }); ok {
+		err = all.Unwrap()[0]
+	}
+	return hint.Add(err, "%s is shard %s of %s by its name: %s reads all", path, m[1], m[2], hint.Command("plan", filepath.Dir(path)))
 }

@@ -288,7 +288,7 @@ func (r *Recognition) read(ctx context.Context, path string) (*source, error) {
 	}
 	if s.plan, err = s.recognised(r); err != nil {
 		s.Close()
-		return nil, err
+		return nil, ofShard(path, err)
 	}
 	return s, nil
 }

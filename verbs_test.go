@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"repfuse/internal/golden"
+	"repfuse/internal/hint"
 	"repfuse/internal/tensor"
 
 	"repfuse"
@@ -294,5 +295,21 @@ func TestKernels(t *testing.T) {
 	i, err := repfuse.Inspect(ctx, dir, repfuse.InspectOptions{})
 	if err != nil || len(i.Kernels) != 1 || i.Kernels[0].Key != "row" {
 		t.Errorf("kernels %v (%v), want row", i.Kernels, err)
+	}
+}
+
+// One of several shards says so where it is not enough, and the hint leads on.
+func TestOneShard(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "shards")
+	if _, err := repfuse.Convert(ctx, weights, dir, repfuse.ConvertOptions{Destination: repfuse.Destination{ShardSize: 3e4}}); err != nil {
+		t.Fatal(err)
+	}
+	one := filepath.Join(dir, "model-00002-of-00006.safetensors")
+	_, err := repfuse.Plan(ctx, one, repfuse.PlanOptions{})
+	if want := one + " is shard 2 of 6 by its name: repfuse plan " + dir + " reads all"; err == nil || strings.Contains(err.Error(), "\n") || hint.Of(err) != want {
+		t.Errorf("%v, hint %q, want %q", err, hint.Of(err), want)
+	}
+	if p, err := repfuse.Plan(ctx, dir, repfuse.PlanOptions{}); err != nil || len(p.Blocks) < 4 {
+		t.Errorf("%v: %v, want blocks", p, err)
 	}
 }
