@@ -30,6 +30,9 @@ func (e *OpenError) Error() string { return "--strict: right only " + under(e.Co
 
 // under is conditions as they stand behind a claim.
 func under(all []Condition) string {
+	if len(all) == 0 {
+		return ""
+	}
 	var s []string
 	for k := range all {
 		s = append(s, all[k].String())
@@ -46,12 +49,10 @@ func claim(text string, all []Condition) string {
 }
 
 // Under is what the result depends on as it stands behind a claim, "" where that is nothing.
-func (p *Planned) Under() string {
-	if len(p.Conditions) == 0 {
-		return ""
-	}
-	return under(p.Conditions)
-}
+func (p *Planned) Under() string { return under(p.Conditions) }
+
+// Under is what the result depends on as it stands behind a claim, "" where that is nothing.
+func (u *Unfused) Under() string { return under(u.Conditions) }
 
 // strict is an error where conditions are open. everywhere says that a flag may be of all
 // modules, as no fact speaks against it elsewhere.

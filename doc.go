@@ -14,6 +14,7 @@
 //	Verify   src, dst → Verdict      exact, equivalent or different, with the numbers behind it
 //	Inspect  path     → Inspection   what is no finite number, what low precision would spoil
 //	Convert  src, dst → Converted    another format, nothing fused
+//	Unfuse   src, dst → Unfused      a deploy form as a training form that computes the same
 //
 // # Pipeline
 //

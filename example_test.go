@@ -140,6 +140,25 @@ func ExampleVerify() {
 	// stage3.1.rbr_reparam.weight: at most 7.57e-07 for any input within ±1
 }
 
+func ExampleUnfuse() {
+	dir, remove := folder()
+	defer remove()
+	out, back := filepath.Join(dir, "out"), filepath.Join(dir, "back")
+	if _, err := repfuse.Fuse(ctx, weights, out, repfuse.FuseOptions{}); err != nil {
+		log.Fatal(err)
+	}
+	u, err := repfuse.Unfuse(ctx, out, back, repfuse.UnfuseOptions{Like: weights})
+	if err != nil {
+		log.Fatal(err)
+	}
+	v, err := repfuse.Verify(ctx, back, out, repfuse.VerifyOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(u.Tensors, "tensors, verify says", v.Grade)
+	// Output: 113 tensors, verify says exact
+}
+
 func ExampleInspect() {
 	i, err := repfuse.Inspect(ctx, weights, repfuse.InspectOptions{})
 	if err != nil {

@@ -145,6 +145,8 @@ type writing struct {
 	directory string
 	// layers is what takes the place of nodes where an .onnx is written.
 	layers []onnx.Layer
+	// like, where it is not nil, is what the facts beside the tensors are taken from.
+	like *checkpoint.Checkpoint
 	// record, where it is not nil, makes what is left beside the tensors.
 	record func(*stream.Result) ([]byte, error)
 }
@@ -180,6 +182,11 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 	}
 	if err := out.Carry(c); err != nil {
 		return err
+	}
+	if w.like != nil {
+		if err := out.CarryFacts(w.like); err != nil {
+			return err
+		}
 	}
 	if w.record != nil {
 		text, err := w.record(done)

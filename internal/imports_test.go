@@ -50,6 +50,7 @@ var mayImport = map[string]string{
 	"verify":      "plan conv op tensor parallel health micro text",
 	"certify":     "plan fuse op tensor parallel micro",
 	"stream":      "plan fuse tensor parallel",
+	"unfuse":      "plan op tensor exact",
 	"record":      "plan planfile checkpoint disk op tensor parallel text",
 	"health":      "tensor parallel micro",
 	"text":        "",

@@ -65,7 +65,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 		case asJSON:
 			return printJSON(stdout, r)
 		case quiet:
-			printUnder(stderr, r.Plan)
+			printUnder(stderr, r.Plan.Under())
 		default:
 			printFused(stdout, stderr, r)
 		}
@@ -75,9 +75,9 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 }
 
 // printUnder says what the result depends on.
-func printUnder(w io.Writer, p *repfuse.Planned) {
-	if p.Under() != "" {
-		printWrapped(w, "", "  ", "right, "+p.Under())
+func printUnder(w io.Writer, under string) {
+	if under != "" {
+		printWrapped(w, "", "  ", "right, "+under)
 	}
 }
 
@@ -96,5 +96,5 @@ func printFused(stdout, stderr io.Writer, r *repfuse.Fused) {
 		printf(stdout, "%s: fused %s\n", r.Source, familyCounts(p.Blocks))
 		printf(stdout, "%s: %s, %s (from %s, %s)\n", r.Output, count(len(p.Result), "tensor"), size(r.Bytes), count(len(p.Tensors), "tensor"), size(p.SourceBytes))
 	}
-	printUnder(stdout, p)
+	printUnder(stdout, p.Under())
 }

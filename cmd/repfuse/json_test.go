@@ -31,6 +31,7 @@ var reports = []struct {
 	{"draft", "What repfuse draft --json prints.", repfuse.Drafted{}},
 	{"fuse", "What repfuse fuse --json prints.", repfuse.Fused{}},
 	{"convert", "What repfuse convert --json prints.", repfuse.Converted{}},
+	{"unfuse", "What repfuse unfuse --json prints.", repfuse.Unfused{}},
 	{"inspect", "What repfuse inspect --json prints.", repfuse.Inspection{}},
 	{"families", "What repfuse families NAME --json prints, and repfuse families --json a list of.", family.Family{}},
 }
@@ -133,6 +134,7 @@ func TestJSONSchema(t *testing.T) {
 			wantValid(t, "verify", exitYes, "verify", "--json", "--atol", "1", src, dst)
 			wantValid(t, "inspect", exitYes, "inspect", "--json", dst)
 			wantValid(t, "convert", exitYes, "convert", "--json", dst, filepath.Join(dir, "m.npz"))
+			wantValid(t, "unfuse", exitYes, "unfuse", "--json", "--like", src, dst, filepath.Join(dir, "back"))
 			files, err := filepath.Glob(filepath.Join(dst, "*.weight.npy"))
 			if err != nil || len(files) == 0 {
 				t.Fatalf("%d kernels (%v)", len(files), err)

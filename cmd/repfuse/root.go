@@ -41,7 +41,7 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 		return hint.Add(plainly(err), "%s --help", c.CommandPath())
 	})
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newFuse(), newVerify(), newPlan(), newDraft(), newFamilies(), newConvert(), newInspect(), newExporter())
+	root.AddCommand(newFuse(), newVerify(), newPlan(), newDraft(), newFamilies(), newConvert(), newUnfuse(), newInspect(), newExporter())
 	return root
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"repfuse/internal/disk"
+	"repfuse/internal/facts"
 )
 
 // companions are the files without which a directory of the transformers library does not load.
@@ -21,13 +22,27 @@ func (out *Output) Carry(c *Checkpoint) error {
 	if !out.dir() || out.format.name != safetensorsName {
 		return nil
 	}
-	for _, name := range c.Companions {
-		text, err := disk.SmallBeside(filepath.Join(c.Path, name))
+	return out.carry(c.Path, c.Companions)
+}
+
+// CarryFacts copies what lies with the tensors of c about its modules, where directories are made of directories.
+func (out *Output) CarryFacts(c *Checkpoint) error {
+	if !out.dir() {
+		return nil
+	}
+	return out.carry(c.Path, slices.DeleteFunc([]string{facts.File, facts.Graph}, func(name string) bool {
+		return isMissing(filepath.Join(c.Path, name))
+	}))
+}
+
+func (out *Output) carry(dir string, names []string) error {
+	for _, name := range names {
+		text, err := disk.SmallBeside(filepath.Join(dir, name))
 		if err == nil {
 			err = out.AddFile(name, text)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", filepath.Join(c.Path, name), err)
+			return fmt.Errorf("%s: %w", filepath.Join(dir, name), err)
 		}
 	}
 	return nil

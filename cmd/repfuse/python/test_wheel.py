@@ -108,7 +108,7 @@ class TestPackage(unittest.TestCase):
     def test_page(self):
         with open(PAGE) as f:
             steps = re.findall(r"```python\n(.*?)```", f.read(), re.S)
-        self.assertEqual(len(steps), 4)
+        self.assertEqual(len(steps), 5)
         with tempfile.TemporaryDirectory() as at:
             with open(os.path.join(at, "net.py"), "w") as f:
                 f.write(NET)

@@ -27,7 +27,7 @@ import warnings
 from typing import Any, Callable, Dict, List, Mapping, Optional, Union
 
 __all__ = [
-    "plan", "fuse", "verify", "inspect", "convert", "export", "graph", "load", "check", "command",
+    "plan", "fuse", "verify", "inspect", "convert", "unfuse", "export", "graph", "load", "check", "command",
     "Result", "Verdict", "Error", "Note",
 ]
 
@@ -117,6 +117,11 @@ def inspect(source: Path, **options: Any) -> Result:
 def convert(source: Path, destination: Path, progress: Optional[Progress] = None, **options: Any) -> Result:
     """Writes a checkpoint in another format, nothing fused."""
     return _run("convert", [source, destination], progress, options)[0]
+
+
+def unfuse(source: Path, destination: Path, progress: Optional[Progress] = None, **options: Any) -> Result:
+    """Makes a deploy form trainable again; like is a checkpoint of the training form."""
+    return _run("unfuse", [source, destination], progress, options)[0]
 
 
 def export(model: Any, directory: Path, *x: Any) -> Optional[str]:

@@ -1,0 +1,64 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"repfuse"
+)
+
+func newUnfuse() *cobra.Command {
+	var o repfuse.UnfuseOptions
+	var quiet, asJSON bool
+	c := &cobra.Command{
+		Use:   "unfuse --like TRAIN SRC DST",
+		Short: "Make a deploy form trainable again, exactly",
+		Long: `Unfuse writes to DST a training form that computes what the deploy form SRC does.
+TRAIN is a checkpoint of that training form, such as the state dict of a model that
+was just made: it gives keys, shapes and element types. One branch of each block has
+the kernel, the others come to zero; fuse of DST gives back the kernels of SRC bit for
+bit, which is tried before anything is written.
+
+A branch that comes to zero ends in a factor of zero, its batch norm's weight where
+there is one, and keeps the kernel that it has in TRAIN: the factor has a gradient,
+and with it the branch comes back in training. Batch norms compute as in SRC in eval
+mode; in training mode they go by each batch, so begin with their statistics frozen.
+
+What flags say of blocks is of those of TRAIN.`,
+		Example: `  repfuse unfuse --like new-model.pth fused.pth to-train.pth
+  repfuse fuse to-train.pth again.pth && repfuse verify to-train.pth fused.pth`,
+		Args: arguments(2, 2, "SRC and DST"),
+	}
+	c.Flags().StringVar(&o.Like, "like", "", "`TRAIN`, a checkpoint of the training form")
+	addRecognition(c, &o.Recognition)
+	parse := addDestination(c, &o.Destination, "npy")
+	f := c.Flags()
+	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
+	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
+	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, at least 2)")
+	show := addProgress(c)
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if err := parse(); err != nil {
+			return err
+		}
+		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
+		bar := show(quiet, "unfusing")
+		o.Progress = bar.tell
+		r, err := repfuse.Unfuse(c.Context(), args[0], args[1], o)
+		bar.end()
+		switch {
+		case err != nil:
+			return err
+		case asJSON:
+			return printJSON(stdout, r)
+		case quiet:
+			printUnder(stderr, r.Under())
+		default:
+			printNotes(stderr, r.Notes)
+			printf(stdout, "%s: unfused %s\n", r.Source, familyCounts(r.Blocks))
+			printf(stdout, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
+			printUnder(stdout, r.Under())
+		}
+		return nil
+	}
+	return c
+}
