@@ -67,10 +67,10 @@ func formatOf(head []byte, size int64) string {
 		case name == pt2.First || slices.ContainsFunc(pt2.Folders, func(folder string) bool { return strings.Contains(name, "/"+folder) }):
 			return pt2Name
 		}
+	case len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= uint64(size)-8: // a length that may begin as a pickle does
+		return safetensorsName
 	case len(head) > 1 && head[0] == 0x80 && head[1] >= 2 && head[1] <= 5: // PROTO and its version
 		return "pth"
-	case len(head) > 8 && head[8] == '{' && binary.LittleEndian.Uint64(head) <= uint64(size)-8:
-		return safetensorsName
 	case len(head) > 2 && head[0] == 0x08 && head[1] < 0x80 && strings.IndexByte(afterVersion, head[2]) >= 0:
 		return onnxName
 	}

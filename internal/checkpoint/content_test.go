@@ -44,7 +44,8 @@ func TestFormatOf(t *testing.T) {
 		{"\x80\x04\x95", "pth"},
 		{"\x80\x01}", ""},
 		{"\x02\x00\x00\x00\x00\x00\x00\x00{}", "safetensors"},
-		{"\x03\x00\x00\x00\x00\x00\x00\x00{}", ""}, // a header beyond the end
+		{"\x80\x02\x00\x00\x00\x00\x00\x00{" + strings.Repeat(" ", 0x27f), "safetensors"}, // a length of 640, which begins as a pickle
+		{"\x03\x00\x00\x00\x00\x00\x00\x00{}", ""},                                        // a header beyond the end
 		{"\x08\x08\x12\x07pytorch", "onnx"},
 		{"\x08\x08\x13", ""},
 		{"hello", ""},
