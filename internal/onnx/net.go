@@ -74,7 +74,11 @@ func (t *Net) node(n *Node) {
 	if b := t.whole[n]; b != nil {
 		of, out.Type = b.nodes(), b.pad.Op.Name
 	}
+	made := slices.DeleteFunc(slices.Clone(n.Out), func(v *Value) bool { return v == nil })
 	s, why := t.step(n)
+	if s != nil && s.kind != graph.Opaque && (len(made) != 1 || made[0] != n.Out[0]) {
+		s, why = nil, "of more than one output"
+	}
 	if s == nil || slices.ContainsFunc(s.reads, func(v *Value) bool { return t.facts.consts[v] != nil }) {
 		s = &step{reads: append(slices.Clone(n.In), captures(n)...)}
 		out.Why = why
@@ -86,10 +90,8 @@ func (t *Net) node(n *Node) {
 		}
 	}
 	out.To = s.to
-	for _, v := range n.Out {
-		if v != nil {
-			out.Outputs = append(out.Outputs, t.value(v))
-		}
+	for _, v := range made {
+		out.Outputs = append(out.Outputs, t.value(v))
 	}
 	if s.kind != graph.Opaque {
 		t.axes[n.Out[0]] = t.axisAfter(n, s)

@@ -151,7 +151,6 @@ func (c call) matrix(x, weight, bias any, turned bool) (result, string) {
 	if len(v.shape) > 2 {
 		r.axis = graph.LastAxis
 	}
-	r.inputs = []int{v.at}
 	return r, ""
 }
 

@@ -215,12 +215,8 @@ type result struct {
 	// axis is where the channels are, to where a Move takes them.
 	axis, to int
 	minus    []bool
-	inputs   []int // the values that stay its inputs, where others have become operands
 }
 
 func (l result) fill(n *graph.Node) {
 	n.Kind, n.Op, n.After, n.Axis, n.To, n.Minus = l.kind, l.op, l.after, l.axis, l.to, l.minus
-	if l.inputs != nil {
-		n.Inputs = l.inputs
-	}
 }
