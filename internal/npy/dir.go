@@ -66,6 +66,9 @@ func (s *Set) lookAt(d folder, o Options) error {
 		return err
 	}
 	slices.Sort(s.Others)
+	if err := tensor.Few(len(found)); err != nil {
+		return err
+	}
 	if err := sortByKey(found); err != nil {
 		return err
 	}

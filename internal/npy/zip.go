@@ -48,6 +48,9 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := tensor.Few(len(r.File)); err != nil {
+		return err
+	}
 	if err := checkLayout(f, r.File); err != nil {
 		return err
 	}

@@ -72,7 +72,7 @@ func (h *header) parse(text []byte) error {
 		}
 		e, err := parseEntry(s, key)
 		h.entries = append(h.entries, e)
-		return wrap(key, err)
+		return cmp.Or(wrap(key, err), tensor.Few(len(h.entries)))
 	})
 }
 

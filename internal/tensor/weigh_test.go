@@ -24,3 +24,12 @@ func TestWeigh(t *testing.T) {
 		}
 	}
 }
+
+func TestFew(t *testing.T) {
+	for n, ok := range map[int]bool{0: true, 1 << 18: true, 1<<18 + 1: false} {
+		err := Few(n)
+		if list := Weigh(make([]Named, n), 1<<30); (err == nil) != ok || (list == nil) != ok {
+			t.Errorf("%d tensors: %v, %v", n, err, list)
+		}
+	}
+}
