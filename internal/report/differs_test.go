@@ -25,7 +25,7 @@ func TestDelta(t *testing.T) {
 	weight := slices.Repeat([]float64{1. / 3}, 2*2*9)
 	weight[18+9+5] += 0.25 // output channel 1, input channel 1, tap 5
 	stored := map[string]tensor.Tensor{
-		"w": tensor.Of(tensor.F32, []int{2, 2, 3, 3}, weight), "b": tensor.Of(tensor.F32, []int{2}, []float64{0.5 + 1./3, 1. / 3}),
+		"w": tensor.Of(tensor.F32, []int{2, 2, 3, 3}, weight), "b": tensor.Of(tensor.F32, []int{2}, []float64{1. / 3, 0.5 + 1./3}),
 	}
 	m, err := deltaOf(row{output: &plan.Output{Expr: e, Form: form, Weight: "w", Bias: "b"}}, stored)
 	if err != nil {
@@ -46,8 +46,33 @@ func TestDelta(t *testing.T) {
 			}
 		}
 	}
-	if !near(m.bias[0], 0.5) || m.bias[1] != 0 {
-		t.Errorf("bias off by %v, want 0.5 and 0", m.bias)
+	if m.bias[0] != 0 || !near(m.bias[1], 0.5) {
+		t.Errorf("bias off by %v, want 0 and 0.5", m.bias)
+	}
+}
+
+// Of a kernel that is computed in pieces, with more channels than a map, several share a line of it.
+func TestDeltaOfMany(t *testing.T) {
+	shape := []int{130, 400, 1, 1} // 416 kB in float64, of which 256 KiB are computed at once
+	e := op.Conv{Weight: op.Param{Key: "w", Tensor: tensor.Of(tensor.F32, shape, make([]float64, 130*400))}}
+	form, err := op.Check(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weight := make([]float64, 130*400)
+	weight[127*400+3] = 0.5
+	m, err := deltaOf(row{output: &plan.Output{Expr: e, Form: form, Weight: "w"}}, map[string]tensor.Tensor{"w": tensor.Of(tensor.F32, shape, weight)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range m.cells {
+		want := 0.0
+		if line == 127*64/130 {
+			want = 0.5
+		}
+		if m.cells[line][0] != want {
+			t.Errorf("%g in line %d of %d, want %g", m.cells[line][0], line, len(m.cells), want)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func TestPagesAreBounded(t *testing.T) {
 		in.Kernels = append(in.Kernels, &health.Kernel{Key: "k"})
 	}
 	text := page(t, func(b *bytes.Buffer) error { return report.WriteInspection(b, in) })
-	if len(text) > 3<<20 || !strings.Contains(text, "19000 more are left out") {
+	if len(text) > 3<<20 || !strings.Contains(text, "19000 more are left out") || !strings.Contains(text, "and 19950 more") {
 		t.Errorf("a page of %d bytes", len(text))
 	}
 	p := plannedInput(t, "x")
