@@ -118,12 +118,14 @@ func drops(t *testing.T, m made) []dropped {
 }
 
 // sideBySide is a 3×3 and a 1×1 convolution of as many channels in as out: whether the input is added, no key says.
+// The page reads and writes pieces of 1 MiB, and the larger kernel has two.
 func sideBySide() []tensor.Named {
+	const n = 180
 	var all []tensor.Named
 	for _, c := range []struct {
 		key   string
 		shape []int
-	}{{"conv3x3.weight", []int{2, 2, 3, 3}}, {"conv1x1.weight", []int{2, 2, 1, 1}}, {"conv3x3.bias", []int{2}}, {"conv1x1.bias", []int{2}}} {
+	}{{"conv3x3.weight", []int{n, n, 3, 3}}, {"conv1x1.weight", []int{n, n, 1, 1}}, {"conv3x3.bias", []int{n}}, {"conv1x1.bias", []int{n}}} {
 		values := make([]float64, tensor.Elems(c.shape))
 		for k := range values {
 			values[k] = 1 / float64(k+len(c.key))
