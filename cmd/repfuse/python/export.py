@@ -31,17 +31,20 @@ VERSION = 1  # of modules.json, and of graph.json
 INLINE = 4096  # how many numbers of a constant graph.json holds
 
 
-def export(model, directory, *inputs):
-    """Saves a model, or a state_dict, to a directory that holds no .npy file yet; with
-    example inputs, or their shapes, also what the model computes. Returns how the graph
-    was made: "meta", "real", or None where there is none, of which a line is printed."""
+def export(model, directory, *inputs, force=False):
+    """Saves a model, or a state_dict, to a directory that holds no .npy file yet, or with force
+    in the place of those that it holds; with example inputs, or their shapes, also what the
+    model computes. Returns how the graph was made: "meta", "real", or None where there is
+    none, of which a line is printed."""
     is_model = isinstance(model, torch.nn.Module)
     state = model.state_dict() if is_model else model
     check(state)
     os.makedirs(directory, exist_ok=True)
     for name in os.listdir(directory):
-        if name.endswith(".npy") or name in ("modules.json", "graph.json"):
-            raise FileExistsError("%s holds %s already: old tensors would pass for new ones" % (directory, name))
+        if name.endswith(".npy") or name in ("modules.json", "graph.json", "repfuse.json"):
+            if not force:
+                raise FileExistsError("%s holds %s already: old tensors would pass for new ones; force=True replaces them" % (directory, name))
+            os.remove(os.path.join(directory, name))
     for key, tensor in state.items():
         # "x": two keys that this file system takes for one (A and a) are an error.
         with open(os.path.join(directory, key + ".npy"), "xb") as f:

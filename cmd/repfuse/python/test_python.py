@@ -219,6 +219,14 @@ class TestExport(unittest.TestCase):
         with self.assertRaisesRegex(FileExistsError, "a.npy already"):
             export.export({"b": torch.zeros(1)}, self.at)
 
+    def test_force_replaces_all(self):
+        with tempfile.TemporaryDirectory() as dir:
+            export.export(Block(), dir)
+            for name in "repfuse.json", "notes.txt":
+                open(os.path.join(dir, name), "w").close()
+            export.export({"a": torch.ones(1)}, dir, force=True)
+            self.assertEqual(sorted(os.listdir(dir)), ["a.npy", "notes.txt"])
+
     def test_numpy_lacks_it(self):
         with self.assertRaisesRegex(TypeError, "^s: numpy has no such tensor"):
             export.export({"s": torch.eye(2).to_sparse()}, self.at)

@@ -124,10 +124,10 @@ def unfuse(source: Path, destination: Path, progress: Optional[Progress] = None,
     return _run("unfuse", [source, destination], progress, options)[0]
 
 
-def export(model: Any, directory: Path, *x: Any) -> Optional[str]:
+def export(model: Any, directory: Path, *x: Any, force: bool = False) -> Optional[str]:
     """Saves a model or a state dict for repfuse, with the graph if there is an input; see exporter/export.py."""
     from .exporter.export import export as f
-    return f(model, os.fspath(directory), *x)
+    return f(model, os.fspath(directory), *x, force=force)
 
 
 def graph(model: Any, path: Path, *x: Any) -> str:
