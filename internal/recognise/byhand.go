@@ -1,12 +1,24 @@
 package recognise
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"repfuse/internal/family"
+	"repfuse/internal/hint"
 	"repfuse/internal/planfile"
 )
+
+// inFile is a problem of a block that a plan file names, which no --family leaves out.
+func inFile(problem error) error {
+	var h *hint.Error
+	if errors.As(problem, &h) && strings.HasPrefix(h.Hint, "--family ") {
+		return hint.Add(h.Err, "without that block in the plan file the module stays as it is")
+	}
+	return problem
+}
 
 // follow takes the blocks that a plan file names.
 func (r *recogniser) follow(f *planfile.File) error {
@@ -21,7 +33,7 @@ func (r *recogniser) follow(f *planfile.File) error {
 		}
 		c := r.match(&family.Family{Name: name, Make: b.Make, Keep: []string{"**"}, Stale: b.Stale}, path)
 		if c.problem != nil {
-			return c.problem
+			return inFile(c.problem)
 		}
 		c.kept = nil // no declaration's word
 		r.take(c)

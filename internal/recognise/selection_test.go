@@ -28,6 +28,8 @@ func TestSelection(t *testing.T) {
 		{keys: block("model.") + "loss.weight[1]", wrapper: "model.", want: "model.a.rbr_reparam loss.weight"},
 		{keys: block("model.model."), wrapper: "model.", want: "model.a.rbr_reparam"},
 		{keys: strings.ReplaceAll(block(""), "a.", "a._orig_mod.") + "head.weight[2,8]", want: "a.rbr_reparam head.weight"},
+		{keys: block("module._orig_mod."), want: "a.rbr_reparam"},
+		{keys: block("_orig_mod.module."), want: "a.rbr_reparam"},
 		{keys: block("my_orig_mod."), want: "my_orig_mod.a.rbr_reparam"},
 		{keys: block("module.") + "n_averaged[1]", want: "a.rbr_reparam", note: "every key begins with module."},
 		{keys: block("S.") + block("T."), asked: student, want: "a.rbr_reparam"},
