@@ -6,9 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -44,24 +44,25 @@ func isMissing(path string) bool {
 // sweepOne removes the siblings of one path, or with back moves one that was put
 // aside back. It reports whether it met a run that had not come to its end.
 func sweepOne(path string, back bool) (undone bool, err error) {
-	pattern := regexp.MustCompile(`^\.` + regexp.QuoteMeta(filepath.Base(path)) + `\.repfuse-(tmp|old)-([0-9]+)$`)
-	dir := filepath.Dir(path)
+	dir, prefix := filepath.Dir(path), "."+filepath.Base(path)+".repfuse-"
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return false, err
 	}
 	for _, e := range entries { // by name: old before tmp
-		m := pattern.FindStringSubmatch(e.Name())
-		if m == nil {
+		rest, ok := strings.CutPrefix(e.Name(), prefix)
+		kind, number, _ := strings.Cut(rest, "-")
+		pid, err := strconv.ParseUint(number, 10, 31)
+		if !ok || err != nil || kind != temporary && kind != aside {
 			continue
 		}
 		left := filepath.Join(dir, e.Name())
 		unlock, is := tryLock(left)
-		if pid, err := strconv.Atoi(m[2]); err != nil || alive(e, is, pid) {
+		if alive(e, is, int(pid)) {
 			unlock()
 			continue
 		}
-		restore := m[1] == aside && back
+		restore := kind == aside && back
 		if !restore {
 			os.RemoveAll(left) // of another owner it stays, and is in nobody's way
 		} else {
@@ -70,7 +71,7 @@ func sweepOne(path string, back bool) (undone bool, err error) {
 		if unlock(); err != nil {
 			return undone, err
 		}
-		undone = undone || restore || m[1] == temporary
+		undone = undone || restore || kind == temporary
 	}
 	return undone, nil
 }
