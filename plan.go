@@ -360,6 +360,11 @@ func (s *source) under(asked bool) ([]Condition, error) {
 
 // recognise finds the blocks of a source by its keys.
 func (r *Recognition) recognise(s *source) (*plan.Plan, error) {
+	for _, text := range r.Identity {
+		if value := text[strings.LastIndexByte(text, '=')+1:]; value != "yes" && value != "no" {
+			return nil, fmt.Errorf("--identity %s, want yes or no", text)
+		}
+	}
 	o, err := r.options(s)
 	if err != nil {
 		return nil, err

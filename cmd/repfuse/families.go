@@ -52,21 +52,7 @@ func newFamilies() *cobra.Command {
 			}
 			return err
 		},
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			set, err := family.Builtin()
-			var list []*family.Family
-			if err == nil {
-				list, err = set.All()
-			}
-			if err != nil {
-				return nil, cobra.ShellCompDirectiveError
-			}
-			var names []string
-			for _, f := range list {
-				names = append(names, f.Name+"\t"+f.Title)
-			}
-			return names, cobra.ShellCompDirectiveNoFileComp
-		},
+		ValidArgsFunction: familyNames,
 	}
 	addFamilies(c, &files)
 	c.Flags().BoolVar(&asYAML, "yaml", false, "print the declaration of NAME")

@@ -10,11 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"repfuse"
+	"repfuse/internal/family"
 )
 
 // addTypes declares --dtype.
 func addTypes(c *cobra.Command, to *[]string) {
 	c.Flags().StringArrayVar(to, "dtype", nil, "`[GLOB=]TYPE` of floating tensors of DST, of all or of those whose keys fit: float16, bfloat16, float32, float64")
+	words(c, "dtype", "float16", "bfloat16", "float32", "float64")
 }
 
 // addSelection declares the flags for a part of a checkpoint.
@@ -49,6 +51,10 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f.BoolVar(&r.Strict, "strict", false, "assume nothing: what no key, fact or flag says is an error that says what to type")
 	addReading(c, &r.Reading)
 	yaml(c, "plan")
+	words(c, "identity", "yes", "no")
+	words(c, "cost", "same", "any")
+	words(c, "rest", "drop", "keep")
+	complete(c, "family", familyNames)
 }
 
 // addNetwork declares the flags for the graph of a checkpoint's network and for what its keys begin with.
@@ -69,6 +75,34 @@ func yaml(c *cobra.Command, flag string) {
 	}
 }
 
+// words has the shell complete a flag with some words.
+func words(c *cobra.Command, flag string, list ...string) {
+	complete(c, flag, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func complete(c *cobra.Command, flag string, f cobra.CompletionFunc) {
+	if err := c.RegisterFlagCompletionFunc(flag, f); err != nil {
+		panic(err) // a flag that no line above declares
+	}
+}
+
+// familyNames completes the name of a family.
+func familyNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	set, err := family.Builtin()
+	var list []*family.Family
+	if err == nil {
+		list, err = set.All()
+	}
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, f := range list {
+		names = append(names, f.Name+"\t"+f.Title)
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
 // addDestination gives a function that sets what needs reading first.
 func addDestination(c *cobra.Command, d *repfuse.Destination, otherwise string) func() error {
 	var shardSize string
@@ -78,6 +112,7 @@ func addDestination(c *cobra.Command, d *repfuse.Destination, otherwise string) 
 	f.StringVar(&d.Wrap, "wrap", "", "`KEY` that a .pth has the state dict under, such as state_dict or params (default none)")
 	f.BoolVarP(&d.Force, "force", "f", false, "replace a checkpoint that is at DST")
 	f.BoolVar(&d.Sync, "sync", false, "have everything on the disk before returning")
+	words(c, "format", "npy", "safetensors")
 	return func() (err error) {
 		d.ShardSize, err = parseSize(shardSize)
 		return err

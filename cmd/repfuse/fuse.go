@@ -85,7 +85,11 @@ func printUnder(w io.Writer, under string) {
 func printFused(stdout, stderr io.Writer, r *repfuse.Fused) {
 	p := r.Plan
 	printNotes(stderr, p.Notes)
-	printNotes(stderr, r.Notes)
+	if notes := r.Notes; len(notes) > 1 {
+		printf(stderr, "note: %s (and elements of %s more; --json names them)\n", notes[0], count(len(notes)-1, "tensor"))
+	} else {
+		printNotes(stderr, notes)
+	}
 	if len(p.Blocks) == 0 {
 		why := fmt.Sprintf("already fused (%s)", count(len(p.Deployed), "block"))
 		if len(p.Deployed) == 0 {

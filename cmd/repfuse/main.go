@@ -75,7 +75,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	if open := (*repfuse.OpenError)(nil); errors.As(err, &open) && len(open.Flags) > 0 {
 		err = hint.Add(err, "%s", hint.Command(slices.Insert(slices.Clone(args), 1, open.Flags...)...))
 	}
-	printError(stderr, err)
+	printError(stderr, suggested(root, err))
 	return exitError
 }
 

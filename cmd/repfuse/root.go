@@ -2,13 +2,16 @@ package main
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"repfuse"
 	"repfuse/internal/hint"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // exitText says what the exit status means.
@@ -34,15 +37,78 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 		Version:       repfuse.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if near := nearFlag(c, err); near != "" {
+			return hint.Add(err, "--%s", near)
+		}
 		return hint.Add(plainly(err), "%s --help", c.CommandPath())
 	})
-	root.SuggestionsMinimumDistance = 2
+	root.SuggestionsMinimumDistance, root.DisableSuggestions = 2, true // suggested says them on a line
 	root.AddCommand(newFuse(), newVerify(), newPlan(), newDraft(), newFamilies(), newConvert(), newUnfuse(), newInspect(), newExporter())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() { // cobra's own are content with any word behind them
+		switch c.Name() {
+		case "help":
+			c.Run, c.RunE = nil, func(_ *cobra.Command, args []string) error {
+				of, _, err := root.Find(args)
+				if err != nil {
+					return err
+				}
+				return of.Help()
+			}
+		case "completion":
+			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
+		case "verify":
+			c.SuggestFor = []string{"check", "diff", "compare"}
+		}
+	}
 	return root
+}
+
+// nearFlag is the flag that is most like one that a command does not have.
+func nearFlag(c *cobra.Command, err error) string {
+	word, ok := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !ok {
+		return ""
+	}
+	flags := &cobra.Command{SuggestionsMinimumDistance: 2} // cobra compares words of commands alone
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		flags.AddCommand(&cobra.Command{Use: f.Name, Run: func(*cobra.Command, []string) {}})
+	})
+	for _, near := range flags.SuggestionsFor(word) {
+		return near
+	}
+	return ""
+}
+
+var oneOf = regexp.MustCompile(`^if any flags in the group \[(\S+) (\S+)\] are set none of the others can be`)
+
+var unknownCommand = regexp.MustCompile(`^unknown command (".*") for "(.*)"$`)
+
+// suggested adds to an error about a word that is no command what is like it, and says of two flags what cobra says
+// of groups.
+func suggested(root *cobra.Command, err error) error {
+	if m := oneOf.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("--%s and --%s, want one of them", m[1], m[2])
+	}
+	m := unknownCommand.FindStringSubmatch(err.Error())
+	if m == nil {
+		return err
+	}
+	word, _ := strconv.Unquote(m[1])
+	near := root.SuggestionsFor(word)
+	switch {
+	case m[2] != root.Name():
+		return hint.Add(err, "%s --help", m[2])
+	case word == "version":
+		return hint.Add(err, "repfuse --version")
+	case len(near) > 0:
+		return hint.Add(err, "repfuse %s", near[0])
+	}
+	return hint.Add(err, "repfuse --help")
 }
 
 // plainly says what a flag wants in place of what strconv says about it.
@@ -66,6 +132,9 @@ func plainly(err error) error {
 // arguments accepts from least to most arguments, naming what is wanted.
 func arguments(least, most int, want string) cobra.PositionalArgs {
 	return func(c *cobra.Command, args []string) error {
+		if slices.Contains(args, "-") {
+			return hint.Add(fmt.Errorf("%s: -, want %s; standard input and output are not read or written", c.Name(), want), "./- is a file of that name")
+		}
 		if len(args) >= least && len(args) <= most && !slices.Contains(args, "") {
 			return nil
 		}

@@ -52,6 +52,7 @@ decide by what was measured instead.`,
 	flags.Float64Var(&f.atol, "atol", 0, "absolute tolerance in place of the derived one")
 	flags.Float64Var(&f.rtol, "rtol", 0, "relative tolerance in place of the derived one")
 	flags.StringVar(&f.require, "require", string(repfuse.Equivalent), "`VERDICT` that is good enough: exact or equivalent")
+	words(c, "require", string(repfuse.Exact), string(repfuse.Equivalent))
 	flags.StringVar(&o.Witness, "witness", "", "`FILE.npy` for the input on which the worst block differs most")
 	flags.StringVar(&o.Report, "report", "", reportUsage)
 	flags.BoolVarP(&o.Force, "force", "f", false, "replace what is at --witness and --report")
