@@ -2,10 +2,12 @@ package recognise
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
+	"repfuse/internal/op"
 	"repfuse/internal/pairs"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
@@ -25,11 +27,57 @@ func (r *recogniser) loose(tensors []tensor.Named) []tensor.Spec {
 	return specs
 }
 
+// layers is loose with the layers whose weight is computed of what is stored, as if the weight itself were.
+func (r *recogniser) layers(tensors []tensor.Named) []tensor.Spec {
+	computed := map[string]tensor.Spec{}
+	for _, b := range r.found.Blocks {
+		if isComputed(b) {
+			o := b.Outputs[0]
+			computed[b.Used[0]] = tensor.Spec{Key: o.Weight, Type: tensor.F64, Shape: o.Form.WeightShape()}
+		}
+	}
+	if len(computed) == 0 {
+		return r.loose(tensors)
+	}
+	var specs []tensor.Spec
+	for k := range tensors {
+		if s, ok := computed[tensors[k].Key]; ok {
+			specs = append(specs, s)
+		}
+		specs = append(specs, r.loose(tensors[k:k+1])...)
+	}
+	return specs
+}
+
+// isComputed reports whether a block is a layer whose weight is computed, and nothing else.
+func isComputed(b plan.Block) bool {
+	if len(b.Outputs) != 1 || b.Outputs[0].Weight != family.Whole(b.Path, "weight") {
+		return false
+	}
+	c, ok := b.Outputs[0].Expr.(op.Conv)
+	return ok && c.Weight.Computed != nil
+}
+
+// release gives the keys of a computed layer back, for a block with the norm behind it; undo takes them again.
+func (r *recogniser) release(layer string) (undo func()) {
+	at := slices.IndexFunc(r.found.Blocks, func(b plan.Block) bool { return b.Path == layer && isComputed(b) })
+	if at < 0 {
+		return func() {}
+	}
+	b := r.found.Blocks[at]
+	r.found.Blocks = slices.Delete(slices.Clone(r.found.Blocks), at, at+1)
+	r.keys.mark(b.Used, false)
+	return func() {
+		r.found.Blocks = slices.Insert(r.found.Blocks, at, b)
+		r.keys.mark(b.Used, true)
+	}
+}
+
 // foldNorms takes every batch norm that stands behind a layer by names, order and
 // channels, and notes those that it leaves. That nothing without keys stands between the
 // two is the user's word.
 func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
-	found, left := pairs.Find(r.loose(tensors), ordered)
+	found, left := pairs.Find(r.layers(tensors), ordered)
 	if len(found) == 0 && len(r.found.Blocks) == 0 {
 		return &hint.Error{Err: fmt.Errorf("--fold-bn: no batch norm stands behind a layer%s", reasons(left)), Hint: "repfuse plan without --fold-bn shows what is there"}
 	}
@@ -38,6 +86,7 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 		if r.leaves(p.Layer) != nil || r.leaves(p.Norm) != nil {
 			continue
 		}
+		undo := r.release(p.Layer)
 		c, err := r.foldPair(p)
 		if err == nil {
 			err = r.contradicted(p, c)
@@ -46,6 +95,7 @@ func (r *recogniser) foldNorms(tensors []tensor.Named, ordered bool) error {
 			return err
 		}
 		if c.problem != nil {
+			undo()
 			left = append(left, pairs.Left{Norm: p.Norm, Why: c.problem.Error()})
 			continue
 		}
@@ -82,7 +132,7 @@ func (r *recogniser) leaveNorms(left []pairs.Left) {
 
 // offerFold notes how many norms --fold-bn would fold.
 func (r *recogniser) offerFold(tensors []tensor.Named, ordered bool) {
-	if found, _ := pairs.Find(r.loose(tensors), ordered); len(found) > 0 {
+	if found, _ := pairs.Find(r.layers(tensors), ordered); len(found) > 0 {
 		r.note(plan.Note{Text: foldable(len(found)), Hint: "--fold-bn folds them, where nothing stands between"})
 	}
 }

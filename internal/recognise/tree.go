@@ -124,9 +124,14 @@ func (t *tree) Lookup(module, key string) (tensor.Named, bool) {
 }
 
 // take marks a key that is a block's from now on, or dropped.
-func (t *tree) take(key string) {
+func (t *tree) take(key string) { t.mark([]string{key}, true) }
+
+// mark says of keys whether they are taken.
+func (t *tree) mark(keys []string, taken bool) {
 	t.listed = false
-	t.nodes[key].taken = true
+	for _, key := range keys {
+		t.nodes[key].taken = taken
+	}
 }
 
 // fitting lists the keys that fit a glob and that nobody has taken yet.
