@@ -22,7 +22,7 @@ import (
 var drafts = map[string]string{
 	"facts names": `
 		acnet-acb-k3 acnet-acb-k3-p0-crop acnet-acb-k3-s2-g2 acnet-acb-k5-p2 birder-mobileone birder-repvgg-s1 birder-repvggdw damoyolo-repconv
-		dbb-dw-k3-s2 dbb-k3-g2-internal dbb-k3-in_ne_out dfine-vggblock edgesam-conv2dbn edgesam-repvggdw efficientloftr-repvgg fastvit-mobileone-dw-k1 fastvlm-patchembed
+		dbb-dw-k3-s2 dbb-k3-g2-internal dbb-k3-in_ne_out dfine-vggblock edgesam-conv2dbn edgesam-repvggdw efficientloftr-repvgg fastvit-mobileone-dw-k1 fastvlm-patchembed field-textnet-doctr field-textnet-fast
 		lcnetv3-paddle lcnetv3-rep-dw5 lcnetv3-rep-pw1 lcnetv4 loftr-hf-id lsnet-repvggdw luxonis-rep-dw luxonis-rep-s1 mmpretrain-mobileone-dw-k4
 		mmpretrain-repvgg-id mmpretrain-repvgg-s1 mmpretrain-repvgg-s1-d2-p2 mmpretrain-repvgg-s2 mmpretrain-repvgg-se-refbug mmyolo-repvgg-id
 		mobileone-block-dw-k4 mobileone-block-pw-k1 mobileone-model-tiny nanodet-repvggconvmodule orepa-convbn-dbb plksr-repconv ppyoloe-repvgg
@@ -37,7 +37,7 @@ var drafts = map[string]string{
 		overlock-dilated-k11 overlock-dilated-k19 overlock-dilated-k7 overlock-repconvblock unireplknet-dilated-k13 unireplknet-dilated-k17
 		unireplknet-dilated-k5 unireplknet-dilated-k7 wespeaker-repspk-s1`,
 	"no": `
-		acnet-acb-k3-noaffine csrep-tdnnblock eecnet-eec efdn-edbb-idt-no13 fastvit-repmixer-ls fastvit-repmixer-nols fastvlm-repmixerblock
+		acnet-acb-k3-noaffine csrep-tdnnblock eecnet-eec efdn-edbb-idt-no13 fastvit-repmixer-ls fastvit-repmixer-nols fastvlm-repmixerblock field-yoloe-text
 		gaterv3-conv3xc-nobias gcnet-gcblock-s1 mfdnet-repconv-REFBUG mmyolo-repvgg-alpha mobileclip-text-repmixer omnishift-flexnet orepa-repvgg-s1-id
 		ppyoloe-repvgg-alpha qarepvgg-v3-s1-id repnext-dwconv-m-s1 repnext-model-tiny rtmosr-repconv sg-repvgg-alpha span-conv3xc span-conv3xc2-g2
 		timm-fastvit-model-tiny timm-fastvit-repmixer timm-nextvit-ncb ultralytics-conv2 unireplknet-block-k7 yolomif-acdbb yolomif-deepacdbb yolomif-deepdbb yolomif-deepdbb-dw-s2
