@@ -88,8 +88,23 @@ func TestDerivedTolerance(t *testing.T) {
 		if least, most := 2*6*0x1p-53, 10*2*6.1*0x1p-53; !(tol.Slack >= least && tol.Slack <= most) {
 			t.Errorf("%s: slack %g, want %g to %g", typ, tol.Slack, least, most)
 		}
+		if sum := tol.Rounding + tol.Arithmetic + tol.Slack; math.Abs(tol.Value/sum-1) > 1e-5 { // 2⁻²⁰ is for the sum
+			t.Errorf("%s: tolerance %g, want the sum of its parts %g", typ, tol.Value, sum)
+		}
 		if r.Passed {
 			t.Errorf("%s: a kernel that is an ulp off passed: %+v", typ, tol)
+		}
+	}
+}
+
+// Half an ulp of the smallest number is allowed for each element that R multiplies, and the bias.
+func TestLeastTolerance(t *testing.T) {
+	shape := []int{1, 4, 1, 1}
+	for typ, half := range map[tensor.Type]float64{tensor.F32: 0x1p-150, tensor.F16: 0x1p-25, tensor.BF16: 0x1p-134} {
+		zero := tensor.Of(typ, shape, make([]float64, 4))
+		r := run(t, one(t, op.Conv{Weight: op.Param{Key: "k", Tensor: zero}}), []tensor.Named{{Key: "w", Tensor: zero}}, verify.Options{Range: 3})
+		if got, want := r.Blocks[0].Tolerance.Rounding, half*(3*4+1); got != want {
+			t.Errorf("%s: rounding %g, want %g", typ, got, want)
 		}
 	}
 }
