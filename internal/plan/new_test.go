@@ -117,3 +117,15 @@ func TestSharedKeys(t *testing.T) {
 		t.Errorf("writes %q, want %q", keys, want)
 	}
 }
+
+// A key of an adapter has its number and a colon before the key; others are a network's own.
+func TestIsAdapterKey(t *testing.T) {
+	for key, want := range map[string]bool{
+		plan.AdapterKey(1, "a.weight"): true, plan.AdapterKey(12, ""): true,
+		"adapter:a": false, "adapter1.a": false, "adapter1": false, "adapter": false, "1:a": false, "my.adapter1:a": false,
+	} {
+		if got := plan.IsAdapterKey(key); got != want {
+			t.Errorf("%s: %t, want %t", key, got, want)
+		}
+	}
+}

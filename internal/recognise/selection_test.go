@@ -41,7 +41,7 @@ func TestSelection(t *testing.T) {
 		{keys: block(""), asked: plan.Selection{KeepRest: true}, err: "--rest keep without --only"},
 		{keys: block("") + "a.weight[1] a._orig_mod.weight[1]", err: "are both a.weight without _orig_mod."},
 		{keys: block("") + "a.rbr_dense.activation_post_process.scale[1] a.rbr_dense.conv.weight_fake_quant.activation_post_process.min_val[8] " +
-			"activation_post_process_12.eps[1] a.rbr_1x1.conv.weight_fake_quant.zero_point[1]", want: "a.rbr_reparam", note: "4 tensors are state of quantization observers"},
+			"activation_post_process_12.eps[1] a.rbr_1x1.conv.weight_fake_quant.zero_point[1] a.rbr_1x1.conv.bias_fake_quant.scale[1]", want: "a.rbr_reparam", note: "5 tensors are state of quantization observers"},
 	} {
 		p, err := recognise.Plan(named(t, test.keys), recognise.Options{Families: builtin(t), Selection: test.asked, Wrapper: test.wrapper})
 		if test.err != "" {

@@ -127,3 +127,20 @@ func TestReads(t *testing.T) {
 		t.Errorf("%q, want %q", got, b.Used[1:2])
 	}
 }
+
+// A layer to which an adapter alone was added is none that a living model has to build; one made of
+// its own weight alone, of a norm, or of an adapter's keys is.
+func TestMerged(t *testing.T) {
+	for used, want := range map[string]bool{
+		"a.weight adapter1:down adapter1:up": true,
+		"a.weight":                           false,
+		"a.weight a.bias":                    false,
+		"a.weight n.running_mean adapter1:a": false,
+		"adapter1:down adapter1:up":          false,
+	} {
+		b := plan.Block{Used: strings.Fields(used), Outputs: []plan.Output{{Weight: "a.weight"}}}
+		if got := merged(b); got != want {
+			t.Errorf("%s: %t, want %t", used, got, want)
+		}
+	}
+}
