@@ -16,6 +16,7 @@ var models = map[string]func(*checkpoint){
 	"mobileone-s0":   mobileOneS0().add,
 	"dbb-r18":        dbbResNet18,
 	"unireplknet-s":  uniRepLKNetS,
+	"hifigan":        hifiGAN,
 	"tinyllama":      tinyLlama,
 	"tinyllama-lora": tinyLlamaLoRA,
 	"huge":           func(c *checkpoint) { repVGGBlock("stage0", 4096, 4096, 1).add(c) }, // one block of 671 MB
@@ -157,6 +158,29 @@ func (c *checkpoint) dbb(path string, out, in int) {
 	c.bn(path+".dbb_1x1_kxk.bn1.bn", in)
 	c.conv(path+".dbb_1x1_kxk.conv2", out, in, 3)
 	c.bn(path+".dbb_1x1_kxk.bn2", out)
+}
+
+// hifiGAN is the generator of HiFi-GAN V1 (Kong et al., NeurIPS 2020), weight norm throughout.
+func hifiGAN(c *checkpoint) {
+	normed := func(path string, bias int, shape ...int) {
+		c.bias(path+".bias", bias)
+		c.add(path+".weight_g", 0.5, 2, shape[0], 1, 1)
+		c.weight(path+".weight_v", shape...)
+	}
+	normed("conv_pre", 512, 512, 80, 7)
+	n := 512
+	for s, kernel := range []int{16, 16, 4, 4} {
+		normed(fmt.Sprintf("ups.%d", s), n/2, n, n/2, kernel) // transposed: its first axis is the input
+		n /= 2
+		for r, kernel := range []int{3, 7, 11} {
+			for k := range 3 {
+				for _, convs := range []string{"convs1", "convs2"} {
+					normed(fmt.Sprintf("resblocks.%d.%s.%d", 3*s+r, convs, k), n, n, n, kernel)
+				}
+			}
+		}
+	}
+	normed("conv_post", 1, 1, n, 7)
 }
 
 // uniRepLKNetS is UniRepLKNet-S (Ding et al., CVPR 2024): depthwise kernels of 13×13

@@ -16,6 +16,7 @@ func TestSizes(t *testing.T) {
 		{"B1", 453, 57.48},
 		{"B3", 453, 123.19},
 		{"mobileone-s0", 1323, 5.38},
+		{"hifigan", 234, 13.94},
 		{"A0*3", 1053, 27.4},
 	} {
 		c, known := byName(test.model)

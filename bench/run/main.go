@@ -34,7 +34,7 @@ func main() {
 		return
 	}
 	var o options
-	models := flag.String("models", "A0,B1,B3,mobileone-s0,dbb-r18,unireplknet-s", "what to fuse, as bench/gen names it")
+	models := flag.String("models", "A0,B1,B3,mobileone-s0,dbb-r18,unireplknet-s,hifigan", "what to fuse, as bench/gen names it")
 	places := flag.String("out", "/dev/shm,bench/out", "where output goes, a table for each")
 	flag.StringVar(&o.repfuse, "repfuse", "./repfuse", "the command under test")
 	flag.StringVar(&o.python, "python", defaultPython(), "for the rivals; with numpy and torch, or these are left out")
