@@ -159,18 +159,11 @@ func TestHintsOfNetworks(t *testing.T) {
 			continue
 		}
 		networks++
-		var p pickled
-		p.pickle = []byte("\x80\x02}")
-		for _, x := range s.Tensors {
-			p.text(x.Key)
-			if err := p.tensor(tensor.Of(tensor.F32, x.Shape, make([]float64, tensor.Elems(x.Shape)))); err != nil {
-				t.Fatal(err)
-			}
-			p.pickle = append(p.pickle, 's')
+		tensors := make([]tensor.Named, len(s.Tensors))
+		for k, x := range s.Tensors {
+			tensors[k] = tensor.Named{Key: x.Key, Tensor: tensor.Of(tensor.F32, x.Shape, make([]float64, tensor.Elems(x.Shape)))}
 		}
-		if err := p.write(src); err != nil {
-			t.Fatal(err)
-		}
+		writePickled(t, src, tensors)
 		first := "plan --json " + src
 		done := follow(t, first, nil)
 		if len(done) == 0 {

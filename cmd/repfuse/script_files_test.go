@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -66,6 +67,22 @@ func writePth(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(c.Close())
 	}
 	ts.Check(p.write(ts.MkAbs(args[0])))
+}
+
+// writePickled writes a .pth of one state dict, in the order of its tensors.
+func writePickled(t *testing.T, path string, tensors []tensor.Named) {
+	t.Helper()
+	p := pickled{pickle: []byte("\x80\x02}")}
+	for _, x := range tensors {
+		p.text(x.Key)
+		if err := p.tensor(x.Tensor); err != nil {
+			t.Fatal(err)
+		}
+		p.pickle = append(p.pickle, 's')
+	}
+	if err := p.write(path); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // pickled is an archive as torch.save writes it, in the making.
