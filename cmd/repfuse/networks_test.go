@@ -132,7 +132,7 @@ func repspk(l *layers) {
 // behind other layers stay, as long as nobody asks for --fold-bn, of which a note says; and what comes out is proven.
 func TestNamedNetworks(t *testing.T) {
 	for name, test := range map[string]struct {
-		write        func(*layers)
+		write func(*layers)
 		// left is the norms that stay, unnamed those of them whose names do not say which layer they are behind.
 		blocks, left, unnamed int
 	}{
