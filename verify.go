@@ -9,6 +9,7 @@ import (
 
 	"repfuse/internal/certify"
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/hint"
 	"repfuse/internal/npy"
 	"repfuse/internal/plan"
 	"repfuse/internal/record"
@@ -72,6 +73,9 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		return nil, err
 	}
 	defer s.Close()
+	if err := o.turned(ctx, s, dst); err != nil {
+		return nil, err
+	}
 	conditions, err := s.under(o.Strict)
 	if err != nil {
 		return nil, err
@@ -116,6 +120,23 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		return nil, err
 	}
 	return v, o.writePage(ctx, v, s, out)
+}
+
+// turned is an error where src is fused and dst has what it is made of.
+func (o *VerifyOptions) turned(ctx context.Context, s *source, dst string) error {
+	if len(s.plan.Blocks) > 0 || len(s.plan.Deployed) == 0 {
+		return nil
+	}
+	other, err := o.read(ctx, dst)
+	if err != nil {
+		return nil // what it is, Verify says
+	}
+	defer other.Close()
+	if len(other.plan.Blocks) > 0 {
+		return hint.Add(fmt.Errorf("%s: is fused, and %s is not, want the training form first", s.Path, dst),
+			"%s", hint.Command("verify", dst, s.Path))
+	}
+	return nil
 }
 
 // frozen is Verify with weights that are inputs too taken for constants, as whoever fused it did.
