@@ -1,6 +1,7 @@
 package recognise_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -162,6 +163,51 @@ func TestGraphIsSilent(t *testing.T) {
 		all := plan.Conditions(found.Notes)
 		if len(found.Blocks) != 1 || len(all) != 1 || all[0].By != by || all[0].If != "what computes its weights is a block of ecbsr" {
 			t.Errorf("%s: %d blocks, conditions %+v", by, len(found.Blocks), all)
+		}
+	}
+}
+
+// What a graph shows of the blocks of which names alone say something else: two layers in a row under the keys of two
+// side by side, and a norm before its layer under the keys of one behind it. None is taken as the names have it.
+func TestGraphOverNames(t *testing.T) {
+	norm := func(have map[string]tensor.Named, module string) op.Expr {
+		mean, variance := have[module+".running_mean"], have[module+".running_var"]
+		return op.BatchNorm{Mean: &mean, Var: &variance, Eps: 1e-5}
+	}
+	row := stored("b.conv1.conv.weight 8x8x3x3", "b.conv1.bn.running_mean 8", "b.conv1.bn.running_var 8",
+		"b.conv2.conv.weight 8x8x1x1", "b.conv2.bn.running_mean 8", "b.conv2.bn.running_var 8")
+	before := stored("b.bn1.running_mean 8", "b.bn1.running_var 8", "b.conv1.weight 8x8x1x1")
+	for _, test := range []struct {
+		name   string
+		have   map[string]tensor.Named
+		choice string
+		graph  op.Expr
+		// The errors by names alone and beside the graph.
+		names, both string
+	}{
+		{"in a row", row, "repconv", op.Seq{op.Conv{Weight: row["b.conv1.conv.weight"]}, norm(row, "b.conv1.bn"), op.Conv{Weight: row["b.conv2.conv.weight"]}, norm(row, "b.conv2.bn")},
+			"b: no key says: whether conv1 and conv2 stand side by side, and are not two layers one after the other",
+			"b: by its names a repconv, conv(conv1.conv, unbiased) > bn(conv1.bn, eps 0.001)\n+ "},
+		{"a norm before its layer", before, "conv-bn-numbered", op.Seq{norm(before, "b.bn1"), op.Conv{Weight: before["b.conv1.weight"]}},
+			"<nil>", "b: by its names a conv-bn-numbered, conv(conv1, unbiased) > bn(bn1, eps 1e-05); the graph shows bn(bn1, eps 1e-05) > conv(conv1, unbiased)"},
+	} {
+		form, err := op.Check(test.graph)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := &plan.Found{Blocks: []plan.Block{{Path: "b", Family: "graph", Outputs: []plan.Output{{Weight: "b.conv1.weight", Bias: "b.conv1.bias", Expr: test.graph, Form: form}}}}}
+		var tensors []tensor.Named
+		for key, x := range test.have {
+			tensors = append(tensors, x)
+			shown.Blocks[0].Used = append(shown.Blocks[0].Used, key)
+		}
+		o := recognise.Options{Families: builtin(t), Choices: []string{test.choice}}
+		if _, err := recognise.Blocks(tensors, o); fmt.Sprint(err) != test.names {
+			t.Errorf("%s: names alone give %v, want %s", test.name, err, test.names)
+		}
+		o.Shown = func([]tensor.Named) (*plan.Found, error) { return shown, nil }
+		if _, err := recognise.Blocks(tensors, o); err == nil || !strings.HasPrefix(err.Error(), test.both) {
+			t.Errorf("%s: with the graph %v, want %s", test.name, err, test.both)
 		}
 	}
 }
