@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"repfuse/internal/adapter"
@@ -360,6 +362,11 @@ func (s *source) under(asked bool) ([]Condition, error) {
 
 // recognise finds the blocks of a source by its keys.
 func (r *Recognition) recognise(s *source) (*plan.Plan, error) {
+	for _, text := range r.Eps {
+		if v, err := strconv.ParseFloat(text[strings.LastIndexByte(text, '=')+1:], 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("--eps %s, want a number such as 1e-5", text)
+		}
+	}
 	for _, text := range r.Identity {
 		if value := text[strings.LastIndexByte(text, '=')+1:]; value != "yes" && value != "no" {
 			return nil, fmt.Errorf("--identity %s, want yes or no", text)

@@ -63,7 +63,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Range = 1
 	}
 	if !(o.Range > 0 && o.Range <= tensor.Max(tensor.F32)) {
-		return o, fmt.Errorf("range %g, want a number above 0 and at most %.2g", o.Range, tensor.Max(tensor.F32))
+		return o, fmt.Errorf("--range %g, want a number above 0 and at most %.2g", o.Range, tensor.Max(tensor.F32))
 	}
 	if o.Jobs <= 0 {
 		o.Jobs = runtime.GOMAXPROCS(0)
