@@ -73,6 +73,24 @@ func TestSoftmax(t *testing.T) {
 	}
 }
 
+// What is lost of the exponent in float64, half a unit of 700 here, is made up for.
+func TestSoftmaxExponent(t *testing.T) {
+	w := argument{word: "w", tensor: &op.Param{Key: "w", Tensor: tensor.Of(tensor.F64, []int{2, 1}, []float64{0, 700})}}
+	b := argument{word: "b", tensor: &op.Param{Key: "b", Tensor: tensor.Of(tensor.F64, []int{2}, []float64{0, 0x1p-44})}}
+	_, values, err := softmax(append([]argument{w, b}, words("0", "0", "2")...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := values()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// e^-(700+2⁻⁴⁴); math.Exp and the quotient err by some units of 2⁻⁵³.
+	if got := v[0]/math.Exp(-700) - 1; math.Abs(got+0x1p-44) > 0x1p-50 {
+		t.Errorf("relative to e^-700 it is %g, want %g", got, -0x1p-44)
+	}
+}
+
 // interleaved is a matrix of two columns, of which the second is z and the first is not to be read.
 func interleaved(z []float64) []float64 {
 	var m []float64
