@@ -77,11 +77,11 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		return nil, err
 	}
 	conditions, err := s.under(o.Strict)
-	if err != nil {
-		return nil, err
-	}
 	items := s.plan.Items(run.Types)
-	if err := to.unused(); err != nil {
+	if err == nil {
+		err = to.unused()
+	}
+	if err != nil {
 		return nil, err
 	}
 	brain := o.BFloat16 || rec != nil && rec.BFloat16 ||
@@ -110,16 +110,21 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 			return nil, err
 		}
 	}
+	return v, o.conclude(ctx, v, s, out)
+}
+
+// conclude decides on what was found, and writes the files that are asked for.
+func (o *VerifyOptions) conclude(ctx context.Context, v *Verdict, s *source, out *checkpoint.Checkpoint) error {
 	if err := v.decide(o.Atol != nil || o.Rtol != nil); err != nil {
-		return nil, err
+		return err
 	}
 	if s.rounded && v.Grade == Exact {
 		v.Grade = Equivalent
 	}
 	if err := o.writeWitness(ctx, v, s.plan, out); err != nil {
-		return nil, err
+		return err
 	}
-	return v, o.writePage(ctx, v, s, out)
+	return o.writePage(ctx, v, s, out)
 }
 
 // turned is an error where src is fused and dst has what it is made of.
