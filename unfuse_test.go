@@ -64,8 +64,8 @@ func TestUnfuseGolden(t *testing.T) {
 		}
 		sameTensors(t, name, at("again.safetensors"), at("deploy.safetensors"), stale)
 	}
-	if back < 194 || fused > 238 { // of the cases of today
-		t.Errorf("%d of %d cases come back, want 194 of 238", back, fused)
+	if back < 199 || fused > 245 { // of the cases of today
+		t.Errorf("%d of %d cases come back, want 199 of 245", back, fused)
 	}
 }
 
