@@ -239,7 +239,7 @@ func TestLimits(t *testing.T) {
 	for k := range ones {
 		ones[k] = 1
 	}
-	if _, err := open(t, model(tensorOf(1, ones, text(9, "abcd")), node(strings.Repeat("x", maxText), "w", strings.Repeat("y", maxText)))); err != nil {
+	if _, err := open(t, model(tensorOf(1, ones, text(9, "abcd")), node(strings.Repeat("x", maxText), "w", "y", text(3, strings.Repeat("n", maxText))))); err != nil {
 		t.Error(err)
 	}
 	for ifs, ok := range map[int]bool{maxDepth / 3: true, maxDepth/3 + 1: false} { // a node, an attribute and a graph each
