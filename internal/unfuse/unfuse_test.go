@@ -29,7 +29,7 @@ var refused = map[string]string{
 	"repghost": input, "residual-conv2d-bn": input, "rrrb": input, "timm-repcpe": input, "timm-repcpe/network": input, "yolov6-qarepvgg": input,
 	"omnishift": small, "rtmosr": small, "slak": small, "wespeaker-repspk": small,
 	"deanet": formula, "gmp": formula, "mobileone-scale": formula, "orepa": formula, "orepa-large": formula, "orepa-large-base": formula,
-	"orepa-repvgg": formula, "repmlp": formula, "spectral-norm": formula, "weight-norm": formula,
+	"orepa-repvgg": formula, "repmlp": formula, "spectral-norm": formula, "weight-norm": formula, "yoloe-text": formula,
 	"orepa-1x1":    "does not pass its input on",
 	"etds":         "no kernel of it can hold another", // of two kernels that are stacked
 	"rmnet":        "no kernel of it can hold another",
