@@ -153,12 +153,14 @@ type writing struct {
 
 // run writes the items to dst, which appears when all is there.
 func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string) error {
-	if err := checkpoint.CheckPaths(c.Path, dst); err != nil {
+	if err := c.Apart(dst); err != nil {
 		return err
 	}
 	o, err := w.options(c)
 	if err == nil && c.Model != nil && checkpoint.IsModel(dst) {
-		o.Model, err = c.Model.Rewrite(w.layers, filepath.Base(dst)+"."+checkpoint.External)
+		if err = c.Apart(dst + "." + checkpoint.External); err == nil {
+			o.Model, err = c.Model.Rewrite(w.layers, filepath.Base(dst)+"."+checkpoint.External)
+		}
 	}
 	if err != nil {
 		return err

@@ -131,3 +131,36 @@ func elements(t *testing.T, ctx context.Context, path, key string) (right, wrong
 	wrong[len(wrong)-2] ^= 0x40
 	return right, wrong
 }
+
+// External data is a part of SRC: --force replaces it neither by DST nor by what lies beside DST.
+func TestExternalDataStays(t *testing.T) {
+	for _, c := range []struct{ name, data, dst string }{
+		{"x-external-subdir", "data/w.bin", "data/w.bin"},
+		{"repvgg-external", "train.onnx.data", "train.onnx"},
+	} {
+		src := ""
+		for _, k := range onnxtest.Cases(t, c.name) {
+			if k.Name == c.name {
+				src = k.Write(t)
+			}
+		}
+		dir := filepath.Dir(src)
+		named := filepath.Join(dir, "named.onnx")
+		if err := os.Rename(src, named); err != nil {
+			t.Fatal(err)
+		}
+		data := filepath.Join(dir, c.data)
+		want, err := os.ReadFile(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst := filepath.Join(dir, c.dst)
+		_, err = repfuse.Convert(context.Background(), named, dst, repfuse.ConvertOptions{Destination: repfuse.Destination{Force: true}})
+		if err == nil || !strings.Contains(err.Error(), "are the same file") {
+			t.Errorf("%s to %s: %v, want an error", c.name, c.dst, err)
+		}
+		if got, _ := os.ReadFile(data); !bytes.Equal(got, want) {
+			t.Errorf("%s to %s: the external data is another", c.name, c.dst)
+		}
+	}
+}

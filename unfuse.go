@@ -86,9 +86,6 @@ func (o *UnfuseOptions) like(ctx context.Context, dst string) (*source, error) {
 	if o.Like == "" {
 		return nil, hint.Add(errors.New("--like is missing, want a checkpoint of the training form"), "torch.save(model.state_dict(), 'like.pth') of a model that was just made is one")
 	}
-	if err := checkpoint.CheckPaths(o.Like, dst); err != nil {
-		return nil, err
-	}
 	if len(o.With) > 0 {
 		return nil, fmt.Errorf("--with %s: is merged into what is fused, want no adapter here", o.With[0])
 	}
@@ -101,6 +98,8 @@ func (o *UnfuseOptions) like(ctx context.Context, dst string) (*source, error) {
 		err = fmt.Errorf("--like %s: is a network, want a checkpoint of the training form", o.Like)
 	case len(s.plan.Blocks) == 0:
 		err = fmt.Errorf("--like %s: is fused already, want the training form", o.Like)
+	default:
+		err = s.Apart(dst)
 	}
 	if err != nil {
 		s.Close()

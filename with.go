@@ -1,6 +1,7 @@
 package repfuse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,8 +80,8 @@ func (s *source) Close() error {
 
 // checkAdapters is an error where writing dst could touch an adapter.
 func (s *source) checkAdapters(dst string) error {
-	for _, a := range s.adapters {
-		if err := checkpoint.CheckPaths(a.Path, dst); err != nil {
+	for k, a := range s.adapters {
+		if err := cmp.Or(checkpoint.CheckPaths(a.Path, dst), s.opened[k].Apart(dst)); err != nil {
 			return err
 		}
 	}

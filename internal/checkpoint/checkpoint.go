@@ -37,6 +37,8 @@ type Checkpoint struct {
 	// Shards says that the tensors lie in .safetensors files of a directory, which was
 	// opened by its own name or its index's, or in pickles that an index there names.
 	Shards bool
+	// Files is the paths of the files that Path names and that hold its tensors: shards, external data.
+	Files []string
 	// Companions is the names of files beside the shards that their library needs.
 	Companions []string
 	// Notes are remarks on what was found, for the user to read.

@@ -40,6 +40,7 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 		} else if c, names, err = openBins(dir, o); err != nil {
 			return nil, err
 		}
+		c.Files = beside(dir, names)
 		others = slices.DeleteFunc(others, func(name string) bool {
 			return slices.Contains(names, name) || strings.HasSuffix(name, safetensors.IndexSuffix)
 		})
@@ -115,12 +116,23 @@ func openSafetensors(path string, _ Options) (*Checkpoint, error) {
 }
 
 // openIndex opens the shards of an index that was named itself.
-func openIndex(path string, o Options) (*Checkpoint, error) {
-	c, err := openSafetensors(path, o)
-	if err == nil {
-		c.Shards = true
+func openIndex(path string, _ Options) (*Checkpoint, error) {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return nil, err
 	}
-	return c, err
+	c := fromSafetensors(f)
+	c.Shards, c.Files = true, beside(filepath.Dir(path), f.Names)
+	return c, nil
+}
+
+// beside is the paths of files in a directory.
+func beside(dir string, names []string) []string {
+	var paths []string
+	for _, name := range names {
+		paths = append(paths, filepath.Join(dir, name))
+	}
+	return paths
 }
 
 // fromSafetensors puts the tensors in the order of their keys: how they lie in a
@@ -171,7 +183,7 @@ func openModel(path string, _ Options) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checkpoint{Tensors: m.Tensors(), Metadata: m.Metadata, Model: m, close: m.Close}, nil
+	return &Checkpoint{Tensors: m.Tensors(), Metadata: m.Metadata, Model: m, Files: beside(filepath.Dir(path), m.External()), close: m.Close}, nil
 }
 
 func createModel(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {

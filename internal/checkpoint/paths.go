@@ -45,6 +45,15 @@ func CheckPaths(src, dst string) error {
 	return nil
 }
 
+// Apart is an error where writing dst could touch the checkpoint, a shard of it or its external data.
+func (c *Checkpoint) Apart(dst string) error {
+	err := CheckPaths(c.Path, dst)
+	for k := 0; k < len(c.Files) && err == nil; k++ {
+		err = CheckPaths(c.Files[k], dst)
+	}
+	return err
+}
+
 func kind(info fs.FileInfo) string {
 	if info.IsDir() {
 		return "directory"

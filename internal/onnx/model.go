@@ -7,7 +7,9 @@ package onnx
 
 import (
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
@@ -204,6 +206,9 @@ func (m *Model) Close() error {
 	}
 	return m.file.in.Close()
 }
+
+// External is the paths of the files of external data, from the model's folder.
+func (m *Model) External() []string { return slices.Sorted(maps.Keys(m.file.sizes)) }
 
 // Tensors lists the tensors that the model is made of, under unique keys: initializers,
 // those of bodies too, and what Constant nodes hold, if it is floating and no single number.
