@@ -132,18 +132,24 @@ func elements(t *testing.T, ctx context.Context, path, key string) (right, wrong
 	return right, wrong
 }
 
+// networkOf writes the model of a case and gives its path.
+func networkOf(t *testing.T, name string) string {
+	for _, c := range onnxtest.Cases(t, name) {
+		if c.Name == name {
+			return c.Write(t)
+		}
+	}
+	t.Fatalf("no case %s", name)
+	return ""
+}
+
 // External data is a part of SRC: --force replaces it neither by DST nor by what lies beside DST.
 func TestExternalDataStays(t *testing.T) {
 	for _, c := range []struct{ name, data, dst string }{
 		{"x-external-subdir", "data/w.bin", "data/w.bin"},
 		{"repvgg-external", "train.onnx.data", "train.onnx"},
 	} {
-		src := ""
-		for _, k := range onnxtest.Cases(t, c.name) {
-			if k.Name == c.name {
-				src = k.Write(t)
-			}
-		}
+		src := networkOf(t, c.name)
 		dir := filepath.Dir(src)
 		named := filepath.Join(dir, "named.onnx")
 		if err := os.Rename(src, named); err != nil {
@@ -161,6 +167,48 @@ func TestExternalDataStays(t *testing.T) {
 		}
 		if got, _ := os.ReadFile(data); !bytes.Equal(got, want) {
 			t.Errorf("%s to %s: the external data is another", c.name, c.dst)
+		}
+	}
+}
+
+// A page does not take the place of external data, whatever that is called.
+func TestPageOverExternalData(t *testing.T) {
+	src := networkOf(t, "x-external-subdir")
+	data := filepath.Join(filepath.Dir(src), "data")
+	to := repfuse.Page{Report: filepath.Join(data, "w.xyz"), Force: true}
+	if err := os.Rename(filepath.Join(data, "w.bin"), to.Report); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(src)
+	if err == nil {
+		err = os.WriteFile(src, bytes.ReplaceAll(text, []byte("data/w.bin"), []byte("data/w.xyz")), 0o666)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, dst := context.Background(), filepath.Join(t.TempDir(), "fused.onnx")
+	if _, err := repfuse.Fuse(ctx, src, dst, repfuse.FuseOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	for verb, run := range map[string]func() error{
+		"plan": func() error {
+			p, err := repfuse.Plan(ctx, src, repfuse.PlanOptions{})
+			if err != nil {
+				return err
+			}
+			return p.WriteReport(to)
+		},
+		"inspect": func() error {
+			_, err := repfuse.Inspect(ctx, src, repfuse.InspectOptions{Page: to})
+			return err
+		},
+		"verify": func() error {
+			_, err := repfuse.Verify(ctx, src, dst, repfuse.VerifyOptions{Page: to})
+			return err
+		},
+	} {
+		if err := run(); err == nil || !strings.Contains(err.Error(), "itself, want it beside") {
+			t.Errorf("%s: %v, want an error", verb, err)
 		}
 	}
 }

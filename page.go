@@ -40,7 +40,7 @@ func (p *Page) check(inputs ...string) error {
 // WriteReport writes the plan as a page; nothing where no page is named. As the plan read headers alone,
 // the page has no checksums.
 func (p *Planned) WriteReport(to Page) error {
-	if err := to.check(p.Source); err != nil || to.Report == "" {
+	if err := to.check(p.inputs...); err != nil || to.Report == "" {
 		return err
 	}
 	var page bytes.Buffer
@@ -59,6 +59,9 @@ func (p *Planned) WriteReport(to Page) error {
 func (o *InspectOptions) writePage(ctx context.Context, r *Inspection, c *checkpoint.Checkpoint) error {
 	if o.Report == "" {
 		return nil
+	}
+	if err := o.check(c.Files...); err != nil {
+		return err
 	}
 	source, err := fileOf(ctx, "checkpoint", c)
 	if err != nil {
@@ -83,7 +86,7 @@ func (p *Page) origin(files ...report.File) report.Origin {
 	return report.Origin{Tool: "repfuse " + Version(), Command: p.Command, Files: files}
 }
 
-// fileOf is a checkpoint by its checksum: SHA-256 of a file; of a directory, whose files may be cut and named in
+// fileOf is a checkpoint by its checksum: SHA-256 of a file; of several, which may be cut and named in
 // many ways, the CRC-32 of the tensors' bytes in the order of their keys.
 func fileOf(ctx context.Context, is string, c *checkpoint.Checkpoint) (report.File, error) {
 	f := report.File{Is: is, Path: c.Path}
@@ -91,7 +94,7 @@ func fileOf(ctx context.Context, is string, c *checkpoint.Checkpoint) (report.Fi
 	if err != nil {
 		return f, err
 	}
-	if info.IsDir() {
+	if info.IsDir() || len(c.Files) > 0 {
 		for _, t := range c.Tensors {
 			f.Bytes += t.Bytes()
 		}
@@ -106,9 +109,22 @@ func fileOf(ctx context.Context, is string, c *checkpoint.Checkpoint) (report.Fi
 	}
 	defer in.Close()
 	hash := sha256.New()
-	if _, err := io.Copy(hash, in); err != nil {
+	if _, err := io.Copy(hash, reader{ctx, in}); err != nil {
 		return f, err
 	}
 	f.Sum = fmt.Sprintf("SHA-256 %x", hash.Sum(nil))
 	return f, nil
+}
+
+// reader reads until its context ends.
+type reader struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (r reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return r.Reader.Read(p)
 }

@@ -77,6 +77,17 @@ func (r *Recognition) given() bool {
 	return len(r.Only)+len(r.Drop)+len(r.Eps)+len(r.Identity)+len(r.Set)+len(r.Family)+len(r.Families)+len(r.With) > 0 || r.Plan != "" || r.Prefix != "" || r.Graph != "" || r.FoldNorms
 }
 
+// inputs is the paths of the files that are named beside a checkpoint; "" is none.
+func (r *Recognition) inputs() []string {
+	paths := append([]string{r.Plan, r.Graph}, r.Families...)
+	for _, text := range r.With {
+		if path, _, err := adapter.Parse(text); err == nil {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
 // PlanOptions say what to plan.
 type PlanOptions struct {
 	Recognition
@@ -116,8 +127,10 @@ type Planned struct {
 
 	// from is what was planned, closed by now.
 	from *source
-	plan *plan.Plan
-	file *planfile.File
+	// inputs is the paths of the files that were read; some may be "".
+	inputs []string
+	plan   *plan.Plan
+	file   *planfile.File
 }
 
 // Block is a block and the convolutions that it becomes.
@@ -200,7 +213,7 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 	}
 	p := &Planned{Source: s.Path, Format: s.Format, Prefix: s.plan.Prefix, Deployed: s.plan.Deployed,
 		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes(), Conditions: conditions,
-		plan: s.plan, from: s, file: planfile.Of(s.plan)}
+		inputs: slices.Concat(o.inputs(), s.Files, []string{s.Path, o.Expect}), plan: s.plan, from: s, file: planfile.Of(s.plan)}
 	for _, b := range s.plan.Blocks {
 		p.Blocks = append(p.Blocks, blockOf(b))
 	}

@@ -1,10 +1,15 @@
 package repfuse
 
 import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"repfuse/internal/certify"
+	"repfuse/internal/checkpoint"
 	"repfuse/internal/verify"
 )
 
@@ -65,5 +70,18 @@ func TestDecide(t *testing.T) {
 		case test.v.Grade != test.want || !strings.HasPrefix(test.v.String(), test.sentence):
 			t.Errorf("%s: %s, %q; want %s, %q", test.name, test.v.Grade, test.v, test.want, test.sentence)
 		}
+	}
+}
+
+// The checksum of a file ends with its context.
+func TestChecksumCancelled(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a")
+	if err := os.WriteFile(path, []byte("x"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	stop()
+	if f, err := fileOf(ctx, "source", &checkpoint.Checkpoint{Path: path}); !errors.Is(err, context.Canceled) {
+		t.Errorf("%+v, %v, want %v", f, err, context.Canceled)
 	}
 }

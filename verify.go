@@ -115,7 +115,11 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 
 // conclude decides on what was found, and writes the files that are asked for.
 func (o *VerifyOptions) conclude(ctx context.Context, v *Verdict, s *source, out *checkpoint.Checkpoint) error {
-	if err := v.decide(o.Atol != nil || o.Rtol != nil); err != nil {
+	err := o.checkFiles(slices.Concat(s.Files, out.Files)...)
+	if err == nil {
+		err = v.decide(o.Atol != nil || o.Rtol != nil)
+	}
+	if err != nil {
 		return err
 	}
 	if s.rounded && v.Grade == Exact {
@@ -261,9 +265,9 @@ func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Reco
 	return s, findings, nil
 }
 
-// checkFiles is an error where the witness or the report may not be written.
-func (o *VerifyOptions) checkFiles(src, dst string) error {
-	inputs := slices.Concat([]string{src, dst, o.Plan, o.Graph}, o.Families)
+// checkFiles is an error where the witness or the report may not be written beside what is read.
+func (o *VerifyOptions) checkFiles(read ...string) error {
+	inputs := append(o.inputs(), read...)
 	if o.Witness != "" {
 		if err := checkpoint.CheckAside(o.Witness, o.Force, inputs...); err != nil {
 			return fmt.Errorf("--witness %w", err)
