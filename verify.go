@@ -84,9 +84,7 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	brain := o.BFloat16 || rec != nil && rec.BFloat16 ||
-		slices.ContainsFunc(items, func(it plan.Item) bool { return it.Type == tensor.BF16 })
-	out, err := Reading{BFloat16: brain}.open(ctx, dst)
+	out, err := o.result(ctx, dst, rec, items)
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +109,14 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 		}
 	}
 	return v, o.conclude(ctx, v, s, out)
+}
+
+// result opens dst. Its two-byte elements without a type are bfloat16 where a flag, the record or
+// an item of the plan says so.
+func (o *VerifyOptions) result(ctx context.Context, dst string, rec *record.Record, items []plan.Item) (*checkpoint.Checkpoint, error) {
+	brain := o.BFloat16 || rec != nil && rec.BFloat16 ||
+		slices.ContainsFunc(items, func(it plan.Item) bool { return it.Type == tensor.BF16 })
+	return Reading{BFloat16: brain}.open(ctx, dst)
 }
 
 // conclude decides on what was found, and writes the files that are asked for.

@@ -45,14 +45,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 		}
 		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
 		if dryRun {
-			p, err := repfuse.Plan(c.Context(), args[0], o.PlanOptions)
-			if err == nil {
-				err = p.Unexpected()
-			}
-			if err != nil {
-				return err
-			}
-			return printPlan(stdout, stderr, p, planStyle{json: asJSON})
+			return planFuse(c, args[0], o.PlanOptions, asJSON)
 		}
 		collect(150)
 		bar := show(quiet, "fusing")
@@ -72,6 +65,18 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 		return nil
 	}
 	return c
+}
+
+// planFuse prints what fuse would do, held to --expect as fuse holds itself.
+func planFuse(c *cobra.Command, src string, o repfuse.PlanOptions, asJSON bool) error {
+	p, err := repfuse.Plan(c.Context(), src, o)
+	if err == nil {
+		err = p.Unexpected()
+	}
+	if err != nil {
+		return err
+	}
+	return printPlan(c.OutOrStdout(), c.ErrOrStderr(), p, planStyle{json: asJSON})
 }
 
 // printUnder says what the result depends on.
