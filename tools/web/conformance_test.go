@@ -75,7 +75,7 @@ func (m made) run(t *testing.T, args ...string) {
 
 func TestConformance(t *testing.T) {
 	m := makePage(t)
-	for name, test := range map[string]func(*testing.T, made){"same bytes": fusesTheSame, "errors": saysWhy, "alone": isAlone} {
+	for name, test := range map[string]func(*testing.T, made){"same bytes": fusesTheSame, "errors": saysWhy, "a lost worker": goesOn, "alone": isAlone} {
 		t.Run(name, func(t *testing.T) { test(t, m) })
 	}
 }
@@ -194,6 +194,18 @@ func saysWhy(t *testing.T, m made) {
 		if s := ask(p, planned); !strings.Contains(s.Error, want) || s.Plan != "" {
 			t.Errorf("%s: %+v", name, s)
 		}
+	}
+}
+
+// After a worker that ended by an error of its own, another has the files.
+func goesOn(t *testing.T, m made) {
+	network := onnxtest.Cases(t, "repvgg-external")[0].Write(t)
+	p := chromium.Open(t)
+	p.Load("file://"+m.page, 1000, "light")
+	p.Eval(`{ const Plain = Worker; window.Worker = class extends Plain { constructor(code) { super(code); window.last = this; } }; }`, nil)
+	p.Choose("#pick", network, network+".data")
+	if s := ask(p, planned+`last.dispatchEvent(new ErrorEvent("error", { message: "lost" })); click("plan again"); `+planned); s.Plan == "" || s.Error != "" {
+		t.Errorf("%+v", s)
 	}
 }
 

@@ -25,9 +25,10 @@
 				this.asked.delete(data.id);
 				data.error === undefined ? resolve(data.result) : reject(new Error(data.error));
 			};
-			this.worker.onerror = (e) => this.end(e.message);
+			this.worker.onerror = (e) => begun && this === program ? again(e.message) : this.end(e.message);
+			let begun = false; // what does not begin does not begin anew
 			this.ready = this.ask("begin", { packed, given });
-			this.ready.catch(() => {}); // whoever runs a command hears of it
+			this.ready.then(() => { begun = true; }, () => {}); // whoever runs a command hears of an error
 		}
 
 		ask(task, rest) {
@@ -52,6 +53,12 @@
 	}
 
 	let program, given = [], planned;
+
+	// again ends the program and begins another with the same files.
+	function again(why) {
+		program.end(why);
+		program = new Program(given);
+	}
 
 	// --- what is dropped
 
@@ -256,10 +263,7 @@
 	$("say").onsubmit = (e) => { e.preventDefault(); plan(); };
 	$("source").onchange = () => { formats(); plan(); };
 	$("fuse").onclick = fuse;
-	$("stop").onclick = () => {
-		program.end("stopped");
-		program = new Program(given);
-	};
+	$("stop").onclick = () => again("stopped");
 	addEventListener("dragover", (e) => { e.preventDefault(); $("drop").classList.add("over"); });
 	addEventListener("dragleave", () => $("drop").classList.remove("over"));
 	addEventListener("drop", async (e) => {

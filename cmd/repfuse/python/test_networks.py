@@ -72,6 +72,14 @@ class Halving(nn.BatchNorm2d):
         return super().forward(x).sigmoid()
 
 
+class Listing(Halving):
+    """A norm with modules that cannot stand in a row."""
+
+    def __init__(self, c):
+        super().__init__(c)
+        self.acts = nn.ModuleList([nn.Sigmoid()])
+
+
 def attention(c):
     def forward(s, x):
         b, n, _ = x.shape
@@ -103,6 +111,7 @@ NETWORKS = {
                                                 branches=nn.ModuleList(conv_bn(6, 6, 3, groups=6) for _ in range(2)), scale=conv_bn(6, 6, 1, groups=6), skip=nn.BatchNorm2d(6)), IMAGE, 1, 0),
     "a norm that activates": (lambda: nn.Sequential(conv(6, 8), Activating(8), conv_bn(8, 4, 1)), IMAGE, 2, 0),
     "a norm that activates by itself": (lambda: nn.Sequential(conv(6, 8), Halving(8), conv_bn(8, 4, 1)), IMAGE, 2, 1),
+    "a norm with a list of modules": (lambda: nn.Sequential(conv(6, 8), Listing(8), conv_bn(8, 4, 1)), IMAGE, 2, 1),
     "depthwise": (lambda: nn.Sequential(conv_bn(6, 12, groups=6), nn.ReLU6(inplace=True), conv_bn(12, 4, 1)), IMAGE, 2, 0),
     "dilated": (lambda: Named(lambda s, x: s.a(x) + s.b(x), a=conv_bn(6, 6, 5, groups=6), b=conv_bn(6, 6, 3, padding=2, dilation=2, groups=6)), IMAGE, 1, 0),
     "padded by a function": (lambda: Named(lambda s, x: s.a(F.pad(x, (2, 1, 1, 1))), a=conv_bn(6, 8, padding=0)), IMAGE, 1, 0),
@@ -147,7 +156,7 @@ NETWORKS = {
 
 
 # Blocks of which a part is no module, so that no module can take their place.
-NO_MODULE = ("strided by a function", "a norm that activates by itself")
+NO_MODULE = ("strided by a function", "a norm with a list of modules", "a norm that activates by itself")
 
 
 def random(model):
