@@ -92,7 +92,7 @@ func ExampleDraft() {
 	//   conv(big)
 	//   + conv(small)
 	//   + ask(identity: x))
-	// parallel: whether big and small are added up, and nothing without keys stands in a branch
+	// parallel: whether big and small are added up, no layer is a transposed convolution, and nothing without keys stands in a branch
 	// identity: whether the block adds its input
 }
 

@@ -2,6 +2,7 @@ package draft
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 type Family struct {
 	Name    string
 	Modules []string // the blocks' paths
-	// Class is the modules' classes, and Eps the ε of their batch norms, by the facts; 0 where they say none or several.
+	// Class is the modules' classes, and Eps the ε of all their batch norms, by the facts; 0 where they do not say one.
 	Class []string
 	Eps   float64
 	// Answers is what is known of what would be asked, by a question's name.
@@ -26,6 +27,8 @@ type Family struct {
 	square   bool // some block gives as many channels as it takes
 	joined   bool // a norm alone is in just those blocks that do, and others lack it
 	keyless  string
+	solid    map[string]bool // the layers whose dilation the facts hold in every block
+	plain    bool            // the facts hold every layer, and so none is transposed
 	asked    []Question
 }
 
@@ -132,46 +135,81 @@ func paths(blocks []block) []string {
 	return all
 }
 
-// known adds what the facts say of the modules of a kind.
+// known adds what the facts say of the modules of a kind: of a layer or a norm what they say of it in every block.
 func (d *drafter) known(f *Family) {
 	if d.Facts == nil {
 		return
 	}
+	f.solid, f.plain = map[string]bool{}, true
 	eps := map[float64]bool{}
+	for _, u := range f.units {
+		for _, p := range u.parts {
+			f.solid[p.layer] = true
+			for _, l := range d.each(f, p.layer) {
+				m := d.Facts.Of(l.path)
+				f.plain = f.plain && (len(m.Kernel) > 0 || len(l.kernel()) < 3)
+				f.solid[p.layer] = f.solid[p.layer] && len(m.Kernel) > 0 && len(m.Dilation) > 0
+			}
+			for _, norm := range p.norms {
+				for _, n := range d.each(f, norm) {
+					e := d.Facts.Of(n.path).Eps
+					if e == nil {
+						e = new(float64)
+					}
+					eps[*e] = true
+				}
+			}
+		}
+	}
+	if len(eps) == 1 {
+		f.Eps = slices.Collect(maps.Keys(eps))[0]
+	}
+	skips := map[string]bool{} // whether keyless children of names that say identity are all that and no more
 	for _, path := range f.Modules {
 		m := d.Facts.Of(path)
 		if m.Class != "" && !slices.Contains(f.Class, m.Class) {
 			f.Class = append(f.Class, m.Class)
 		}
-		for name := range m.Keyless {
+		for name, class := range m.Keyless {
 			if identityName.MatchString(name) {
-				f.keyless = name
-			}
-		}
-		for _, u := range f.units {
-			for _, p := range u.parts {
-				for _, norm := range p.norms {
-					if e := d.Facts.Of(family.Whole(path, strings.ReplaceAll(norm, "<n>", "0"))).Eps; e != nil {
-						eps[*e], f.Eps = true, *e
-					}
-				}
+				is, met := skips[name]
+				skips[name] = class == "Identity" && (is || !met)
 			}
 		}
 	}
-	if len(eps) > 1 {
-		f.Eps = 0
+	// The rule says no of every block without such a child: it is one name of one class, or a question.
+	for name, is := range skips {
+		if is && len(skips) == 1 && len(f.Class) == 1 {
+			f.keyless = name
+		}
 	}
+}
+
+// each lists the layers or norms that a path with <n> names in the blocks of a kind.
+func (d *drafter) each(f *Family, path string) (all []*node) {
+	list, rest, numbered := strings.Cut(path, ".<n>")
+	for _, module := range f.Modules {
+		of := []*node{d.root.find(module).find(list)}
+		if numbered {
+			of = of[0].children
+		}
+		for _, n := range of {
+			if n = n.find(strings.TrimPrefix(rest, ".")); n.isLeaf() {
+				all = append(all, n)
+			}
+		}
+	}
+	return all
 }
 
 // Expression writes the sum of the branches in the notation, with what it asks. A norm alone may stand beside
 // the branches or behind their sum, where neither its name nor the blocks without it show an identity.
 func (f *Family) Expression() (text string, asks []Question) {
-	dilations := f.Eps == 0 && len(f.Class) == 0 // else the facts know
 	f.asked = nil
 	var terms []string
 	alone, name := "", ""
 	for _, u := range f.units {
-		text := f.branch(u, dilations)
+		text := f.branch(u)
 		if f.optional[u.sig()] {
 			if !strings.HasPrefix(text, "bn(") && !strings.HasPrefix(text, "sum<") {
 				text = "(" + text + ")"
@@ -237,10 +275,10 @@ func (f *Family) ask(q Question, yes, no string) string {
 }
 
 // branch is the expression of a unit.
-func (f *Family) branch(u *unit, dilations bool) string {
+func (f *Family) branch(u *unit) string {
 	var parts []string
 	for k, p := range u.parts {
-		text := f.part(p, dilations, k > 0 && (!u.side || u.row))
+		text := f.part(p, k > 0 && (!u.side || u.row))
 		if k == 0 && len(u.parts) > 1 && idLayerName.MatchString(p.layer) && taps(p.shape) == 1 {
 			conv, rest, _ := strings.Cut(text, " > ")
 			conv = f.ask(Question{Name: word(p.layer) + "_identity", About: "whether " + p.layer + " adds its input to what it gives"}, conv+" + x", conv)
@@ -262,12 +300,12 @@ func (f *Family) branch(u *unit, dilations bool) string {
 
 // part is the expression of a layer with its norms, or of a norm alone. What stands behind another layer and looks
 // around is inner.
-func (f *Family) part(p part, dilations, inner bool) string {
+func (f *Family) part(p part, inner bool) string {
 	text := ""
 	if p.layer != "" {
 		text = quote(p.layer)
-		if dilations && dilatedName.MatchString(p.layer) && taps(p.shape) > 1 {
-			name := "dilation" + string(rune('a'+len(f.asked))) // the notation wants letters
+		if !f.solid[p.layer] && dilatedName.MatchString(p.layer) && taps(p.shape) > 1 {
+			name := "dilation" + letters(len(f.asked))
 			f.asked = append(f.asked, Question{Name: name, About: "how far apart the taps of " + family.Text(p.layer) + " lie (1 is side by side)"})
 			text += ", dilation <" + name + ">"
 		}
@@ -309,7 +347,11 @@ func (f *Family) premise() string {
 			}
 		}
 	}
-	text := "whether " + listed(f.names()) + " are added up, and nothing without keys stands in a branch"
+	text := "whether " + listed(f.names()) + " are added up,"
+	if !f.plain {
+		text += " no layer is a transposed convolution,"
+	}
+	text += " and nothing without keys stands in a branch"
 	if len(norms) > 0 {
 		text += "; " + listed(norms) + " behind the layer, not before it"
 	}
@@ -325,6 +367,14 @@ func listed(names []string) string {
 	}
 	last := len(names) - 1
 	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+// letters counts in letters, as the notation wants them: a … z, aa, ab …
+func letters(n int) string {
+	if n < 26 {
+		return string(rune('a' + n))
+	}
+	return letters(n/26-1) + letters(n%26)
 }
 
 var noWord = regexp.MustCompile(`[^a-zA-Z0-9]+`)

@@ -98,9 +98,9 @@ func (n *node) child(name string, place int) *node {
 	return c
 }
 
-// kernel is the shape of a layer's weight [O, I/g, k…], nil where the module is no layer.
+// kernel is the shape of a layer's weight [O, I/g, k…], nil where the module is no layer: one without channels or taps is none.
 func (n *node) kernel() []int {
-	if w := n.tensors["weight"]; len(w) > 1 {
+	if w := n.tensors["weight"]; len(w) > 1 && !slices.Contains(w, 0) {
 		return w
 	}
 	return nil

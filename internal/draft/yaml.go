@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -29,8 +30,12 @@ func (f *Family) write(s *strings.Builder) {
 		fmt.Fprintf(s, "  # Sure, %s: %s is %s.\n", f.Answers[name].By, name, f.Answers[name].Value)
 	}
 	fmt.Fprintf(s, "  - name: %s\n    title: %s\n", f.Name, quoted("Blocks of "+listed(f.names())))
-	if len(f.Class) > 0 {
-		fmt.Fprintf(s, "    class: [%s] # sure, by the facts\n", strings.Join(f.Class, ", "))
+	var classes []string // a name of any characters
+	for _, class := range f.Class {
+		classes = append(classes, strconv.Quote(class))
+	}
+	if len(classes) > 0 {
+		fmt.Fprintf(s, "    class: [%s] # sure, by the facts\n", strings.Join(classes, ", "))
 	}
 	if f.Eps != 0 {
 		fmt.Fprintf(s, "    eps: %g # sure, by the facts\n", f.Eps)
@@ -55,7 +60,7 @@ func (f *Family) write(s *strings.Builder) {
 		wrap(s, "          ", q.About)
 		s.WriteString("        default: ask\n")
 		if q.facts != "" {
-			fmt.Fprintf(s, "        facts: [%s]\n", q.facts)
+			fmt.Fprintf(s, "        facts: [%q]\n", q.facts)
 		}
 	}
 }

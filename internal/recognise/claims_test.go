@@ -137,7 +137,7 @@ func TestOneQuestion(t *testing.T) {
 	_, err := recognise.Plan(c, recognise.Options{Families: builtin(t)})
 	wantError(t, err, "with_idt")
 	wantError(t, err, "with_13")
-	if h := hint.Of(err); !strings.Contains(h, "--identity yes --set with_13=yes, or no for yes") {
+	if h := hint.Of(err); !strings.Contains(h, "--identity yes --set with_13=yes, each yes or no") {
 		t.Errorf("the hint is %q", h)
 	}
 	if _, err := recognise.Plan(c, recognise.Options{Families: builtin(t), Sets: []string{"identity=yes", "with_13=yes"}}); err != nil {

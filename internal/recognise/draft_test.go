@@ -70,6 +70,7 @@ func TestDraft(t *testing.T) {
 		{"layers in a row are none", "a.conv1.weight 8x8x3x3, a.bn1 8, a.conv2.weight 8x8x3x3, a.bn2 8, b.conv1.weight 16x8x3x3, b.bn1 16", ""},
 		{"nor is a kernel of other inputs", "a.conv3.weight 8x8x3x3, a.conv1.weight 8x4x1x1", ""},
 		{"nor one whose middle is none", "a.conv3.weight 8x8x3x3, a.conv2.weight 8x8x2x2", ""},
+		{"nor one without channels", "x.k.weight 4x4x3x3, x.k1.weight 4x4x1x1, x.b.l1.weight 4x4x3x3, x.b.l2.weight 4x0x3x3", ""},
 		{"nor a norm before its layer, by channels", "a.conv3.weight 8x4x3x3, a.bn3 4, a.conv1.weight 8x4x1x1, a.bn1 4", ""},
 	} {
 		list := tensors(t, test.keys)
@@ -126,7 +127,7 @@ func TestDraftEvidence(t *testing.T) {
 	}
 	_, f := about(recognise.Options{Facts: modules("a", "a.conv3", "a.bn3", "a.conv1", "a.bn1")})
 	text := draft.YAML("weights", []*draft.Family{f})
-	for _, want := range []string{"class: [House]", "eps: 0.001", "facts: [keyless skip]"} {
+	for _, want := range []string{`class: ["House"]`, "eps: 0.001", `facts: ["keyless skip"]`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("by the facts %q is missing in\n%s", want, text)
 		}

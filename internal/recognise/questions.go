@@ -139,16 +139,18 @@ func openQuestions(taken []candidate, said []*rule) error {
 		}
 	}
 	first := open[0]
-	how := strings.Join(flags, " ")
-	if first.Value == "yes" && len(open) == 1 {
+	how, module := strings.Join(flags, " "), blocks[first.Name][0]
+	switch several := len(blocks[first.Name]) > 1; {
+	case first.Value != "yes":
+		how += " for all, " + answerFlag(module, first) + " for one"
+	case len(open) == 1 && several:
+		how += " or " + answerFlag("", no(first)) + " for all, " + answerFlag(module, no(first)) + " for one"
+	case len(open) == 1:
 		how += " or " + answerFlag("", no(first))
-	} else if first.Value == "yes" {
-		how += ", or no for yes"
-	}
-	if first.Value == "yes" && len(blocks[first.Name]) > 1 {
-		how += " for all, " + answerFlag(blocks[first.Name][0], no(first)) + " for one"
-	} else if first.Value != "yes" {
-		how += " for all, " + answerFlag(blocks[first.Name][0], first) + " for one"
+	case several:
+		how += ", each yes or no, for one block " + answerFlag(module, no(first))
+	default:
+		how += ", each yes or no"
 	}
 	return &hint.Error{Err: errors.Join(errs...), Hint: how + "; or export with repfuse exporter, which records it"}
 }
