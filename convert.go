@@ -24,13 +24,16 @@ type ConvertOptions struct {
 
 // Converted is what was done.
 type Converted struct {
-	// The two paths.
+	// The path that was read.
 	Source string `json:"source"`
+	// The path that was written.
 	Output string `json:"output"`
-	// How many tensors were written, and what they come to.
-	Tensors int    `json:"tensors"`
-	Bytes   int64  `json:"bytes"`
-	Notes   []Note `json:"notes"`
+	// How many tensors were written.
+	Tensors int `json:"tensors"`
+	// What the written tensors come to.
+	Bytes int64 `json:"bytes"`
+	// What is worth knowing.
+	Notes []Note `json:"notes"`
 }
 
 // Convert writes the tensors of src, or those that are asked for, to dst as they are, in their order, in the format of

@@ -22,13 +22,15 @@ type DraftOptions struct {
 
 // Drafted is families that are proposed for blocks that none is known of.
 type Drafted struct {
-	// The path that was given, and the format of what is there.
+	// The path that was given.
 	Source string `json:"source"`
+	// The format of what is there.
 	Format string `json:"format"`
 	// What was taken off every key.
 	Prefix string `json:"prefix,omitempty"`
 	// The text of a file that Recognition.Families takes, with what is sure and what is not as comments.
-	YAML     string          `json:"yaml"`
+	YAML string `json:"yaml"`
+	// The families of that text, in its order.
 	Families []DraftedFamily `json:"families"`
 	// What resembles a block and has no family, with why; and what is worth knowing.
 	Notes []Note `json:"notes"`
@@ -37,16 +39,19 @@ type Drafted struct {
 // DraftedFamily is one of them.
 type DraftedFamily struct {
 	Name string `json:"name"`
-	// The modules that are its blocks, and what each computes, in the notation of docs/notation.md.
-	Modules    []string `json:"modules"`
-	Expression string   `json:"expression"`
+	// The modules that are its blocks.
+	Modules []string `json:"modules"`
+	// What each block computes, in the notation of docs/notation.md.
+	Expression string `json:"expression"`
 	// What nothing shows, and the family asks.
 	Asks []Question `json:"asks"`
 }
 
 // Question is what no key says.
 type Question struct {
-	Name  string `json:"name"`
+	// What --set calls it.
+	Name string `json:"name"`
+	// What is asked, in words.
 	About string `json:"about"`
 }
 

@@ -53,8 +53,9 @@ type FuseOptions struct {
 
 // Fused is what was done.
 type Fused struct {
-	// The two paths.
+	// The path that was read.
 	Source string `json:"source"`
+	// The path that was written.
 	Output string `json:"output"`
 	// What the result's tensors come to.
 	Bytes int64 `json:"bytes"`

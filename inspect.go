@@ -28,21 +28,26 @@ type (
 
 // Inspection is what is in a checkpoint.
 type Inspection struct {
-	// The path that was given, and the format of what is there.
+	// The path that was given.
 	Source string `json:"source"`
+	// The format of what is there.
 	Format string `json:"format"`
-	// State is the dict that was read of a file that holds several, States the others.
-	State  string   `json:"state,omitempty"`
+	// State is the dict that was read of a file that holds several.
+	State string `json:"state,omitempty"`
+	// States is the dicts that were not read.
 	States []string `json:"states,omitempty"`
 	// What a .safetensors file says beside its tensors.
 	Metadata map[string]string `json:"metadata,omitempty"`
-	Bytes    int64             `json:"bytes"`
+	// What all tensors come to.
+	Bytes int64 `json:"bytes"`
 	// Faults is what is wrong with the numbers.
-	Faults  []Fault     `json:"faults"`
+	Faults []Fault `json:"faults"`
+	// Tensors is each tensor, in the order of the checkpoint.
 	Tensors []Inspected `json:"tensors"`
 	// Kernels is those of several elements a row, by fitness for int8, the worst first.
 	Kernels []*Kernel `json:"kernels"`
-	Notes   []string  `json:"notes"`
+	// Notes is what is worth knowing.
+	Notes []string `json:"notes"`
 }
 
 // Inspected is one tensor. Values is there for floating types.
@@ -53,9 +58,12 @@ type Inspected struct {
 
 // Fault is a number that no network can work with.
 type Fault struct {
-	Key   string `json:"key"`
-	Index []int  `json:"index"`
-	Text  string `json:"text"`
+	// The tensor that it is in.
+	Key string `json:"key"`
+	// Its place in the tensor, one number an axis.
+	Index []int `json:"index"`
+	// What is wrong with it, in words.
+	Text string `json:"text"`
 }
 
 // Inspect reads every tensor of a checkpoint, fused or not, and says what is no finite

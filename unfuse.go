@@ -31,16 +31,20 @@ type UnfuseOptions struct {
 
 // Unfused is what was done.
 type Unfused struct {
-	// The three paths.
+	// The path of the deploy form.
 	Source string `json:"source"`
-	Like   string `json:"like"`
+	// The path of the checkpoint of the training form.
+	Like string `json:"like"`
+	// The path that was written.
 	Output string `json:"output"`
-	// How many tensors were written, and what they come to.
-	Tensors int   `json:"tensors"`
-	Bytes   int64 `json:"bytes"`
+	// How many tensors were written.
+	Tensors int `json:"tensors"`
+	// What the written tensors come to.
+	Bytes int64 `json:"bytes"`
 	// The blocks of the training form that compute what the source does.
 	Blocks []Block `json:"blocks"`
-	Notes  []Note  `json:"notes"`
+	// What was assumed, or is worth knowing.
+	Notes []Note `json:"notes"`
 	// What the result depends on and nothing in Like shows.
 	Conditions []Condition `json:"conditions"`
 }

@@ -31,13 +31,14 @@ type (
 
 // Verdict is the whole answer of Verify.
 type Verdict struct {
-	// The two paths.
+	// The path of the training form.
 	Source string `json:"source"`
+	// The path of what it was fused to.
 	Output string `json:"output"`
-	// Verdict is exact, equivalent or different; Rule what decided it: "elements" or
-	// "atol/rtol".
-	Grade Grade  `json:"verdict"`
-	Rule  string `json:"rule"`
+	// Verdict is exact, equivalent or different.
+	Grade Grade `json:"verdict"`
+	// Rule is what decided it: "elements" or "atol/rtol".
+	Rule string `json:"rule"`
 	// Why says, of a different result, what differs.
 	Why string `json:"why,omitempty"`
 	// Network says that the tensors are those of an .onnx, whose other nodes were compared

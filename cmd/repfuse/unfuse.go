@@ -30,6 +30,9 @@ What flags say of blocks is of those of TRAIN.`,
 	}
 	c.Flags().StringVar(&o.Like, "like", "", "`TRAIN`, a checkpoint of the training form")
 	addRecognition(c, &o.Recognition)
+	if err := c.Flags().MarkHidden("with"); err != nil { // always an error, which says why
+		panic(err) // a flag that no line above declares
+	}
 	parse := addDestination(c, &o.Destination, "npy")
 	f := c.Flags()
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
