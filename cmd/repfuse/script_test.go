@@ -18,11 +18,12 @@ import (
 )
 
 // The scripts run this very binary as repfuse.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
-		"repfuse": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
-	})
+// programs are the commands that tests start as processes of their own.
+var programs = map[string]func(){
+	"repfuse": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 }
+
+func TestMain(m *testing.M) { testscript.Main(m, programs) }
 
 // TestScripts runs every script in testdata/script: one behaviour each, named after
 // it.
