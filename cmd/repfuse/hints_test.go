@@ -80,7 +80,7 @@ func follow(t *testing.T, line string, asked []string) (done []string) {
 		return slices.ContainsFunc(needsUser, func(w string) bool { return strings.Contains(c, w) })
 	})
 	if len(commands) == 0 && !strings.Contains(hint, "VALUE") {
-		t.Errorf("%s: no way on: %s", line, stderr)
+		t.Errorf("%s: no way on: %s (after %q)", line, stderr, asked)
 	}
 	for _, c := range commands {
 		done = append(done, follow(t, c, append(slices.Clone(asked), text))...)

@@ -62,7 +62,7 @@ func (r *recogniser) fits(c candidate) bool {
 
 // fitting adds the modules from n on that are blocks of a family and of which nobody said that they stay.
 func (r *recogniser) fitting(n *node, f *family.Family, at []string) []string {
-	if f.Anchored(r.keys, n.path) {
+	if f.Anchored(r.keys, n.path) && r.hears(f, n.path) {
 		if c := r.match(f, n.path); len(c.Used) > 0 && r.fits(c) && !r.stays(c) && !slices.Contains(at, plan.Shown(n.path)) {
 			at = append(at, plan.Shown(n.path))
 		}
@@ -73,4 +73,13 @@ func (r *recogniser) fitting(n *node, f *family.Family, at []string) []string {
 		}
 	}
 	return at
+}
+
+// hears reports whether a family asks for all that the user's flags answer at a path: one that does not would leave an
+// answer that fits no block, which is an error.
+func (r *recogniser) hears(f *family.Family, path string) bool {
+	return !slices.ContainsFunc(r.sets, func(s *rule) bool {
+		_, asked := f.Question(s.name)
+		return s.name != "eps" && s.glob.Match(path) && !asked
+	})
 }
