@@ -7,6 +7,7 @@ import (
 	"repfuse/internal/draft"
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
+	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
 	"repfuse/internal/tensor"
@@ -133,6 +134,30 @@ func TestDraftClassNames(t *testing.T) {
 		list, err := family.Load("draft", []byte(text))
 		if err != nil || len(list[0].Class) != 1 || list[0].Class[0] != class {
 			t.Errorf("%q is read back as %q (%v)", class, list[0].Class, err)
+		}
+	}
+}
+
+// The hint of several questions says what may stand in the place of yes, and how one block is answered.
+func TestHintOfQuestions(t *testing.T) {
+	for keys, want := range map[string]string{
+		twoBlocks:                                "--set parallel=yes --identity yes, each yes or no, for one block --set a=parallel=no; or export",
+		"a.k.weight 4x4x3x3, a.l.weight 4x4x1x1": "--set parallel=yes --identity yes, each yes or no; or export",
+		"a.k.weight 8x4x3x3, a.l.weight 8x4x1x1": "--set parallel=yes or --set parallel=no; or export",
+		"a.k.weight 8x4x3x3, a.l.weight 8x4x1x1, b.k.weight 8x4x3x3, b.l.weight 8x4x1x1": "--set parallel=yes or --set parallel=no for all, --set a=parallel=no for one; or export",
+	} {
+		list := tensors(t, keys)
+		own, err := family.Load("mine.yaml", []byte(draftText(t, list, nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		set := &family.Set{}
+		if err := set.Add(own...); err != nil {
+			t.Fatal(err)
+		}
+		_, err = recognise.Plan(list, recognise.Options{Families: set})
+		if got := hint.Of(err); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: the hint is %q, want %q", keys, got, want)
 		}
 	}
 }
