@@ -54,7 +54,7 @@ func Convert(ctx context.Context, src, dst string, o ConvertOptions) (*Converted
 	}
 	r := &Converted{Source: src, Output: dst, Tensors: len(chosen), Notes: notesOf(c)}
 	w := writing{Destination: o.Destination, Work: o.Work, items: asTheyAre(chosen, to)}
-	if err := to.unused(); err != nil {
+	if err := to.unused(""); err != nil {
 		return nil, err
 	}
 	for _, it := range w.items {

@@ -54,11 +54,14 @@ func (all types) of(key string) tensor.Type {
 	return to
 }
 
-// unused is an error where of was asked for no key that a glob fits.
-func (all types) unused() error {
+// statisticsStay is what a hint says where fused tensors have the types.
+const statisticsStay = "; statistics of batch norms keep their type"
+
+// unused is an error where of was asked for no key that a glob fits; its hint ends in more.
+func (all types) unused(more string) error {
 	for _, a := range all {
 		if !a.used {
-			return hint.Add(fmt.Errorf("--dtype %s fits no floating tensor of the result", a.text), "GLOB is of keys as DST has them; ** stands for any part of one, dots included; statistics of batch norms keep their type")
+			return hint.Add(fmt.Errorf("--dtype %s fits no floating tensor of the result", a.text), "GLOB is of keys as DST has them; ** stands for any part of one, dots included%s", more)
 		}
 	}
 	return nil

@@ -229,7 +229,7 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 		p.Tensors = append(p.Tensors, t)
 	}
 	items := s.plan.Items(to.of)
-	if err := to.unused(); err != nil {
+	if err := to.unused(statisticsStay); err != nil {
 		return nil, nil, err
 	}
 	for _, it := range items {

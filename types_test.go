@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"repfuse/internal/hint"
 	"repfuse/internal/tensor"
 
 	"repfuse"
@@ -177,10 +178,20 @@ func TestDTypeErrors(t *testing.T) {
 		{"--dtype stage1.**=, want float16", fuse("stage1.**=")},
 		{"--only head.** fits no key", convert(repfuse.ConvertOptions{Only: []string{"head.**"}})},
 		{"--drop head.** fits no key", convert(repfuse.ConvertOptions{Drop: []string{"head.**"}})},
-		{"no tensor is asked for", convert(repfuse.ConvertOptions{Drop: []string{"**"}})},
+		{"no tensor is asked for, by --drop **", convert(repfuse.ConvertOptions{Drop: []string{"**"}})},
+		{"no tensor is asked for, by --only stage1.** --drop **", convert(repfuse.ConvertOptions{Only: []string{"stage1.**"}, Drop: []string{"**"}})},
 	} {
 		if row.err == nil || !strings.Contains(row.err.Error(), row.want) {
 			t.Errorf("%v, want %s", row.err, row.want)
+		}
+	}
+	if h := hint.Of(convert(repfuse.ConvertOptions{Drop: []string{"**"}})); !strings.HasPrefix(h, "repfuse inspect -v "+weights) {
+		t.Errorf("the hint is %q", h)
+	}
+	// Convert rounds statistics of batch norms too.
+	for err, want := range map[error]bool{plan: true, verify: true, convert(repfuse.ConvertOptions{DType: []string{"head.**=float16"}}): false} {
+		if h := hint.Of(err); strings.Contains(h, "statistics of batch norms keep") != want {
+			t.Errorf("the hint is %q", h)
 		}
 	}
 	if _, err := os.Stat(out); err == nil {

@@ -25,7 +25,8 @@ type UnfuseOptions struct {
 	Destination
 	Work
 	// Like is the path of a checkpoint of the training form, such as the state dict of a freshly made
-	// model: it gives keys, shapes and element types, and the values that the deploy form does not decide.
+	// model: it gives keys and shapes, the element types of what is fused, and the values that the deploy form does not
+	// decide.
 	Like string
 }
 
@@ -170,7 +171,7 @@ func (s *source) matches(path string, stored map[string]tensor.Tensor) error {
 			return fmt.Errorf("%s: %s has shape %v, want %v, which %s fuses to", path, it.Key, t.Shape, it.Shape, s.Path)
 		case it.Kept == nil && t.Type != it.Type:
 			return hint.Add(fmt.Errorf("%s: %s is %s, want %s, which %s fuses to", path, it.Key, t.Type, it.Type, s.Path),
-				"repfuse convert --dtype %s %s DST, and take DST for it", it.Type, path)
+				"%s, and take DST for it", hint.Command("convert", "--dtype", it.Type.String(), path, "DST"))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(stored)) {

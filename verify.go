@@ -79,7 +79,7 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	conditions, err := s.under(o.Strict)
 	items := s.plan.Items(run.Types)
 	if err == nil {
-		err = to.unused()
+		err = to.unused(statisticsStay)
 	}
 	if err != nil {
 		return nil, err

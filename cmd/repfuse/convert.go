@@ -28,7 +28,7 @@ safetensors of shards as the transformers library names them, with their index.`
 	addSelection(c, &o.Only, &o.Drop, "")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
-	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, 2 to 8)")
+	f.VarP((*positive)(&o.Jobs), "jobs", "j", jobsUsage)
 	show := addProgress(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {

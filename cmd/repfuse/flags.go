@@ -25,6 +25,9 @@ func addSelection(c *cobra.Command, only, drop *[]string, rest string) {
 	c.Flags().StringArrayVar(drop, "drop", nil, "`GLOB` of keys that are left out")
 }
 
+// jobsUsage is what --jobs of the commands that write is.
+const jobsUsage = "`N` goroutines (default one for each processor, 2 to 8)"
+
 // reportUsage is what --report of verify, plan and inspect is.
 const reportUsage = "`FILE.html` for all of it on a page of its own, with pictures"
 

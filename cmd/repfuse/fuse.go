@@ -37,7 +37,7 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 	f.BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and write nothing")
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
-	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, 2 to 8); the bytes written do not depend on it")
+	f.VarP((*positive)(&o.Jobs), "jobs", "j", jobsUsage+"; the bytes written do not depend on it")
 	show := addProgress(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {

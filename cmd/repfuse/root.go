@@ -135,6 +135,11 @@ func arguments(least, most int, want string) cobra.PositionalArgs {
 		if slices.Contains(args, "-") {
 			return hint.Add(fmt.Errorf("%s: -, want %s; standard input and output are not read or written", c.Name(), want), "./- is a file of that name")
 		}
+		for _, name := range []string{"report", "witness"} {
+			if f := c.Flags().Lookup(name); f != nil && f.Value.String() == "-" {
+				return hint.Add(fmt.Errorf("--%s -, want a file; standard output is not written", name), "./- is a file of that name")
+			}
+		}
 		if len(args) >= least && len(args) <= most && !slices.Contains(args, "") {
 			return nil
 		}

@@ -14,9 +14,9 @@ func newUnfuse() *cobra.Command {
 		Short: "Make a deploy form trainable again, exactly",
 		Long: `Unfuse writes to DST a training form that computes what the deploy form SRC does.
 TRAIN is a checkpoint of that training form, such as the state dict of a model that
-was just made: it gives keys, shapes and element types. One branch of each block has
-the kernel, the others come to zero; fuse of DST gives back the kernels of SRC bit for
-bit, which is tried before anything is written.
+was just made: it gives keys, shapes, and the element types of what is fused. One
+branch of each block has the kernel, the others come to zero; fuse of DST gives back
+the kernels of SRC bit for bit, which is tried before anything is written.
 
 A branch that comes to zero ends in a factor of zero, its batch norm's weight where
 there is one, and keeps the kernel that it has in TRAIN: the factor has a gradient,
@@ -37,7 +37,7 @@ What flags say of blocks is of those of TRAIN.`,
 	f := c.Flags()
 	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
-	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, at least 2)")
+	f.VarP((*positive)(&o.Jobs), "jobs", "j", jobsUsage)
 	show := addProgress(c)
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {

@@ -80,7 +80,15 @@ func Asked(tensors []tensor.Named, by plan.Selection) ([]tensor.Named, error) {
 		}
 	}
 	if len(asked) == 0 && len(tensors) > 0 {
-		return nil, fmt.Errorf("no tensor is asked for, by --only %s and --drop %s", strings.Join(by.Only, ", "), strings.Join(by.Without, ", "))
+		flags := ""
+		for k, glob := range slices.Concat(by.Only, by.Without) {
+			flag := " --drop "
+			if k < len(by.Only) {
+				flag = " --only "
+			}
+			flags += flag + glob
+		}
+		return nil, hint.Add(fmt.Errorf("no tensor is asked for, by%s", flags), "repfuse inspect -v SRC lists the keys; what --drop fits is left out whatever --only asks for")
 	}
 	return asked, nil
 }
