@@ -10,7 +10,6 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
-	"repfuse/internal/tensor"
 )
 
 const preActivation = "layer1.bn1:4 layer1.conv1.weight[8,4,3,3] layer1.bn2:8 layer1.conv2.weight[8,8,1,1] fc.weight[2,8]"
@@ -143,17 +142,6 @@ func TestOneQuestion(t *testing.T) {
 	}
 	if _, err := recognise.Plan(c, recognise.Options{Families: builtin(t), Sets: []string{"identity=yes", "with_13=yes"}}); err != nil {
 		t.Errorf("as the hint says: %v", err)
-	}
-	var two []tensor.Named
-	for _, block := range []string{"a.", "b."} {
-		for _, x := range c {
-			x.Key = block + x.Key
-			two = append(two, x)
-		}
-	}
-	_, err = recognise.Plan(two, recognise.Options{Families: builtin(t)})
-	if h := hint.Of(err); !strings.Contains(h, "--identity yes --set with_13=yes, each yes or no, for one block --identity a.b=no;") {
-		t.Errorf("of two blocks the hint is %q", h)
 	}
 }
 
