@@ -187,7 +187,7 @@ func standardized(a []argument) (*scaled, error) {
 		list := make([]factor, len(sums))
 		for k, total := range squares {
 			variance := ratio(total, n)
-			d := sum{variance.hi, variance.lo}
+			d := sum(variance)
 			if d.add(eps, 1); d.hi == 0 && err == nil {
 				err = fmt.Errorf("%s: row %d is one number everywhere, and ε is 0", w.Key, k)
 			}

@@ -44,6 +44,8 @@ OTHER = {
     "a norm of two layers": ((2, 0), "each call of a module is a node of its own"),
     "a layer run twice": ((2, 0), "each call of a module is a node of its own"),
     "in training mode": ((1, 1), "its norm is a function, and no module"),
+    "a norm that activates by itself": ((2, 0), "what its module does behind the norm are nodes of their own"),
+    "a norm with a list of modules": ((2, 0), "what its module does behind the norm are nodes of their own"),
     "strided by a function": ((1, 0), "no module can take the place of a slice, a node can"),
 }
 # What the exporter computes before repfuse sees it.
