@@ -33,7 +33,7 @@ func openDir(dir string, o Options) (*Checkpoint, error) {
 		if err != nil {
 			return nil, err
 		}
-		names := []string{binIndex}
+		var names []string
 		if f != nil {
 			c, names = fromSafetensors(f), f.Names
 			c.Format, c.Shards = safetensorsName, true
