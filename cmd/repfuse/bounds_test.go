@@ -210,6 +210,9 @@ func TestFullStdout(t *testing.T) {
 
 // Fusing takes no more memory on many processors than on a few, nor for large kernels.
 func TestMemoryOfFuse(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector has memory of its own")
+	}
 	dir := t.TempDir()
 	const n = 1024
 	for _, block := range []string{"a", "b"} {
