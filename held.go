@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"repfuse/internal/family"
+	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/recognise"
@@ -171,12 +172,13 @@ func recorded(notes []Note, said record.Said) {
 	}
 }
 
-// layers is what a plan makes, by the key of the weight.
+// layers is what a plan makes, by the key of the weight; the branches of each sum are sorted, as
+// it is the same in any order.
 func layers(p *plan.Plan) map[string]string {
 	made := map[string]string{}
 	for _, b := range p.Blocks {
 		for _, o := range b.Outputs {
-			made[o.Weight] = strings.ReplaceAll(family.Format(o.Expr, ""), "\n", " ")
+			made[o.Weight] = strings.ReplaceAll(family.Format(op.Sorted(o.Expr), ""), "\n", " ")
 			if o.Bias != "" {
 				made[o.Weight] += ", with " + o.Bias
 			}

@@ -178,3 +178,29 @@ func TestFoldedByTheRecord(t *testing.T) {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
+
+// A family of the user's own that adds the branches up in another order than a built-in one makes the same layer: verify,
+// which knows the built-in one alone, finds it exact. With a branch less it does not.
+func TestOrderOfBranches(t *testing.T) {
+	dir := t.TempDir()
+	src, own := filepath.Join(dir, "src"), filepath.Join(dir, "own.yaml")
+	golden.Write(t, src, []tensor.Named{
+		{Key: "a.conv3.weight", Tensor: tensor.Of(tensor.F32, []int{1, 1, 3, 3}, []float64{1, 2, 3, 4, 5, 6, 7, 8, 9})},
+		{Key: "a.conv1.weight", Tensor: tensor.Of(tensor.F32, []int{1, 1, 1, 1}, []float64{2})},
+	})
+	for expression, want := range map[string]string{
+		"conv(conv3) + conv(conv1)":            "yes: exact",
+		"conv(conv1) + conv(conv3)":            "yes: exact",
+		"conv(conv3) + conv(conv1) > scale(2)": "no: different",
+	} {
+		write(t, own, "families:\n  - name: own\n    anchor: [conv3.weight conv1.weight]\n    make: {fused: '"+expression+"'}\n")
+		var o repfuse.FuseOptions
+		o.Families = []string{own}
+		out := fused(t, src, o, nil)
+		var v repfuse.VerifyOptions
+		v.Identity = []string{"no"}
+		if got := verdict(t, src, out, v); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s, want %s", expression, got, want)
+		}
+	}
+}

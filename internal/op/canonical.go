@@ -1,6 +1,7 @@
 package op
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,29 @@ import (
 func Canonical(e Expr) string {
 	text, _ := canonical(e)
 	return text
+}
+
+// Sorted is an expression with the branches of each sum in the order of their text: what adds up to the
+// same is then written the same, with all that Canonical leaves out.
+func Sorted(e Expr) Expr {
+	sorted := func(parts []Expr) []Expr {
+		all := make([]Expr, len(parts))
+		for k, p := range parts {
+			all[k] = Sorted(p)
+		}
+		return all
+	}
+	switch e := e.(type) {
+	case Seq:
+		return Seq(sorted(e))
+	case Concat:
+		return Concat(sorted(e))
+	case Sum:
+		all := sorted(e)
+		slices.SortStableFunc(all, func(a, b Expr) int { return cmp.Compare(a.String(), b.String()) })
+		return Sum(all)
+	}
+	return e
 }
 
 // canonical also tells how far the padding is from where nobody says it would be.
