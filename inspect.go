@@ -69,14 +69,14 @@ type Fault struct {
 // Inspect reads every tensor of a checkpoint, fused or not, and says what is no finite
 // number, which variance is negative, and what low precision would leave of its kernels.
 func Inspect(ctx context.Context, path string, o InspectOptions) (*Inspection, error) {
-	if err := o.check(path); err != nil {
-		return nil, err
-	}
 	c, err := o.open(ctx, path)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
+	if err := o.check(append([]string{path}, c.Files...)...); err != nil {
+		return nil, err
+	}
 	r := &Inspection{Source: path, Format: c.Format, State: c.State, States: c.States, Metadata: c.Metadata,
 		Faults: []Fault{}, Notes: append([]string{}, c.Notes...), Tensors: make([]Inspected, len(c.Tensors))}
 	err = parallel.Each(ctx, o.Jobs, len(c.Tensors), func() func(int) error {

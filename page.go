@@ -60,9 +60,6 @@ func (o *InspectOptions) writePage(ctx context.Context, r *Inspection, c *checkp
 	if o.Report == "" {
 		return nil
 	}
-	if err := o.check(c.Files...); err != nil {
-		return err
-	}
 	source, err := fileOf(ctx, "checkpoint", c)
 	if err != nil {
 		return err

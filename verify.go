@@ -84,7 +84,7 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	if err != nil {
 		return nil, err
 	}
-	out, err := o.result(ctx, dst, rec, items)
+	out, err := o.result(ctx, s, dst, rec, items)
 	if err != nil {
 		return nil, err
 	}
@@ -111,21 +111,25 @@ func Verify(ctx context.Context, src, dst string, o VerifyOptions) (*Verdict, er
 	return v, o.conclude(ctx, v, s, out)
 }
 
-// result opens dst. Its two-byte elements without a type are bfloat16 where a flag, the record or
-// an item of the plan says so.
-func (o *VerifyOptions) result(ctx context.Context, dst string, rec *record.Record, items []plan.Item) (*checkpoint.Checkpoint, error) {
+// result opens dst, and is an error where a file that is asked for is one that s or dst is read from. Elements
+// of two bytes without a type are bfloat16 where a flag, the record or an item of the plan says so.
+func (o *VerifyOptions) result(ctx context.Context, s *source, dst string, rec *record.Record, items []plan.Item) (*checkpoint.Checkpoint, error) {
 	brain := o.BFloat16 || rec != nil && rec.BFloat16 ||
 		slices.ContainsFunc(items, func(it plan.Item) bool { return it.Type == tensor.BF16 })
-	return Reading{BFloat16: brain}.open(ctx, dst)
+	out, err := Reading{BFloat16: brain}.open(ctx, dst)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.checkFiles(slices.Concat(s.Files, out.Files)...); err != nil {
+		out.Close()
+		return nil, err
+	}
+	return out, nil
 }
 
 // conclude decides on what was found, and writes the files that are asked for.
 func (o *VerifyOptions) conclude(ctx context.Context, v *Verdict, s *source, out *checkpoint.Checkpoint) error {
-	err := o.checkFiles(slices.Concat(s.Files, out.Files)...)
-	if err == nil {
-		err = v.decide(o.Atol != nil || o.Rtol != nil)
-	}
-	if err != nil {
+	if err := v.decide(o.Atol != nil || o.Rtol != nil); err != nil {
 		return err
 	}
 	if s.rounded && v.Grade == Exact {
