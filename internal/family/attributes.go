@@ -18,6 +18,12 @@ func (e *SettingError) Error() string { return fmt.Sprintf("%s=%s, want %s", e.N
 // EpsDefault is the ε of PyTorch's and of Paddle's batch norm.
 const EpsDefault = 1e-5
 
+// readEps reads an ε: a finite number of at least 0.
+func readEps(text string) (v float64, ok bool) {
+	v, err := strconv.ParseFloat(text, 64)
+	return v, err == nil && v >= 0 && !math.IsInf(v, 0)
+}
+
 // eps decides what a batch norm adds to its variance: what the expression says,
 // what the user said, the fact, the family's own. The user and a fact that differ are an error.
 func (b *builder) eps(n *bnNode) (float64, error) {
@@ -32,8 +38,8 @@ func (b *builder) eps(n *bnNode) (float64, error) {
 	said, ok := b.site.Said("eps")
 	switch {
 	case ok:
-		v, err := strconv.ParseFloat(said, 64)
-		if err != nil || !(v >= 0) || math.IsInf(v, 0) {
+		v, ok := readEps(said)
+		if !ok {
 			return 0, &SettingError{"eps", said, "a number such as 1e-5"}
 		}
 		if m.Eps != nil && *m.Eps != v {

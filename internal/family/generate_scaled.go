@@ -7,7 +7,6 @@ import (
 	"iter"
 	"math"
 	"math/big"
-	"strconv"
 	"sync"
 
 	"repfuse/internal/op"
@@ -153,8 +152,8 @@ func spectral(a []argument) (*scaled, error) {
 // each row of W along its first axis.
 func standardized(a []argument) (*scaled, error) {
 	w := a[0].tensor
-	eps, err := strconv.ParseFloat(a[len(a)-1].word, 64)
-	if len(a) != 2 || err != nil || !(eps >= 0) || math.IsInf(eps, 0) || len(w.Shape) < 2 {
+	eps, ok := readEps(a[len(a)-1].word)
+	if len(a) != 2 || !ok || len(w.Shape) < 2 {
 		return nil, errors.New("want a kernel and ε")
 	}
 	s := &scaled{of: w, centred: true}
@@ -419,8 +418,8 @@ func (p *piece) read(d io.ReaderAt, at, n int) ([]float64, error) {
 // gain(EPS, VARIANCE), gain(EPS, VARIANCE, GAMMA): what a batch norm multiplies by,
 // γ/√(σ²+ε), each rounded once.
 func gain(a []argument) ([]int, func() ([]float64, error), error) {
-	eps, err := strconv.ParseFloat(a[0].word, 64)
-	if err != nil || !(eps >= 0) || math.IsInf(eps, 0) || len(a) > 3 {
+	eps, ok := readEps(a[0].word)
+	if !ok || len(a) > 3 {
 		return nil, nil, errors.New("want ε, variances and perhaps factors")
 	}
 	variance := a[1].tensor

@@ -3,7 +3,6 @@ package family
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -144,8 +143,8 @@ func (p *parser) word() string {
 }
 
 func (p *parser) epsilon() *float64 {
-	v, err := strconv.ParseFloat(p.tok, 64)
-	if err != nil || !(v >= 0 && v <= math.MaxFloat64) {
+	v, ok := readEps(p.tok)
+	if !ok {
 		p.fail("want a number")
 	}
 	p.next()
