@@ -24,8 +24,8 @@ func (f *Family) FirstNames() []string {
 	return names
 }
 
-// Reads lists the keys that the family's expressions read, <n> and all, as far as they give a
-// kernel, a norm or a vector away.
+// Reads lists the keys that the family's expressions read, with <n> in the place of a number; of a layer
+// the kernel without its bias, of a batch norm under its usual names the mean alone.
 func (f *Family) Reads() []string {
 	var all []string
 	for _, out := range f.Make {

@@ -36,8 +36,7 @@ import (
 type Family struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
-	// Task is what its networks are for: classification, detection, segmentation, matching, restoration,
-	// super-resolution or speech; none if they are for anything.
+	// Task is what its networks are for, one of Tasks; "" if they are for anything.
 	Task   string `json:"task,omitempty"`
 	Paper  string `json:"paper,omitempty"`
 	Source string `json:"source,omitempty"`
@@ -93,7 +92,7 @@ type Family struct {
 // has none, nor has one of the user's that does not say it.
 var Tasks = []string{"classification", "detection", "segmentation", "matching", "restoration", "super-resolution", "speech", ""}
 
-// ByTask is families by their task, in the order of Tasks, each with those of the order given; at are the tasks that have some.
+// ByTask groups families by their task, each group in the order given; at is the tasks that have families, in the order of Tasks.
 func ByTask(list []*Family) (at []string, of map[string][]*Family) {
 	of = map[string][]*Family{}
 	for _, f := range list {
