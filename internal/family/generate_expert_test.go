@@ -68,7 +68,7 @@ func TestSoftmax(t *testing.T) {
 	if d := math.Abs(parts[1][1] - want); d > 1e-15 {
 		t.Errorf("%g, want %g", parts[1][1], want)
 	}
-	if parts[2][0] != 1 || parts[0][0] > 1e-300 || parts[0][1]+parts[1][1]+parts[2][1]-1 > 1e-15 {
+	if parts[2][0] != 1 || parts[0][0] > 1e-300 || math.Abs(parts[0][1]+parts[1][1]+parts[2][1]-1) > 1e-15 {
 		t.Errorf("%v, want parts of 1", parts)
 	}
 }
