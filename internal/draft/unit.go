@@ -8,6 +8,7 @@ import (
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
 	"repfuse/internal/pairs"
+	"repfuse/internal/tensor"
 )
 
 // unit is a branch of a block, or several that are numbered.
@@ -197,13 +198,7 @@ func (d *drafter) acts(c *node) bool {
 	return m.Transposed || slices.ContainsFunc(c.children, d.acts)
 }
 
-func taps(shape []int) int {
-	n := 1
-	for _, k := range shape[min(2, len(shape)):] {
-		n *= k
-	}
-	return n
-}
+func taps(shape []int) int { return tensor.Elems(shape[min(2, len(shape)):]) }
 
 // relative is a path as the block sees it.
 func relative(block, path string) string {
