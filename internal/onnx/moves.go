@@ -2,10 +2,11 @@ package onnx
 
 import (
 	"fmt"
+	"slices"
+
 	"repfuse/internal/graph"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
-	"slices"
 )
 
 func (t *Net) pad(n *Node) (*step, string) {
