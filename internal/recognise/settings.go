@@ -149,6 +149,9 @@ func (r *recogniser) leaves(path string) *choice {
 
 // splitBlocks is the error where a part of a block that is taken is to be left as it is: a block is one layer, whole or not at all.
 func (r *recogniser) splitBlocks() error {
+	if len(r.choices) == 0 { // as almost always
+		return nil
+	}
 	for _, c := range r.taken {
 		for _, key := range slices.Sorted(maps.Keys(c.Used)) {
 			for part := tensor.Parent(key); len(part) > len(c.Module); part = tensor.Parent(part) {
