@@ -94,11 +94,12 @@ func measured(a, b tensor.Tensor) (g gap, err error) {
 		return g, err
 	}
 	defer y.Close()
-	const piece = 1 << 16
+	n := a.Bytes()
+	piece := min(n, 1<<16)
 	p, q := make([]byte, piece), make([]byte, piece)
 	v, w := make([]float64, piece/2), make([]float64, piece/2)
-	for off, n := int64(0), a.Bytes(); off < n; {
-		k := int(min(n-off, piece))
+	for off := int64(0); off < n; off += piece {
+		k := min(n-off, piece)
 		if err := tensor.ReadFull(x, p[:k], off); err != nil {
 			return g, err
 		}
@@ -107,14 +108,13 @@ func measured(a, b tensor.Tensor) (g gap, err error) {
 		}
 		g.differ = g.differ || !bytes.Equal(p[:k], q[:k])
 		if a.Type.IsFloat() {
-			m := k / a.Type.Size()
+			m := int(k) / a.Type.Size()
 			tensor.Decode(v[:m], p[:k], a.Type)
 			tensor.Decode(w[:m], q[:k], a.Type)
 			for i, e := range v[:m] {
 				g.far, g.largest = larger(g.far, e-w[i]), larger(g.largest, e)
 			}
 		}
-		off += int64(k)
 	}
 	return g, nil
 }
