@@ -2,7 +2,6 @@ package unfuse
 
 import (
 	"math"
-	"slices"
 
 	"repfuse/internal/exact"
 	"repfuse/internal/op"
@@ -33,7 +32,7 @@ func (s *solver) pass(e op.Expr, c channels, bias []float64) error {
 			if err := s.pass(e[k], c, nil); err != nil {
 				return err
 			}
-			return s.silenceAll(slices.Delete(slices.Clone(e), k, k+1))
+			return s.silenceAll(without(e, k))
 		})
 	case op.Identity:
 		if e.String() == "x" {
@@ -133,13 +132,10 @@ func (s *solver) norm(e op.BatchNorm, n float64, bias []float64) error {
 		return err
 	}
 	if e.Gamma == nil {
-		if bias != nil {
-			bias = quotients(bias, -1)
-		}
 		if n != 1 {
 			return refuse(2, "%s does not take its input away", e)
 		}
-		return s.constant(e.Mean, bias)
+		return s.constant(e.Mean, quotients(bias, -1))
 	}
 	if err := s.fill(*e.Gamma, n*u.gamma); err != nil {
 		return err

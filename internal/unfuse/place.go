@@ -15,7 +15,7 @@ func (s *solver) place(e op.Expr, c channels, w want) error {
 		if w.less != 0 {
 			return refuse(3, "it adds its input as it is, which no other branch takes away exactly")
 		}
-		return s.anchor(e, c, w.bias)
+		return s.setKernel(e, c, w.bias)
 	case op.Seq:
 		return s.first(len(e), func(k int) error { return s.placeIn(e, k, c, w) })
 	case op.Sum:
@@ -143,12 +143,12 @@ func (s *solver) placeAmong(e op.Sum, k int, c channels, w want) error {
 		}
 	}
 	if w.less == 0 {
-		return s.amid(others, -1, e[k], c, w)
+		return s.amid(others, e[k], c, w)
 	}
 	n := len(others)
 	return s.first(2*n+1, func(j int) error {
 		if j == 2*n {
-			return s.amid(others, -1, e[k], c, w)
+			return s.amid(others, e[k], c, w)
 		}
 		here, there := w.bias, []float64(nil)
 		if !addsConstant(e[k]) && addsConstant(others[j%n]) {
@@ -160,23 +160,23 @@ func (s *solver) placeAmong(e op.Sum, k int, c channels, w want) error {
 		if err != nil {
 			return err
 		}
-		return s.amid(others, j%n, e[k], c, want{bias: here})
+		return s.amid(without(others, j%n), e[k], c, want{bias: here})
 	})
 }
 
-// amid places the kernel in e and makes the others zero, except the one that is at work already.
-func (s *solver) amid(others []op.Expr, busy int, e op.Expr, c channels, w want) error {
+// amid places the kernel in e and makes the others zero.
+func (s *solver) amid(others []op.Expr, e op.Expr, c channels, w want) error {
 	if err := s.place(e, c, w); err != nil {
 		return err
-	}
-	if busy >= 0 {
-		others = slices.Delete(slices.Clone(others), busy, busy+1)
 	}
 	return s.silenceAll(others)
 }
 
-// anchor gives a convolution the kernel, and its bias.
-func (s *solver) anchor(e op.Conv, c channels, bias []float64) error {
+// without is the parts except part k.
+func without(parts []op.Expr, k int) []op.Expr { return slices.Delete(slices.Clone(parts), k, k+1) }
+
+// setKernel gives a convolution the kernel, and its bias.
+func (s *solver) setKernel(e op.Conv, c channels, bias []float64) error {
 	f, err := op.CheckFrom(e, c.in, s.form.Rank())
 	if err != nil {
 		return err

@@ -80,7 +80,7 @@ func refuse(weight int, format string, args ...any) error {
 // computed is the refusal of a tensor that a generator makes.
 func computed(p op.Param) error {
 	name, _, _ := strings.Cut(p.Key, "(")
-	return refuse(1, "%s(…) computes what would have to be set, and is not turned round", name)
+	return refuse(1, "%s(…) computes what would have to be set, and is not inverted", name)
 }
 
 // first is the first of n ways that succeeds, with nothing set by those before.
