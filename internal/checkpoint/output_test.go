@@ -374,7 +374,7 @@ func TestLeftoversByLock(t *testing.T) {
 	}
 }
 
-// All that an output has written so far is held, its record too, and what it replaces.
+// All that an output has written so far is held, its record too.
 func TestHeld(t *testing.T) {
 	for _, place := range places {
 		dir := t.TempDir()
