@@ -71,8 +71,8 @@ type certificate struct {
 	terms func() (*fuse.Fused, error)
 
 	kernelRoundings, biasRoundings op.Roundings
-	// under is the most that a real value is off whose digits end where float64's do: nothing to an
-	// element of a narrower type, so that its certificate may be zero.
+	// under is how far off a real value may be because float64 ends at 2⁻¹⁰⁷⁴. Beside an element of a
+	// narrower type that is nothing: there it is 0, so that a certificate can be zero.
 	under float64
 
 	// By output channel: Σ|ΔW| and |Δb|, both with the bounds of their own error, and

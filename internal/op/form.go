@@ -194,7 +194,7 @@ func (f Form) bounded() error {
 
 type checker struct {
 	rank int
-	// layers has it note the borders of layers that pad, behind says that one stands before.
+	// layers has it note the borders of layers that pad; behind says that an operator stands before.
 	layers, behind bool
 }
 

@@ -21,8 +21,8 @@ import (
 // Options say how a plan is carried out.
 type Options struct {
 	// Jobs is how many goroutines work; 0 is one for each processor, two at least, as one of
-	// them waits for a file now and then, and eight at most, whose buffers take 16 MB: more
-	// processors than that only wait for the memory.
+	// them waits for a file now and then, and eight at most, so that memory does not grow with
+	// the processors.
 	Jobs int
 	// Piece is how many bytes are moved at a time; 0 is 256 KiB, which stays in a
 	// processor's own cache together with what it is made of.

@@ -9,11 +9,11 @@ const (
 	mostSlack = 32 << 20
 )
 
-// mostTensors is how many tensors a checkpoint may have, of which each takes memory: twice those of
-// the largest that are published, Kimi K2's 140,000.
+// mostTensors is how many tensors a file, or a directory of .npy, may have, as each takes memory: nearly
+// twice those of the largest checkpoint that is published, Kimi K2's 140,000.
 const mostTensors = 1 << 18
 
-// Few is an error for more tensors than a checkpoint may have.
+// Few is an error for more tensors than a file may have.
 func Few(n int) error {
 	if n > mostTensors {
 		return fmt.Errorf("%d tensors and more, want at most %d", n, mostTensors)
@@ -21,8 +21,8 @@ func Few(n int) error {
 	return nil
 }
 
-// Weigh is an error where there are too many tensors, or tensors make much more of a file than its size in bytes: a stride
-// of 0 or a long run of zeros makes terabytes of nothing.
+// Weigh is an error where there are too many tensors, or they make much more of a file than its size in
+// bytes: a stride of 0 or a long run of zeros makes terabytes of nothing.
 func Weigh(tensors []Named, size int64) error {
 	if err := Few(len(tensors)); err != nil {
 		return err
