@@ -8,7 +8,6 @@ import (
 
 func newConvert() *cobra.Command {
 	var o repfuse.ConvertOptions
-	var quiet, asJSON bool
 	c := &cobra.Command{
 		Use:   "convert SRC DST",
 		Short: "Write a checkpoint in another format, bit for bit, nothing fused",
@@ -23,28 +22,24 @@ safetensors of shards as the transformers library names them, with their index.`
 	}
 	addReading(c, &o.Reading)
 	parse := addDestination(c, &o.Destination, "npy")
-	f := c.Flags()
 	addTypes(c, &o.DType)
 	addSelection(c, &o.Only, &o.Drop, "")
-	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
-	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
-	f.VarP((*positive)(&o.Jobs), "jobs", "j", jobsUsage)
-	show := addProgress(c)
+	quiet, asJSON, show := addWork(c, &o.Jobs, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
 		}
 		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
-		bar := show(quiet, "converting")
+		bar := show(*quiet, "converting")
 		o.Progress = bar.tell
 		r, err := repfuse.Convert(c.Context(), args[0], args[1], o)
 		bar.end()
 		switch {
 		case err != nil:
 			return err
-		case asJSON:
+		case *asJSON:
 			return printJSON(stdout, r)
-		case !quiet:
+		case !*quiet:
 			printNotes(stderr, r.Notes)
 			printf(stdout, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
 		}

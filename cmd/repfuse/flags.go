@@ -25,8 +25,12 @@ func addSelection(c *cobra.Command, only, drop *[]string, rest string) {
 	c.Flags().StringArrayVar(drop, "drop", nil, "`GLOB` of keys that are left out")
 }
 
-// jobsUsage is what --jobs of the commands that write is.
-const jobsUsage = "`N` goroutines (default one for each processor, 2 to 8)"
+// addWork declares the flags for how the commands that write work and what they print of it; more is what --jobs says besides.
+func addWork(c *cobra.Command, jobs *int, more string) (quiet, asJSON *bool, show func(quiet bool, verb string) *progress) {
+	f := c.Flags()
+	f.VarP((*positive)(jobs), "jobs", "j", "`N` goroutines (default one for each processor, 2 to 8)"+more)
+	return f.BoolP("quiet", "q", false, "print errors only"), f.Bool("json", false, "print what was done as JSON"), addProgress(c)
+}
 
 // reportUsage is what --report of verify, plan and inspect is.
 const reportUsage = "`FILE.html` for all of it on a page of its own, with pictures"

@@ -11,7 +11,6 @@ import (
 
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/golden"
-	"repfuse/internal/tensor"
 )
 
 // must runs repfuse and fails the test where it does not exit with 0.
@@ -106,10 +105,8 @@ func stateDict(t *testing.T, path string) (keys []string) {
 	t.Helper()
 	train := slices.Clone(golden.Load(t, "repvgg-model-tiny").Train)
 	slices.Reverse(train)
-	specs := make([]tensor.Spec, len(train))
 	made := map[string]bool{}
-	for k, n := range train {
-		specs[k] = n.Spec()
+	for _, n := range train {
 		module, _, isBlock := strings.Cut(n.Key, ".rbr_")
 		switch {
 		case !isBlock:
@@ -119,26 +116,7 @@ func stateDict(t *testing.T, path string) (keys []string) {
 			keys = append(keys, module+".rbr_reparam.weight", module+".rbr_reparam.bias")
 		}
 	}
-	out, err := checkpoint.Create(path, specs, checkpoint.CreateOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer out.Abort()
-	for k, n := range train {
-		b, err := n.ReadAll()
-		if err == nil && len(b) > 0 {
-			err = out.WriteAt(k, b, 0)
-		}
-		if err == nil {
-			err = out.Done(k, 0)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := out.Commit(); err != nil {
-		t.Fatal(err)
-	}
+	writeCheckpoint(t, path, train, checkpoint.CreateOptions{})
 	return keys
 }
 

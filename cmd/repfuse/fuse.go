@@ -11,7 +11,7 @@ import (
 
 func newFuse() *cobra.Command {
 	var o repfuse.FuseOptions
-	var dryRun, quiet, asJSON bool
+	var dryRun bool
 	c := &cobra.Command{
 		Use:   "fuse SRC DST",
 		Short: "Fuse every block of a checkpoint into one kernel and bias",
@@ -35,29 +35,26 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 	addTypes(c, &o.DType)
 	f.StringVar(&o.Expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
 	f.BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and write nothing")
-	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
-	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
-	f.VarP((*positive)(&o.Jobs), "jobs", "j", jobsUsage+"; the bytes written do not depend on it")
-	show := addProgress(c)
+	quiet, asJSON, show := addWork(c, &o.Jobs, "; the bytes written do not depend on it")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
 		}
 		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
 		if dryRun {
-			return planFuse(c, args[0], o.PlanOptions, asJSON)
+			return planFuse(c, args[0], o.PlanOptions, *asJSON)
 		}
 		collect(150)
-		bar := show(quiet, "fusing")
+		bar := show(*quiet, "fusing")
 		o.Progress = bar.tell
 		r, err := repfuse.Fuse(c.Context(), args[0], args[1], o)
 		bar.end()
 		switch {
 		case err != nil:
 			return err
-		case asJSON:
+		case *asJSON:
 			return printJSON(stdout, r)
-		case quiet:
+		case *quiet:
 			printUnder(stderr, r.Plan.Under())
 		default:
 			printFused(stdout, stderr, r)

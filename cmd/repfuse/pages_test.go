@@ -98,7 +98,7 @@ func runPage(t *testing.T, text string) (now string, commands int) {
 }
 
 // runCommand gives what a command prints, and holds it to the exit status that this stands for and to
-// the width of a terminal, but for notes and errors, which are lines of their own.
+// the width of a terminal, except for notes and errors, which are lines of their own.
 func runCommand(t *testing.T, s shell) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -155,19 +155,25 @@ func makeInput(t *testing.T, root, kind, from, to string) {
 		writePaddle(t, to, tensors)
 		return
 	}
+	to, wrap, _ := strings.Cut(to, ":")
+	writeCheckpoint(t, to, tensors, checkpoint.CreateOptions{Wrap: wrap})
+}
+
+// writeCheckpoint writes tensors, in a format by the path.
+func writeCheckpoint(t *testing.T, path string, tensors []tensor.Named, o checkpoint.CreateOptions) {
+	t.Helper()
 	specs := make([]tensor.Spec, len(tensors))
 	for k, x := range tensors {
 		specs[k] = x.Spec()
 	}
-	to, wrap, _ := strings.Cut(to, ":")
-	out, err := checkpoint.Create(to, specs, checkpoint.CreateOptions{Wrap: wrap})
+	out, err := checkpoint.Create(path, specs, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer out.Abort()
 	for k, x := range tensors {
 		b, err := x.ReadAll()
-		if err == nil {
+		if err == nil && len(b) > 0 {
 			err = out.WriteAt(k, b, 0)
 		}
 		if err == nil {

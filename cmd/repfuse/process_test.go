@@ -199,7 +199,7 @@ func interrupt(t *testing.T, by os.Signal) {
 	text, _ := io.ReadAll(stderr)
 	c.Wait()
 	// Removing what was written takes the file system some time of its own, and the
-	// machine may be busy; three seconds are still below what writing 2 GiB takes.
+	// machine may be busy; three seconds are still below what writing 8 GiB takes.
 	if took := time.Since(begun); took > 3*time.Second {
 		t.Errorf("ended %v after the interrupt, want it at once", took)
 	}

@@ -17,8 +17,7 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// The scripts run this very binary as repfuse.
-// programs are the commands that tests start as processes of their own.
+// programs are the commands that tests start as processes of their own: this very binary, as repfuse and more.
 var programs = map[string]func(){
 	"repfuse": func() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 }

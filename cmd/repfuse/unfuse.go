@@ -8,7 +8,6 @@ import (
 
 func newUnfuse() *cobra.Command {
 	var o repfuse.UnfuseOptions
-	var quiet, asJSON bool
 	c := &cobra.Command{
 		Use:   "unfuse --like TRAIN SRC DST",
 		Short: "Make a deploy form trainable again, exactly",
@@ -34,26 +33,22 @@ What flags say of blocks is of those of TRAIN.`,
 		panic(err) // a flag that no line above declares
 	}
 	parse := addDestination(c, &o.Destination, "npy")
-	f := c.Flags()
-	f.BoolVarP(&quiet, "quiet", "q", false, "print errors only")
-	f.BoolVar(&asJSON, "json", false, "print what was done as JSON")
-	f.VarP((*positive)(&o.Jobs), "jobs", "j", jobsUsage)
-	show := addProgress(c)
+	quiet, asJSON, show := addWork(c, &o.Jobs, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
 		}
 		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
-		bar := show(quiet, "unfusing")
+		bar := show(*quiet, "unfusing")
 		o.Progress = bar.tell
 		r, err := repfuse.Unfuse(c.Context(), args[0], args[1], o)
 		bar.end()
 		switch {
 		case err != nil:
 			return err
-		case asJSON:
+		case *asJSON:
 			return printJSON(stdout, r)
-		case quiet:
+		case *quiet:
 			printUnder(stderr, r.Under())
 		default:
 			printNotes(stderr, r.Notes)
