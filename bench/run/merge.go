@@ -14,7 +14,7 @@ func (o options) merge(place, model string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("\nA LoRA merged into %s, eleven shards, output to %s (%s), %d rounds.\n\n", model, place, fileSystem(place), o.rounds)
+	fmt.Printf("\nA LoRA merged into %s, shards of 220 MB, output to %s (%s), %d rounds.\n\n", model, place, fileSystem(place), o.rounds)
 	fmt.Println("| command | wall, ms | × `cp -r` | peak memory, MB |")
 	fmt.Println("|---|---:|---:|---:|")
 	all, err := o.rows(model, place, func(in, work string) []job {
