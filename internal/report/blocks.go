@@ -13,18 +13,25 @@ var columns = []series{measured, certified, tolerance, inFloat32, bound}
 // speedUp is the title of the last column.
 const speedUp = "speed-up"
 
-// blocks is the table of them all, but for some that are left out.
+// blocks is the table of them all, except for those that are left out.
 func blocks(rows []row, left int) g.Node {
 	if len(rows) == 0 {
 		return h.P(g.Text("No block was fused; every tensor passed through."))
 	}
 	return g.Group{
-		search(),
-		h.Table(h.Class("blocks"), h.THead(titles()), h.TBody(g.Map(rows, line))),
-		g.If(left > 0, h.P(h.Class("aside"), g.Textf("%d more, of smaller certified differences, are left out; verify --json has them.", left))),
+		table(titles(), g.Map(rows, line), left, "more, of smaller certified differences, are left out; verify --json has them."),
 		h.P(h.Class("aside"), g.Text("Measured: the largest difference of the float64 runs. Certified: the most that any input can make. "+
 			"Tolerance: what rounding the stored elements explains. Float32: what a float32 runtime shows on the same images. "+
 			"Bound: the most that its roundings can make there.")),
+	}
+}
+
+// table is the table of a page, with what is said of lines that are left out.
+func table(heads, lines g.Node, left int, more string) g.Node {
+	return g.Group{
+		search(),
+		h.Table(h.Class("blocks"), h.THead(heads), h.TBody(lines)),
+		g.If(left > 0, h.P(h.Class("aside"), g.Textf("%d %s", left, more))),
 	}
 }
 

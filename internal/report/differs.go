@@ -108,7 +108,7 @@ func newDelta(channels, taps int) *delta {
 	return m
 }
 
-// addBias holds a stored bias to the real one. It is by output channel, as the rows are, but for a transposed kernel.
+// addBias holds a stored bias to the real one. It is by output channel, as the rows are, except for a transposed kernel.
 func (m *delta) addBias(w *fuse.Worker, stored tensor.Tensor) error {
 	was, err := stored.Floats()
 	if err != nil {

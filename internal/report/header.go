@@ -14,13 +14,14 @@ import (
 // header is the answer: the two paths, the verdict with links to where it is decided, and the figures that
 // matter most.
 func header(in Input, where g.Node) g.Node {
-	return h.Header(
-		h.P(h.Class("eyebrow"), g.Text("repfuse verify")),
-		h.H1(h.Span(g.Text(in.Source)), g.Text(" "), h.I(g.Text("→")), g.Text(" "), h.Span(g.Text(in.Output))),
-		verdict(string(in.Verdict), string(in.Verdict), reason(in.Verdict, in.Sentence), where),
-		findings(in.Measured.Findings),
-		tiles(in.Measured, in.Certificate),
-	)
+	paths := g.Group{h.Span(g.Text(in.Source)), g.Text(" "), h.I(g.Text("→")), g.Text(" "), h.Span(g.Text(in.Output))}
+	return head("verify", paths, verdict(string(in.Verdict), string(in.Verdict), reason(in.Verdict, in.Sentence), where),
+		findings(in.Measured.Findings), tiles(in.Measured, in.Certificate))
+}
+
+// head is the top of a page: the command, what it was given, and what it says of that.
+func head(command string, given g.Node, says ...g.Node) g.Node {
+	return h.Header(h.P(h.Class("eyebrow"), g.Text("repfuse "+command)), h.H1(given), g.Group(says))
 }
 
 // reason is what stands behind the answer's word in its sentence.

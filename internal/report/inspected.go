@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"strconv"
 
 	g "maragu.dev/gomponents"
 	h "maragu.dev/gomponents/html"
@@ -44,10 +45,7 @@ func (in Inspected) header() g.Node {
 		elements, bytes = elements+tensor.Elems(t.Shape), bytes+t.Bytes()
 		types[t.Type] = true
 	}
-	return h.Header(
-		h.P(h.Class("eyebrow"), g.Text("repfuse inspect")),
-		h.H1(g.Text(in.Source)),
-		verdict(class, word, why, listed("findings", in.Faults)),
+	return head("inspect", g.Text(in.Source), verdict(class, word, why, listed("findings", in.Faults)),
 		h.Dl(h.Class("tiles"),
 			count("tensors", len(in.Tensors), "as "+in.Format),
 			tile("elements", g.Text(countText(int64(elements))), g.Text("of all tensors")),
@@ -73,15 +71,11 @@ func (in Inspected) table() g.Node {
 		if len(t.Shape) == 0 {
 			shape = "scalar"
 		}
-		lines = append(lines, h.Tr(h.Th(h.Scope("row"), h.Data("value", exponent(k)), h.Span(h.Class("name"), soft(t.Key)),
+		lines = append(lines, h.Tr(h.Th(h.Scope("row"), h.Data("value", strconv.Itoa(k)), h.Span(h.Class("name"), soft(t.Key)),
 			h.Small(g.Text(shape+" · "+t.Type.String()))), cells))
 	}
-	return g.Group{
-		search(),
-		h.Table(h.Class("blocks"), h.THead(h.Tr(h.Th(column, g.Text("tensor")), h.Th(column, figures, g.Text("least")), h.Th(column, figures, g.Text("largest")))),
-			h.TBody(lines)),
-		g.If(len(in.Tensors) > len(some), h.P(h.Class("aside"), g.Textf("%d more are left out; inspect --json has them.", len(in.Tensors)-len(some)))),
-	}
+	heads := h.Tr(h.Th(column, g.Text("tensor")), h.Th(column, figures, g.Text("least")), h.Th(column, figures, g.Text("largest")))
+	return table(heads, lines, len(in.Tensors)-len(some), "more are left out; inspect --json has them.")
 }
 
 func (in Inspected) noted() g.Node {

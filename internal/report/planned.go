@@ -78,10 +78,7 @@ func (in Planned) header(layers int) g.Node {
 	for _, f := range in.Plan.Fates {
 		counts[f.Fate]++
 	}
-	return h.Header(
-		h.P(h.Class("eyebrow"), g.Text("repfuse plan")),
-		h.H1(g.Text(in.Source)),
-		verdict(class, word, why, listed("findings", in.Differences)),
+	return head("plan", g.Text(in.Source), verdict(class, word, why, listed("findings", in.Differences)),
 		h.Dl(h.Class("tiles"),
 			count("blocks", len(in.Plan.Blocks), "as trained"),
 			count("layers", layers, "as deployed"),
@@ -99,16 +96,12 @@ func (in Planned) layers(rows []row, left int) g.Node {
 		return nil
 	}
 	column := h.Scope("col")
-	return g.Group{
-		search(),
-		h.Table(h.Class("blocks"), h.THead(h.Tr(h.Th(column, g.Text("layer")), h.Th(column, g.Text("computes")))),
-			h.TBody(g.Map(rows, func(r row) g.Node {
-				return h.Tr(h.ID(r.anchor()), named(r), h.Td(h.Class("wide"), g.Map(strings.Split(r.says, "\n"), func(line string) g.Node {
-					return g.Group{h.Code(g.Text(line)), h.Br()}
-				})))
-			}))),
-		g.If(left > 0, h.P(h.Class("aside"), g.Textf("%d more are left out; plan --json has them.", left))),
-	}
+	heads := h.Tr(h.Th(column, g.Text("layer")), h.Th(column, g.Text("computes")))
+	return table(heads, g.Map(rows, func(r row) g.Node {
+		return h.Tr(h.ID(r.anchor()), named(r), h.Td(h.Class("wide"), g.Map(strings.Split(r.says, "\n"), func(line string) g.Node {
+			return g.Group{h.Code(g.Text(line)), h.Br()}
+		})))
+	}), left, "more are left out; plan --json has them.")
 }
 
 // others is the tensors that no block takes, by what becomes of them and why.

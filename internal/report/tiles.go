@@ -25,7 +25,7 @@ func tiles(m *verify.Report, c *certify.Report) g.Node {
 	before, after := m.Before, m.After
 	return h.Dl(h.Class("tiles"),
 		tile("measured", power(apart.Largest.Difference), at("largest difference in float64", apart.Weight)),
-		tile("certified", power(proof.Bound.Value+m.Blocks[c.Largest].Largest.Slack), at(fmt.Sprintf("the most that any |x| ≤ %g can make", c.Range), proof.Weight)),
+		tile("certified", power(certified.of(row{measured: m.Blocks[c.Largest], certified: proof})), at(fmt.Sprintf("the most that any |x| ≤ %g can make", c.Range), proof.Weight)),
 		tile("in float32", power(runtime.Float32.Largest.Difference), at("what a runtime will show", runtime.Weight)),
 		tile("speed-up", g.Text(text.Ratio(before.Seconds, after.Seconds)),
 			g.Textf("%s → %s, float32, one thread", text.Seconds(before.Seconds), text.Seconds(after.Seconds))),
