@@ -16,9 +16,18 @@ class Folder extends Node {
 	size = 0;
 }
 
+// Pieces is a file whose k-th piece is piece(k).
+class Pieces extends Node {
+	read(at, into) {
+		const n = Math.max(0, Math.min(into.length, this.size - at));
+		split(at, at + n, (k, from, to, done) => into.set(this.piece(k).subarray(from, to), done));
+		return n;
+	}
+}
+
 // Given is a file that was dropped. The pieces that were read last, of all files, are kept: rows
 // of several tensors are read in turn.
-class Given extends Node {
+class Given extends Pieces {
 	static kept = new Map();
 
 	constructor(blob) {
@@ -37,12 +46,6 @@ class Given extends Node {
 		if (kept.size > 16) kept.delete(kept.keys().next().value);
 		return b;
 	}
-
-	read(at, into) {
-		const n = Math.max(0, Math.min(into.length, this.size - at));
-		split(at, at + n, (k, from, to, done) => into.set(this.piece(k).subarray(from, to), done));
-		return n;
-	}
 }
 
 // split calls back with every piece between two offsets: its number, from where to where in it,
@@ -56,17 +59,11 @@ function split(at, end, call) {
 }
 
 // Made is a file that the command wrote, in pieces of one size.
-class Made extends Node {
+class Made extends Pieces {
 	pieces = [];
 	size = 0;
 
 	piece(k) { return this.pieces[k] ??= new Uint8Array(piece); }
-
-	read(at, into) {
-		const n = Math.max(0, Math.min(into.length, this.size - at));
-		split(at, at + n, (k, from, to, done) => into.set(this.piece(k).subarray(from, to), done));
-		return n;
-	}
 
 	write(at, bytes) {
 		split(at, at + bytes.length, (k, from, to, done) => this.piece(k).set(bytes.subarray(done, done + to - from), from));
@@ -101,7 +98,6 @@ class Files {
 	// there, and the node, which may not be there. Undefined is a way through what is no folder.
 	find(path, from = this.root) {
 		const way = [path.startsWith("/") ? this.root : from];
-		let name = ".";
 		const names = path.split("/").filter((part) => part !== "" && part !== ".");
 		for (const [k, part] of names.entries()) {
 			const here = way.at(-1);
@@ -115,6 +111,6 @@ class Files {
 			if (!next) return undefined;
 			way.push(next);
 		}
-		return { folder: undefined, name, node: way.at(-1) };
+		return { node: way.at(-1) };
 	}
 }
