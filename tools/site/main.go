@@ -134,9 +134,7 @@ func (s *site) open() ([]group, error) {
 		made := group{Title: g.title}
 		for _, name := range names {
 			p, err := s.read(name)
-			if os.IsNotExist(err) {
-				continue
-			} else if err != nil {
+			if err != nil {
 				return nil, err
 			}
 			made.Pages = append(made.Pages, p)
