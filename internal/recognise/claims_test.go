@@ -70,6 +70,12 @@ func withOwn(t *testing.T, text string) *family.Set {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return addOwn(t, set, text)
+}
+
+// addOwn adds the user's own families to a set.
+func addOwn(t *testing.T, set *family.Set, text string) *family.Set {
+	t.Helper()
 	list, err := family.Load("own.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)

@@ -51,15 +51,7 @@ func TestDraftKeyless(t *testing.T) {
 		for range 20 { // a map has another order each time
 			list := tensors(t, twoBlocks)
 			modules := map[string]facts.Module{"a": {Class: "House", Keyless: test.a}, "b": {Class: test.class, Keyless: test.b}}
-			own, err := family.Load("mine.yaml", []byte(draftText(t, list, modules)))
-			if err != nil {
-				t.Fatal(err)
-			}
-			own[0].Own = true
-			set := &family.Set{}
-			if err := set.Add(own...); err != nil {
-				t.Fatal(err)
-			}
+			set := addOwn(t, &family.Set{}, draftText(t, list, modules))
 			p, err := recognise.Plan(list, recognise.Options{Families: set, Sets: []string{"parallel=yes"}, Facts: &facts.Model{Modules: modules}})
 			got := "asked"
 			if err == nil {
@@ -147,15 +139,7 @@ func TestHintOfQuestions(t *testing.T) {
 		"a.k.weight 8x4x3x3, a.l.weight 8x4x1x1, b.k.weight 8x4x3x3, b.l.weight 8x4x1x1": "--set parallel=yes or --set parallel=no for all, --set a=parallel=no for one; or export",
 	} {
 		list := tensors(t, keys)
-		own, err := family.Load("mine.yaml", []byte(draftText(t, list, nil)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		set := &family.Set{}
-		if err := set.Add(own...); err != nil {
-			t.Fatal(err)
-		}
-		_, err = recognise.Plan(list, recognise.Options{Families: set})
+		_, err := recognise.Plan(list, recognise.Options{Families: addOwn(t, &family.Set{}, draftText(t, list, nil))})
 		if got := hint.Of(err); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: the hint is %q, want %q", keys, got, want)
 		}

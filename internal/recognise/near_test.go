@@ -5,10 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"repfuse/internal/family"
 	"repfuse/internal/golden"
 	"repfuse/internal/recognise"
-	"repfuse/internal/tensor"
 )
 
 // Where nothing is recognised, the notes name the family that came nearest, the module, and what it lacks. A key
@@ -46,23 +44,8 @@ func TestNearest(t *testing.T) {
 
 // A shape that does not fit is what a block lacks, where all its keys are there.
 func TestNearestShape(t *testing.T) {
-	set, err := family.Builtin()
-	if err != nil {
-		t.Fatal(err)
-	}
-	list, err := family.Load("own.yaml", []byte(`families: {name: own, title: Own, anchor: [big.weight aux.weight], make: {conv: conv(big) + conv(small)}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	list[0].Own = true
-	if err := set.Add(list...); err != nil {
-		t.Fatal(err)
-	}
-	tensors := []tensor.Named{
-		{Key: "a.big.weight", Tensor: tensor.Of(tensor.F32, []int{2, 2, 3, 3}, make([]float64, 36))},
-		{Key: "a.small.weight", Tensor: tensor.Of(tensor.F32, []int{1, 2, 1, 1}, make([]float64, 2))},
-	}
-	p, err := recognise.Plan(tensors, recognise.Options{Families: set})
+	set := withOwn(t, `families: {name: own, title: Own, anchor: [big.weight aux.weight], make: {conv: conv(big) + conv(small)}}`)
+	p, err := recognise.Plan(named(t, "a.big.weight[2,2,3,3] a.small.weight[1,2,1,1]"), recognise.Options{Families: set})
 	if err != nil {
 		t.Fatal(err)
 	}
