@@ -49,7 +49,7 @@ func TestStandardized(t *testing.T) {
 	}
 }
 
-// Σ over the parts is 1, and equal numbers share it equally; an element alone is worked out by hand.
+// The parts add up to 1, and an element alone is worked out by hand.
 func TestSoftmax(t *testing.T) {
 	z := []float64{1, -2, 3, 0.5, 700, -0.25} // of three parts of two channels; a large one beside small ones
 	w := argument{word: "w", tensor: &op.Param{Key: "w", Tensor: tensor.Of(tensor.F64, []int{6, 2}, interleaved(z))}}
