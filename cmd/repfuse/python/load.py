@@ -91,13 +91,13 @@ def behind(module):
     itself, as timm's BatchNormAct2d its activation. None where a norm does something else."""
     if getattr(module, "running_mean", None) is None:
         return nn.Identity()
-    norm, rest = copy.deepcopy(module).eval(), nn.Sequential(OrderedDict(module.named_children()))
+    norm, rest = copy.deepcopy(module).eval().float(), nn.Sequential(OrderedDict(module.named_children()))
     for shape in (), (3, 3), (3, 3, 3):
         x = 4 * torch.randn(2, norm.running_mean.numel(), *shape).to(norm.running_mean)
         try:
             want = norm(x)
             got = F.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias, False, 0, norm.eps)
-            got = copy.deepcopy(rest).eval()(got)
+            got = nn.Sequential(OrderedDict(norm.named_children()))(got)
         except Exception:  # a norm of other axes, or modules that cannot stand in a row
             continue
         return (rest if len(rest) else nn.Identity()) if torch.allclose(got, want, 1e-4, 1e-5) else None

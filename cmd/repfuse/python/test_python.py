@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import warnings
 
 import numpy as np
 import torch
@@ -264,6 +265,19 @@ class TestLoad(unittest.TestCase):
             json.dump({"layers": [{"weight": "a.weight", "reads": ["a.weight", "b.weight"], "branches": [["a"], []], "groups": 1}]}, f)
         with self.assertRaisesRegex(RuntimeError, "Missing key"):
             load.load(nn.Sequential(nn.Conv2d(2, 2, 3, bias=False)), self.at)
+
+    def test_half(self):
+        """A model of float16 on a processor, for which PyTorch has no batch norm of that type."""
+        for key, shape in ("0.weight", (2, 2, 3, 3)), ("0.bias", (2,)):
+            np.save(os.path.join(self.at, key + ".npy"), np.ones(shape, "f4"))
+        with open(os.path.join(self.at, "repfuse.json"), "w") as f:
+            json.dump({"layers": [{"weight": "0.weight", "bias": "0.bias", "reads": ["0.weight", "1.weight", "1.bias", "1.running_mean", "1.running_var"],
+                                   "branches": [["0", "1"]], "groups": 1, "padding": [0, 0], "stride": [1, 1], "dilation": [1, 1]}]}, f)
+        model = nn.Sequential(nn.Conv2d(2, 2, 3, bias=False), nn.BatchNorm2d(2)).half()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            load.load(model, self.at)
+        self.assertIsInstance(model[1], nn.Identity)
 
     def test_nothing_there(self):
         with self.assertRaisesRegex(FileNotFoundError, "holds no .npy file"):
