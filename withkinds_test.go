@@ -1,8 +1,6 @@
 package repfuse_test
 
 import (
-	"compress/gzip"
-	"encoding/json"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"repfuse/internal/golden"
 	"repfuse/internal/tensor"
 
 	"repfuse"
@@ -125,7 +124,7 @@ func TestWithGraph(t *testing.T) {
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	graph := at("graph.json")
-	if err := os.WriteFile(graph, tracedGraph(t, "conv bn relu"), 0o666); err != nil {
+	if err := os.WriteFile(graph, golden.Graphs(t)["conv bn relu"], 0o666); err != nil {
 		t.Fatal(err)
 	}
 	shapes := map[string][]int{"0.0.weight": {8, 6, 3, 3}, "2.0.weight": {4, 8, 1, 1}}
@@ -168,25 +167,6 @@ func TestWithGraph(t *testing.T) {
 	if !maps.EqualFunc(got[0], got[1], slices.Equal[[]float64]) || len(got[0]) != 4 {
 		t.Errorf("%v\nand %v, want the same four tensors", got[0], got[1])
 	}
-}
-
-// tracedGraph is what repfuse exporter wrote of a network of testdata/graphs.
-func tracedGraph(t *testing.T, network string) []byte {
-	t.Helper()
-	f, err := os.Open("testdata/graphs/graphs.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all map[string]json.RawMessage
-	if err := json.NewDecoder(z).Decode(&all); err != nil {
-		t.Fatal(err)
-	}
-	return all[network]
 }
 
 // A plan that was written without an adapter leaves its tensors unread.

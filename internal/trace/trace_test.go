@@ -1,37 +1,16 @@
 package trace
 
 import (
-	"compress/gzip"
-	"encoding/json"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"repfuse/internal/family"
+	"repfuse/internal/golden"
 	"repfuse/internal/graph"
 	"repfuse/internal/regions"
 	"repfuse/internal/tensor"
 )
-
-// graphs reads the traced networks of testdata.
-func graphs(t testing.TB) map[string]json.RawMessage {
-	t.Helper()
-	f, err := os.Open("../../testdata/graphs/graphs.json.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all map[string]json.RawMessage
-	if err := json.NewDecoder(z).Decode(&all); err != nil {
-		t.Fatal(err)
-	}
-	return all
-}
 
 // stored is a checkpoint of the traced network, without elements.
 func stored(t testing.TB, text []byte) []tensor.Named {
@@ -85,7 +64,7 @@ var want = map[string][]string{
 }
 
 func TestNetworks(t *testing.T) {
-	all := graphs(t)
+	all := golden.Graphs(t)
 	for name, exprs := range want {
 		text, ok := all[name]
 		if !ok {
@@ -118,7 +97,7 @@ func TestNetworks(t *testing.T) {
 
 // TestOtherArchitecture: the first key that differs is named.
 func TestOtherArchitecture(t *testing.T) {
-	text := graphs(t)["conv bn relu"]
+	text := golden.Graphs(t)["conv bn relu"]
 	tensors := stored(t, text)
 	for k, row := range map[int]string{0: "0.0.weight, which the checkpoint lacks", 1: "0.1.bias has shape [3]"} {
 		changed := slices.Clone(tensors)
@@ -129,7 +108,7 @@ func TestOtherArchitecture(t *testing.T) {
 			t.Errorf("%v, want %q", err, row)
 		}
 	}
-	other := stored(t, graphs(t)["pre-activation"]) // which shares no key
+	other := stored(t, golden.Graphs(t)["pre-activation"]) // which shares no key
 	if _, err := Read(text, other); err == nil || !strings.Contains(err.Error(), "the graph has 0.0.weight, which the checkpoint lacks") {
 		t.Errorf("%v, want the first key that differs", err)
 	}
@@ -158,7 +137,7 @@ func TestUnsound(t *testing.T) {
 
 // FuzzRead: no text makes it panic, nor what it makes of it the rule.
 func FuzzRead(f *testing.F) {
-	for _, text := range graphs(f) {
+	for _, text := range golden.Graphs(f) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
