@@ -27,6 +27,17 @@ func folder() (dir string, remove func()) {
 	return dir, func() { os.RemoveAll(dir) }
 }
 
+// zeros writes a tensor to a folder, as numpy does.
+func zeros(dir, key string, shape ...int) {
+	b, err := npy.AppendHeader(nil, tensor.F32, shape)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, key+".npy"), append(b, make([]byte, 4*tensor.Elems(shape))...), 0o666)
+	}
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
 func ExampleOpen() {
 	c, err := repfuse.Open(ctx, weights, repfuse.Reading{})
 	if err != nil {
@@ -68,15 +79,8 @@ func ExamplePlan() {
 func ExampleDraft() {
 	dir, remove := folder()
 	defer remove()
-	for name, shape := range map[string][]int{"big": {4, 4, 3, 3}, "small": {4, 4, 1, 1}} {
-		b, err := npy.AppendHeader(nil, tensor.F32, shape)
-		if err == nil {
-			err = os.WriteFile(filepath.Join(dir, "body."+name+".weight.npy"), append(b, make([]byte, 4*tensor.Elems(shape))...), 0o666)
-		}
-		if err != nil {
-			log.Fatal(err)
-		}
-	}
+	zeros(dir, "body.big.weight", 4, 4, 3, 3)
+	zeros(dir, "body.small.weight", 4, 4, 1, 1)
 	d, err := repfuse.Draft(ctx, dir, repfuse.DraftOptions{})
 	if err != nil {
 		log.Fatal(err)
