@@ -36,7 +36,7 @@ type Drafted struct {
 	Notes []Note `json:"notes"`
 }
 
-// DraftedFamily is one of them.
+// DraftedFamily is a family that is proposed for blocks that no known one takes.
 type DraftedFamily struct {
 	Name string `json:"name"`
 	// The modules that are its blocks.
