@@ -22,7 +22,7 @@ at=$2
 sudo() { "$@"; }
 step() { echo "--- $*"; }
 
-# works COMMAND...: it fuses and verifies the small RepVGG, and finds itself in no other place.
+# works COMMAND...: it fuses and verifies the small RepVGG.
 works() {
 	local dir
 	dir=$(mktemp -d)
