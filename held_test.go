@@ -180,7 +180,7 @@ func TestFoldedByTheRecord(t *testing.T) {
 }
 
 // A family of the user's own that adds the branches up in another order than a built-in one makes the same layer: verify,
-// which knows the built-in one alone, finds it exact. With a branch less it does not.
+// which knows the built-in one alone, finds it exact. One with a branch doubled is another.
 func TestOrderOfBranches(t *testing.T) {
 	dir := t.TempDir()
 	src, own := filepath.Join(dir, "src"), filepath.Join(dir, "own.yaml")
