@@ -33,7 +33,8 @@ type Input struct {
 // node is a module.
 type node struct {
 	path, name string
-	children   []*node          // as they were registered, else by name
+	children   []*node // as they were registered, else by name
+	byName     map[string]*node
 	tensors    map[string][]int // its own, by their names
 	place      int
 }
@@ -46,7 +47,7 @@ type drafter struct {
 }
 
 func newDrafter(in Input) *drafter {
-	d := &drafter{Input: in, root: &node{tensors: map[string][]int{}}, layer: map[string]string{}}
+	d := &drafter{Input: in, root: newNode("", "", 0), layer: map[string]string{}}
 	specs := in.Tensors
 	if !in.Ordered {
 		specs = slices.Clone(specs)
@@ -83,18 +84,20 @@ func split(key string) (module, name string) {
 	return strings.TrimSuffix(key[:dot], "."), key[dot:]
 }
 
+func newNode(path, name string, place int) *node {
+	return &node{path: path, name: name, byName: map[string]*node{}, tensors: map[string][]int{}, place: place}
+}
+
 func (n *node) child(name string, place int) *node {
-	for _, c := range n.children {
-		if c.name == name {
-			return c
-		}
+	if c := n.byName[name]; c != nil {
+		return c
 	}
 	path := name
 	if n.path != "" {
 		path = n.path + "." + name
 	}
-	c := &node{path: path, name: name, tensors: map[string][]int{}, place: place}
-	n.children = append(n.children, c)
+	c := newNode(path, name, place)
+	n.children, n.byName[name] = append(n.children, c), c
 	return c
 }
 
@@ -154,13 +157,12 @@ func (n *node) gapless() bool {
 
 // find is the module of a path below n, one without anything where there is none.
 func (n *node) find(path string) *node {
-	for _, c := range n.children {
-		if rest, ok := strings.CutPrefix(path, c.name); ok && (rest == "" || rest[0] == '.') {
-			return c.find(strings.TrimPrefix(rest, "."))
+	for path != "" {
+		var name string
+		name, path, _ = strings.Cut(path, ".")
+		if n = n.byName[name]; n == nil {
+			return &node{}
 		}
 	}
-	if path == "" {
-		return n
-	}
-	return &node{}
+	return n
 }
