@@ -63,7 +63,7 @@ func (r *recogniser) fits(c candidate) bool {
 // fitting adds the modules from n on that are blocks of a family and of which nobody said that they stay.
 func (r *recogniser) fitting(n *node, f *family.Family, at []string) []string {
 	if f.Anchored(r.keys, n.path) && r.hears(f, n.path) {
-		if c := r.match(f, n.path); len(c.Used) > 0 && r.fits(c) && !r.stays(c) && !slices.Contains(at, plan.Shown(n.path)) {
+		if c := r.match(f, n.path); len(c.Used) > 0 && r.fits(c) && !r.stays(c) {
 			at = append(at, plan.Shown(n.path))
 		}
 	}
