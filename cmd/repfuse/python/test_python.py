@@ -276,7 +276,9 @@ class TestLoad(unittest.TestCase):
         model = nn.Sequential(nn.Conv2d(2, 2, 3, bias=False), nn.BatchNorm2d(2)).half()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            state = torch.random.get_rng_state()
             load.load(model, self.at)
+        self.assertTrue(torch.equal(state, torch.random.get_rng_state()), "the caller's random numbers are others now")
         self.assertIsInstance(model[1], nn.Identity)
 
     def test_nothing_there(self):
