@@ -108,15 +108,20 @@ func (o options) table(place string) error {
 	fmt.Println("| model | command | wall, ms | × `cp -r` | peak memory, MB |")
 	fmt.Println("|---|---|---:|---:|---:|")
 	for _, model := range o.models {
-		all, err := o.rows(model, place, o.jobs)
-		if err != nil {
+		if err := o.printRows("| "+model+" ", model, place, o.jobs); err != nil {
 			return err
-		}
-		for _, s := range all {
-			fmt.Printf("| %s | %s | %s |\n", model, s.name, s.cells(all[0]))
 		}
 	}
 	return nil
+}
+
+// printRows measures one model, and prints a row a command behind its first cells.
+func (o options) printRows(first, model, place string, jobs func(in, work string) []job) error {
+	all, err := o.rows(model, place, jobs)
+	for _, s := range all {
+		fmt.Printf("%s| %s | %s |\n", first, s.name, s.cells(all[0]))
+	}
+	return err
 }
 
 // rows measures one model.

@@ -25,12 +25,9 @@ func (o options) networks(place string, models []string) error {
 	fmt.Println("| model | command | wall, ms | × `cp` | peak memory, MB |")
 	fmt.Println("|---|---|---:|---:|---:|")
 	for _, model := range models {
-		all, err := o.rows(model+".onnx", place, func(in, work string) []job { return o.networkJobs(in, work, modules) })
-		if err != nil {
+		jobs := func(in, work string) []job { return o.networkJobs(in, work, modules) }
+		if err := o.printRows("| "+model+" ", model+".onnx", place, jobs); err != nil {
 			return err
-		}
-		for _, s := range all {
-			fmt.Printf("| %s | %s | %s |\n", model, s.name, s.cells(all[0]))
 		}
 	}
 	return o.inference(place, models)
