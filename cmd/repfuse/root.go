@@ -61,8 +61,6 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 			}
 		case "completion":
 			c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
-		case "verify":
-			c.SuggestFor = []string{"check", "diff", "compare"}
 		}
 	}
 	return root

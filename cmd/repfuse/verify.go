@@ -20,7 +20,7 @@ func newVerify() *cobra.Command {
 	o := repfuse.VerifyOptions{Trials: 1}
 	var f verifyFlags
 	c := &cobra.Command{
-		Use:   "verify [SRC [DST]]",
+		Use: "verify [SRC [DST]]", SuggestFor: []string{"check", "diff", "compare"},
 		Short: "Prove that a fused checkpoint computes what its source did",
 		Long: `Verify runs the branches of every block of SRC as the network runs them, and the
 convolution that stands in their place in DST, on the same random input, borders
