@@ -1,5 +1,5 @@
 // Package report lays out what repfuse verify found as one page of HTML that needs
-// nothing else: no network, no fonts, no scripts but a few lines in it that sort and fold the
+// nothing else: no network, no fonts, no scripts except for a few lines in it that sort and fold the
 // table of blocks, and it is complete without those. What plan and inspect say is laid out likewise.
 //
 // What is wrong stands first and is drawn; whatever the number of blocks, the page has at most
