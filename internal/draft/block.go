@@ -173,17 +173,19 @@ func (b *block) evident() bool {
 // kinds puts blocks together whose branches have the same names, or the names of more.
 func kinds(all []block) [][]block {
 	var kinds [][]block
+	var known []map[string]*unit // the names of each kind
 	size := func(b block) int { return -len(b.units) }
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b block) int { return size(a) - size(b) })
 	for _, b := range all {
-		at := slices.IndexFunc(kinds, func(k []block) bool {
-			known := k[0].names()
-			return !slices.ContainsFunc(slices.Collect(maps.Keys(b.names())), func(sig string) bool { return known[sig] == nil })
+		names := b.names()
+		sigs := slices.Collect(maps.Keys(names))
+		at := slices.IndexFunc(known, func(of map[string]*unit) bool {
+			return !slices.ContainsFunc(sigs, func(sig string) bool { return of[sig] == nil })
 		})
 		if at < 0 {
-			kinds = append(kinds, nil)
-			at = len(kinds) - 1
+			at = len(kinds)
+			kinds, known = append(kinds, nil), append(known, names)
 		}
 		kinds[at] = append(kinds[at], b)
 	}

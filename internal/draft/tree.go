@@ -155,13 +155,16 @@ func (n *node) gapless() bool {
 	return true
 }
 
+// nowhere is the module of a path that there is not.
+var nowhere = &node{}
+
 // find is the module of a path below n, one without anything where there is none.
 func (n *node) find(path string) *node {
 	for path != "" {
 		var name string
 		name, path, _ = strings.Cut(path, ".")
 		if n = n.byName[name]; n == nil {
-			return &node{}
+			return nowhere
 		}
 	}
 	return n
