@@ -186,7 +186,7 @@
 		return [
 			el("h2", {}, "The plan"),
 			el("p", {}, `${p.source}: ${p.format}, ${count(p.tensors.length, "tensor")}, ${size(p.source_bytes)} → ${count(p.result.length, "tensor")}, ${size(p.bytes)}. ` +
-				(p.blocks.length ? `${count(p.blocks.length, "block")} become ${count(makes.length, "layer")}; ` : p.deployed ? "It is fused already; " : "There is nothing to fuse; ") +
+				(p.blocks.length ? `${count(p.blocks.length, "block")} become${p.blocks.length === 1 ? "s" : ""} ${count(makes.length, "layer")}; ` : p.deployed ? "It is fused already; " : "There is nothing to fuse; ") +
 				`${kept.length} kept, ${dropped.length} dropped.`),
 			el("ul", {}, ...p.conditions.map(condition), ...p.notes.map((n) =>
 				el("li", {}, [n.where, n.text].filter(Boolean).join(": "), " ", ...buttons(n.hint ?? "")))),
