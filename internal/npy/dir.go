@@ -66,9 +66,6 @@ func (s *Set) lookAt(d folder, o Options) error {
 		return err
 	}
 	slices.Sort(s.Others)
-	if err := tensor.Few(len(found)); err != nil {
-		return err
-	}
 	if err := sortByKey(found); err != nil {
 		return err
 	}
@@ -132,6 +129,9 @@ type folder struct {
 
 // lookAt reads the headers of files, on all processors.
 func (d folder) lookAt(found []entry, o Options) ([]tensor.Named, error) {
+	if err := tensor.Few(len(found)); err != nil {
+		return nil, err
+	}
 	list := make([]tensor.Named, len(found))
 	errs := make([]error, len(found))
 	failed := parallel.Each(context.Background(), 0, len(found), func() func(int) error {

@@ -1,6 +1,7 @@
 package npy
 
 import (
+	"archive/zip"
 	"bytes"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -261,5 +263,25 @@ func TestCreateDirMisused(t *testing.T) {
 	}
 	if err := w.WriteAt(1, []byte{1}, 0); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// More tensors than a file may have are an error before one of them is looked at.
+func TestTooMany(t *testing.T) {
+	const n, want = 1<<18 + 1, "262145 tensors and more, want at most 262144"
+	if _, err := (folder{}).lookAt(make([]entry, n), Options{}); err == nil || err.Error() != want {
+		t.Errorf("a directory: %v, want %s", err, want)
+	}
+	path := filepath.Join(t.TempDir(), "x.npz")
+	f, err := os.Create(path)
+	must(t, err)
+	z := zip.NewWriter(f)
+	for k := range n {
+		_, err := z.CreateHeader(&zip.FileHeader{Name: strconv.Itoa(k) + Ext})
+		must(t, err)
+	}
+	must(t, errors.Join(z.Close(), f.Close()))
+	if _, err := OpenZip(path, Options{}); err == nil || err.Error() != want {
+		t.Errorf("an .npz: %v, want %s", err, want)
 	}
 }
