@@ -36,7 +36,8 @@ import (
 type Family struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
-	// Task is what its networks are for, one of Tasks; "" if they are for anything.
+	// Task is what its networks are for: classification, detection, segmentation, matching, restoration,
+	// super-resolution or speech; none if they are for anything.
 	Task   string `json:"task,omitempty"`
 	Paper  string `json:"paper,omitempty"`
 	Source string `json:"source,omitempty"`
