@@ -2,6 +2,7 @@ package op_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -41,6 +42,8 @@ func TestBorder(t *testing.T) {
 		{"a bias before zeros", op.Seq{biased(1, 1), op.Identity{Padding: []int{1}}}, false},
 		{"a bias before zeros on the plane", op.OnPlane(op.Seq{biased(1, 1), op.Identity{Padding: []int{1}}}), true},
 		{"cut off behind a bias", op.Seq{biased(1, 1), op.Identity{Padding: []int{-1}}}, true},
+		{"zeros that are cut off again", op.Seq{biased(1, 1), op.Identity{Padding: []int{1}}, op.Identity{Padding: []int{-1}}}, true},
+		{"many branches with nothing before", op.Seq{op.Sum(slices.Repeat([]op.Expr{conv(3, 3)}, 101)), norm(4)}, true},
 		{"a point after", op.Seq{biased(3, 3), conv(1, 1)}, true},
 		{"a padded point after", op.Seq{biased(3, 3), padded(conv(1, 1), 1)}, false},
 		{"the bias is outside the branch", op.Seq{norm(4), op.Sum{conv(3, 3), op.Identity{}}}, false},
@@ -58,6 +61,12 @@ func TestBorder(t *testing.T) {
 		if _, err := op.Check(test.e); err != nil {
 			t.Errorf("%s: %s: error %v on the plane", test.name, test.e, err)
 		}
+	}
+	// The error has all that stands on both sides, in order.
+	border := &op.BorderError{}
+	_, err := op.CheckLayers(op.Seq{biased(3, 3), op.Seq{norm(4), conv(5, 5), op.Identity{}}, conv(1, 1)})
+	if want := fmt.Sprint(op.Seq{biased(3, 3), norm(4)}, op.Seq{conv(5, 5), op.Identity{}, conv(1, 1)}); !errors.As(err, &border) || fmt.Sprint(border.Before, border.After) != want {
+		t.Errorf("error %v, want it to name %s", err, want)
 	}
 	many := op.Seq(slices.Repeat([]op.Expr{padded(conv(1, 1), 1)}, 102))
 	if _, err := op.CheckLayers(many); err == nil || !strings.HasSuffix(err.Error(), "101 layers that pad, one behind the other, want at most 100") {
