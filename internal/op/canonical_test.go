@@ -35,3 +35,15 @@ func TestCanonical(t *testing.T) {
 		}
 	}
 }
+
+// A padding is named, whatever it is: what is cut off is not the input as it is.
+func TestPaddingNamed(t *testing.T) {
+	for want, e := range map[string]Expr{
+		"x": Identity{Stride: []int{1}}, "x(padding -1)": Identity{Padding: []int{-1}}, "x(padding 0)": Identity{Padding: []int{0}},
+		"avgpool(2, padding -1)": AvgPool{Kernel: []int{2}, Padding: []int{-1}},
+	} {
+		if e.String() != want {
+			t.Errorf("%s, want %s", e, want)
+		}
+	}
+}

@@ -30,6 +30,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -163,13 +164,13 @@ func (c Conv) String() string {
 	return s + options(c.Stride, c.Padding, c.Dilation, c.PaddingMode) + ")"
 }
 
-// options is what differs from the defaults of a convolution.
+// options is what differs from the defaults of a convolution; a padding is no default, as nil is.
 func options(stride, padding, dilation []int, mode string) (s string) {
 	for _, o := range []struct {
 		name  string
 		list  []int
 		plain int
-	}{{"stride", stride, 1}, {"padding", padding, -1}, {"dilation", dilation, 1}} {
+	}{{"stride", stride, 1}, {"padding", padding, math.MinInt}, {"dilation", dilation, 1}} {
 		if slices.ContainsFunc(o.list, func(n int) bool { return n != o.plain }) {
 			s += ", " + o.name + " " + shape(o.list)
 		}
