@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 	"sync"
 )
 
@@ -39,6 +40,9 @@ type Named struct {
 	Key string
 	Tensor
 }
+
+// Parent is a key, or the path of a module, without its last name: the module that it is in.
+func Parent(key string) string { return key[:max(strings.LastIndexByte(key, '.'), 0)] }
 
 // Spec is what a writer must know of a tensor before its bytes arrive.
 type Spec struct {
@@ -101,6 +105,14 @@ func (n Named) Spec() Spec { return Spec{n.Key, n.Type, n.Shape} }
 
 // Bytes is the number of bytes of the tensor described.
 func (s Spec) Bytes() int64 { return int64(Elems(s.Shape)) * int64(s.Type.Size()) }
+
+// Sized is v with n elements of any value, in memory of its own only where v has too little.
+func Sized[E any](v []E, n int) []E {
+	if cap(v) < n {
+		return make([]E, n)
+	}
+	return v[:n]
+}
 
 // Of makes a tensor in memory, rounding the values to the element type.
 func Of(t Type, shape []int, values []float64) Tensor {
