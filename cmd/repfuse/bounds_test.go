@@ -3,10 +3,13 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +18,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"repfuse/internal/npy"
+	"repfuse/internal/tensor"
 )
 
 // What any command may cost on a small file, whatever the file says.
@@ -208,28 +214,48 @@ func TestFullStdout(t *testing.T) {
 	}
 }
 
-// Fusing takes no more memory on many processors than on a few, nor for large kernels.
+// Fusing takes no more memory on many processors than on a few, nor for large kernels, deflated ones too.
 func TestMemoryOfFuse(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector has memory of its own")
 	}
 	dir := t.TempDir()
 	const n = 1024
-	for _, block := range []string{"a", "b"} {
-		shapes := map[string][]int{"rbr_dense.conv.weight": {n, n, 3, 3}, "rbr_1x1.conv.weight": {n, n, 1, 1}}
-		for _, norm := range []string{"rbr_dense.bn", "rbr_1x1.bn", "rbr_identity"} {
-			for _, vector := range []string{"weight", "bias", "running_mean", "running_var"} {
-				shapes[norm+"."+vector] = []int{n}
-			}
+	head, err := npy.AppendHeader(nil, tensor.U8, []int{2 << 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	noise := io.LimitReader(rand.NewChaCha8([32]byte{}), 2<<20) // so much may come of no small file
+	deflated := []content{{"noise.npy", io.MultiReader(bytes.NewReader(head), noise)}}
+	put := func(key string, shape ...int) {
+		path := filepath.Join(dir, "weights", key+".npy")
+		sparse(t, path, shape...)
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
 		}
-		for key, shape := range shapes {
-			sparse(t, filepath.Join(dir, "weights", block+"."+key+".npy"), shape...)
+		t.Cleanup(func() { f.Close() })
+		deflated = append(deflated, content{key + ".npy", f})
+	}
+	norm := func(module string) {
+		for _, vector := range []string{"weight", "bias", "running_mean", "running_var"} {
+			put(module+"."+vector, n)
 		}
 	}
+	for _, block := range []string{"a.", "b."} { // in the order of registration, which an archive tells
+		norm(block + "rbr_identity")
+		put(block+"rbr_dense.conv.weight", n, n, 3, 3)
+		norm(block + "rbr_dense.bn")
+		put(block+"rbr_1x1.conv.weight", n, n, 1, 1)
+		norm(block + "rbr_1x1.bn")
+	}
+	archive(t, filepath.Join(dir, "weights.npz"), zip.Deflate, deflated...)
 	for _, processors := range []string{"2", "8", "64"} {
 		t.Setenv("GOMAXPROCS", processors)
-		if _, stderr, code := within(t, dir, 26<<10, "fuse", "-f", "weights", "out"); code != exitYes {
-			t.Error(stderr)
+		for _, src := range []string{"weights", "weights.npz"} {
+			if _, stderr, code := within(t, dir, 26<<10, "fuse", "-f", src, "out"); code != exitYes {
+				t.Error(stderr)
+			}
 		}
 	}
 	if _, stderr, code := within(t, dir, 52<<10, "fuse", "-f", "-j", "64", "weights", "out"); code != exitYes {

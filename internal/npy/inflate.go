@@ -2,72 +2,69 @@ package npy
 
 import (
 	"archive/zip"
-	"bytes"
-	"fmt"
+	"errors"
 	"io"
+	"os"
 	"sync"
+
+	"repfuse/internal/hint"
 )
 
-// deflated is a deflated member: inflated when it is first opened, shared by all
-// who have it open, and let go when the last has closed it.
-type deflated struct {
-	file *zip.File
-
-	mu    sync.Mutex
-	users int
-	bytes []byte // while there are users
+// scratch is a temporary file that deflated members are inflated into: their rows are read in any
+// order, by several goroutines and more than once, and a whole kernel in memory is too much.
+// The file has no name, so that it is gone when the process ends in whatever way.
+type scratch struct {
+	mu   sync.Mutex
+	file *os.File // from the first member on
+	name string   // where a file keeps it while it is open
+	used int64
 }
 
-// inflated is one user's view.
-type inflated struct {
-	*bytes.Reader
-	once sync.Once
-	of   *deflated
-}
-
-func (d *deflated) open() (*inflated, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.users == 0 {
-		b, err := inflate(d.file)
+// take is n bytes of the file, from an offset on, that nobody else has.
+func (s *scratch) take(n int64) (*os.File, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.file == nil {
+		f, err := os.CreateTemp("", "repfuse-*"+Ext)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		d.bytes = b
+		if s.file = f; os.Remove(f.Name()) != nil {
+			s.name = f.Name()
+		}
 	}
-	d.users++
-	return &inflated{Reader: bytes.NewReader(d.bytes), of: d}, nil
+	at := s.used
+	s.used += n
+	return s.file, at, nil
 }
 
-// Close lets the bytes go, if no one else has them.
-func (i *inflated) Close() error {
-	i.once.Do(func() {
-		i.of.mu.Lock()
-		defer i.of.mu.Unlock()
-		if i.of.users--; i.of.users == 0 {
-			i.of.bytes = nil
-		}
-	})
-	return nil
-}
-
-// inflate reads a whole member. Another size than the directory of the .npz says,
-// or another CRC, is an error.
-func inflate(z *zip.File) ([]byte, error) {
-	r, err := z.Open()
+// inflate gives a member's bytes. Another size than the directory of the .npz says, or another CRC,
+// is an error.
+func (s *scratch) inflate(z *zip.File) (io.ReaderAt, error) {
+	r, err := z.Open() // which reads no more than the size, and checks both at the end
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	b := make([]byte, z.UncompressedSize64)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, err
+	n := int64(z.UncompressedSize64)
+	f, at, err := s.take(n)
+	if err == nil {
+		_, err = io.Copy(io.NewOffsetWriter(f, at), r)
 	}
-	switch n, err := r.Read(make([]byte, 1)); { // the CRC is checked at the end
-	case n > 0:
-		return nil, fmt.Errorf("inflates to more than the %d bytes it should have", len(b))
-	case err != io.EOF:
-		return nil, err
+	if failed := (*os.PathError)(nil); errors.As(err, &failed) && failed.Op != "read" {
+		err = hint.Add(err, "TMPDIR=DIR in front of the command inflates what is compressed into DIR, which needs room for it")
 	}
-	return b, nil
+	return io.NewSectionReader(f, at, n), err
+}
+
+// Close gives the room back.
+func (s *scratch) Close() error {
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	if s.name != "" {
+		err = errors.Join(err, os.Remove(s.name))
+	}
+	return err
 }

@@ -2,6 +2,7 @@ package npy
 
 import (
 	"archive/zip"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,8 +20,8 @@ const maxRatio = 1032
 
 // OpenZip finds the arrays in a .npz file: member KEY.npy has the key KEY, slashes
 // and all. Headers alone are read. Stored members are read where they lie, after
-// their CRC was checked once; deflated ones are in memory while they are open. The
-// file stays open until Close.
+// their CRC was checked once; deflated ones are inflated once, into a temporary file. Both
+// files stay open until Close.
 func OpenZip(path string, o Options) (*Set, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
@@ -31,15 +32,16 @@ func OpenZip(path string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{close: f.Close}
-	if err := set.readZip(f, o); err != nil {
+	inflated := &scratch{}
+	set := &Set{close: func() error { return errors.Join(f.Close(), inflated.Close()) }}
+	if err := set.readZip(f, inflated, o); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return set, nil
 }
 
-func (s *Set) readZip(f *disk.File, o Options) error {
+func (s *Set) readZip(f *disk.File, inflated *scratch, o Options) error {
 	file, err := f.Identity()
 	if err != nil {
 		return err
@@ -67,7 +69,7 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 			return fmt.Errorf("member %s twice", z.Name)
 		}
 		met[key] = true
-		t, err := openMember(f, file.Bytes(), z, m)
+		t, err := openMember(f, file.Bytes(), z, m, inflated)
 		if err != nil {
 			return fmt.Errorf("%s: %w", z.Name, err)
 		}
@@ -78,7 +80,7 @@ func (s *Set) readZip(f *disk.File, o Options) error {
 }
 
 // openMember reads the header of one member of a file of the given size.
-func openMember(f *disk.File, size int64, z *zip.File, m *headers) (tensor.Tensor, error) {
+func openMember(f *disk.File, size int64, z *zip.File, m *headers, inflated *scratch) (tensor.Tensor, error) {
 	const encrypted = 1
 	switch {
 	case z.Flags&encrypted != 0:
@@ -86,7 +88,7 @@ func openMember(f *disk.File, size int64, z *zip.File, m *headers) (tensor.Tenso
 	case z.Method == zip.Store:
 		return openStored(f, size, z, m)
 	case z.Method == zip.Deflate:
-		return openDeflated(z, m)
+		return openDeflated(z, m, inflated)
 	}
 	return tensor.Tensor{}, fmt.Errorf("compressed by method %d, want stored (0) or deflated (8)", z.Method)
 }
@@ -117,7 +119,7 @@ func openStored(f *disk.File, size int64, z *zip.File, m *headers) (tensor.Tenso
 	}}, nil
 }
 
-func openDeflated(z *zip.File, m *headers) (tensor.Tensor, error) {
+func openDeflated(z *zip.File, m *headers, inflated *scratch) (tensor.Tensor, error) {
 	if z.UncompressedSize64/maxRatio > z.CompressedSize64 {
 		return tensor.Tensor{}, fmt.Errorf("%d bytes deflated to %d, want at least one for %d", z.UncompressedSize64, z.CompressedSize64, maxRatio)
 	}
@@ -130,13 +132,13 @@ func openDeflated(z *zip.File, m *headers) (tensor.Tensor, error) {
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	d := &deflated{file: z}
+	bytes := sync.OnceValues(func() (io.ReaderAt, error) { return inflated.inflate(z) })
 	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
-		b, err := d.open()
+		b, err := bytes()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", z.Name, err)
 		}
-		return h.elements(b, b), nil
+		return h.elements(b, nil), nil
 	}}, nil
 }
 

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"repfuse/internal/hint"
 	"repfuse/internal/tensor"
 )
 
@@ -29,7 +30,7 @@ func TestOpenZip(t *testing.T) {
 			t.Errorf("%s: keys %q, want 15", name, keys(set))
 		}
 		for _, n := range set.Tensors {
-			for range 2 { // a deflated one is let go and inflated again
+			for range 2 {
 				b, err := n.ReadAll()
 				if want := counting(n.Type, n.Len()); err != nil || !bytes.Equal(b, want) {
 					t.Errorf("%s: %s: % x, %v, want % x", name, n.Key, b, err, want)
@@ -39,25 +40,41 @@ func TestOpenZip(t *testing.T) {
 	}
 }
 
-// A deflated array is in memory once, however many have it open, and until the last
-// has closed it.
-func TestInflatedShared(t *testing.T) {
-	r, err := zip.OpenReader("testdata/deflated.npz")
+// A deflated array is inflated once, however many have it open, into a file that is nowhere to be seen.
+func TestInflatedOnce(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	path := filepath.Join(t.TempDir(), "x.npz")
+	b, err := os.ReadFile("testdata/deflated.npz")
 	must(t, err)
-	defer r.Close()
-	d := &deflated{file: r.File[0]}
-	a, err := d.open()
+	must(t, os.WriteFile(path, b, 0o666))
+	set, err := OpenZip(path, Options{})
 	must(t, err)
-	b, err := d.open()
+	defer set.Close()
+	first, err := set.Tensors[0].ReadAll()
 	must(t, err)
-	must(t, a.Close())
-	must(t, a.Close()) // counts once
-	if d.bytes == nil {
-		t.Error("let go while one has it open")
+	must(t, os.WriteFile(path, make([]byte, len(b)), 0o666)) // nobody reads it again
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if again, err := set.Tensors[0].ReadAll(); err != nil || !bytes.Equal(again, first) {
+				t.Errorf("% x, %v, want % x", again, err, first)
+			}
+		})
 	}
-	must(t, b.Close())
-	if d.bytes != nil {
-		t.Error("kept when none has it open")
+	all.Wait()
+	if left, err := os.ReadDir(os.TempDir()); err != nil || runtime.GOOS != "windows" && len(left) > 0 {
+		t.Errorf("%v, %v, want no file with a name", left, err)
+	}
+}
+
+// Where there is no room, the hint names what says where.
+func TestInflatedNowhere(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "none"))
+	set, err := OpenZip("testdata/deflated.npz", Options{})
+	must(t, err)
+	defer set.Close()
+	if _, err := set.Tensors[0].ReadAll(); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(hint.Of(err), "TMPDIR") {
+		t.Errorf("%v, hint %q, want one with TMPDIR", err, hint.Of(err))
 	}
 }
 

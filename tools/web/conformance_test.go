@@ -3,7 +3,9 @@
 package main
 
 import (
+	"archive/zip"
 	"bytes"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -91,7 +93,7 @@ type dropped struct {
 }
 
 // drops is a file whose ε is typed, one whose assumption is confirmed, a network with its weights beside it,
-// and a folder with a question.
+// and a folder with a question, which is also a deflated archive.
 func drops(t *testing.T, m made) []dropped {
 	t.Helper()
 	weights, err := filepath.Abs("../../examples/repvgg-tiny/weights")
@@ -107,6 +109,16 @@ func drops(t *testing.T, m made) []dropped {
 	if err != nil {
 		t.Fatal(err)
 	}
+	npz := filepath.Join(m.dir, "block.npz")
+	f, err := os.Create(npz)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	archive := zip.NewWriter(f)
+	if err := errors.Join(archive.AddFS(os.DirFS(block)), archive.Close()); err != nil {
+		t.Fatal(err)
+	}
 	pth, safetensors := filepath.Join(m.dir, "tiny.pth"), filepath.Join(m.dir, "tiny.safetensors")
 	return []dropped{
 		{[]string{pth}, pth, `document.getElementById("eps").value = "1e-3"; click("plan again"); ` + planned, []string{"--eps", "1e-3"},
@@ -114,6 +126,7 @@ func drops(t *testing.T, m made) []dropped {
 		{[]string{safetensors}, safetensors, `click("--eps 1e-05"); ` + planned, []string{"--eps", "1e-05"}, []string{"tiny-fused.safetensors"}},
 		{[]string{network, network + ".data"}, network, "", nil, []string{"train-fused.onnx", "train-fused.onnx.data"}},
 		{arrays, block, `click("--identity yes"); ` + planned, []string{"--identity", "yes"}, []string{"weights-fused.safetensors"}},
+		{[]string{npz}, npz, `click("--identity yes"); ` + planned, []string{"--identity", "yes"}, []string{"block-fused.npz"}},
 	}
 }
 

@@ -15,7 +15,7 @@ class Wasi {
 	constructor(files, args, folder, told) {
 		this.files = files;
 		this.args = ["repfuse", ...args];
-		this.environ = ["PWD=" + folder];
+		this.environ = ["PWD=" + folder, "TMPDIR=" + folder];
 		this.told = told;
 		this.open = new Map([[0, { node: null }], [1, { said: [] }], [2, { said: [] }], [3, { node: files.root, name: "/" }]]);
 		this.slept = 0n;
