@@ -10,80 +10,56 @@ import (
 	"repfuse/internal/op"
 )
 
-// build turns a node into an expression over the tensors that are there.
-func (b *builder) build(n Node) part {
-	switch n := n.(type) {
-	case *xNode:
-		return part{expr: op.Identity{Padding: n.padding, Stride: n.stride, Plane: n.plane}}
-	case *convNode:
-		return b.conv(n)
-	case *bnNode:
-		return b.bn(n)
-	case *scaleNode:
-		return b.vector(n.by, n.factor, func(p *op.Param, v float64) op.Expr { return op.Scale{By: p, Factor: v} })
-	case *shiftNode:
-		return b.vector(n.by, n.term, func(p *op.Param, v float64) op.Expr { return op.Shift{By: p, Term: v} })
-	case *poolNode:
-		return b.pool(n)
-	case *splitNode:
-		return b.split(n)
-	case *channelsNode:
-		return b.channels(n)
-	case *askNode:
-		return b.ask(n)
-	case *optionalNode:
-		return b.optional(n)
-	case altNode:
-		return b.alternatives(n)
-	case *sumOverNode:
-		return b.over(n.vars, n.expr, flatSum)
-	case *seqOverNode:
-		return b.inARow(n)
-	case seqNode:
-		parts, p := b.all(n)
-		return p.as(parts, func() op.Expr { return flatSeq(parts) })
-	case sumNode:
-		parts, p := b.all(n)
-		return p.as(parts, func() op.Expr { return flatSum(parts) })
-	case concatNode:
-		parts, p := b.all(n)
-		return p.as(parts, func() op.Expr { return op.Concat(parts) })
-	default:
-		panic(fmt.Sprintf("family: no expression for %T", n))
-	}
+func (n *xNode) build(*builder) part {
+	return part{expr: op.Identity{Padding: n.padding, Stride: n.stride, Plane: n.plane}}
 }
 
-// as makes the expression of several parts: nothing of none, of one the part
-// itself.
-func (p part) as(parts []op.Expr, join func() op.Expr) part {
-	switch len(parts) {
-	case 0:
-	case 1:
-		p.expr = parts[0]
-	default:
-		p.expr = join()
+func (n *listNode) build(b *builder) part {
+	if n.sign == "|" {
+		return b.alternatives(n.parts)
 	}
-	return p
+	return b.joined(n.sign, func(add func(Node)) {
+		for _, p := range n.parts {
+			add(p)
+		}
+	})
 }
 
-func (b *builder) all(nodes []Node) ([]op.Expr, part) {
+// joined is what the nodes that each adds come to together: nothing of none, of one the
+// part itself.
+func (b *builder) joined(sign string, each func(add func(Node))) part {
 	var parts []op.Expr
 	var whole part
-	for _, n := range nodes {
-		p := b.build(n)
+	each(func(n Node) {
+		p := n.build(b)
 		whole.add(p)
 		if p.expr != nil {
 			parts = append(parts, p.expr)
 		}
+	})
+	switch {
+	case len(parts) == 0:
+	case len(parts) == 1:
+		whole.expr = parts[0]
+	case sign == ">":
+		whole.expr = flat[op.Seq](parts)
+	case sign == "+":
+		whole.expr = flat[op.Sum](parts)
+	default:
+		whole.expr = op.Concat(parts)
 	}
-	return parts, whole
+	return whole
 }
 
-func flatSeq(parts []op.Expr) op.Expr {
-	var flat op.Seq
+// flat is a Seq or a Sum in which the parts of those among parts stand by themselves.
+func flat[L interface {
+	~[]op.Expr
+	op.Expr
+}](parts []op.Expr) op.Expr {
+	var flat L
 	for _, e := range parts {
-		if s, ok := e.(op.Seq); ok {
-			flat = append(flat, s...)
+		if inner, ok := e.(L); ok {
+			flat = append(flat, inner...)
 		} else {
 			flat = append(flat, e)
 		}
@@ -91,19 +67,7 @@ func flatSeq(parts []op.Expr) op.Expr {
 	return flat
 }
 
-func flatSum(parts []op.Expr) op.Expr {
-	var flat op.Sum
-	for _, e := range parts {
-		if s, ok := e.(op.Sum); ok {
-			flat = append(flat, s...)
-		} else {
-			flat = append(flat, e)
-		}
-	}
-	return flat
-}
-
-func (b *builder) conv(n *convNode) part {
+func (n *convNode) build(b *builder) part {
 	var p part
 	var w *op.Param
 	if f := b.form(n); f != nil {
@@ -123,16 +87,10 @@ func (b *builder) conv(n *convNode) part {
 	}
 	c := op.Conv{Weight: *w, Bias: bias, Transposed: n.transposed, Groups: n.groups,
 		Stride: n.stride, Padding: n.padding, PaddingMode: n.mode, Plane: n.plane}
-	if err := b.dilate(&c, n.dilation); err != nil {
-		p.err = err
-	}
-	if err := b.convSaid(&c); err != nil {
-		p.err = err
-	}
+	p.err = cmp.Or(b.dilate(&c, n.dilation), p.err)
+	p.err = cmp.Or(b.convSaid(&c), p.err)
 	if n.weight.call == nil { // a generator's kernel is no module's
-		if err := b.convFacts(&c, b.whole(b.fill(n.module))); err != nil {
-			p.err = err
-		}
+		p.err = cmp.Or(b.convFacts(&c, b.whole(b.fill(n.module))), p.err)
 	}
 	p.expr = c
 	return p
@@ -158,7 +116,7 @@ func (b *builder) dilate(c *op.Conv, words []string) error {
 	return nil
 }
 
-func (b *builder) bn(n *bnNode) part {
+func (n *bnNode) build(b *builder) part {
 	var p part
 	var e op.BatchNorm
 	if n.keys != nil {
@@ -181,13 +139,13 @@ func (b *builder) bn(n *bnNode) part {
 	}
 	p.expr = e
 	if n.unshifted {
-		return b.unshifted(p, n, e)
+		return b.unshifted(p, e)
 	}
 	return p
 }
 
 // unshifted is the scale of a batch norm without its shift.
-func (b *builder) unshifted(p part, n *bnNode, e op.BatchNorm) part {
+func (b *builder) unshifted(p part, e op.BatchNorm) part {
 	c := &call{name: "gain", args: []string{number(e.Eps)}}
 	for _, v := range []*op.Param{e.Var, e.Gamma} {
 		if v != nil {
@@ -234,74 +192,83 @@ func (b *builder) repeat(p *part, e *op.BatchNorm, key string) {
 	}
 }
 
-// vector is an operator of one number a channel, stored or computed, or of one for all,
+// build makes an operator of one number a channel, stored or computed, or of one for all,
 // which the declaration or an answer gives.
-func (b *builder) vector(s source, literal float64, operator func(*op.Param, float64) op.Expr) part {
+func (n *vectorNode) build(b *builder) part {
 	var p part
-	if s.call == nil && s.key == "" {
-		p.expr = operator(nil, literal)
-		return p
+	var by *op.Param
+	v := n.literal
+	if n.by.call != nil || n.by.key != "" {
+		var err error
+		if v, err = strconv.ParseFloat(b.fill(n.by.key), 64); err != nil || !strings.HasPrefix(n.by.key, "<") {
+			if v, by = 0, b.source(&p, n.by); by == nil {
+				return p
+			}
+		}
 	}
-	if v, err := strconv.ParseFloat(b.fill(s.key), 64); err == nil && strings.HasPrefix(s.key, "<") {
-		p.expr = operator(nil, v)
-		return p
-	}
-	if t := b.source(&p, s); t != nil {
-		p.expr = operator(t, 0)
+	if p.expr = (op.Scale{By: by, Factor: v}); n.shift {
+		p.expr = op.Shift{By: by, Term: v}
 	}
 	return p
 }
 
-func (b *builder) pool(n *poolNode) part {
+// like is the shape of the tensor under a key, of so many axes at least; nil where it is missing.
+func (b *builder) like(p *part, key string, axes int) []int {
+	t, ok := b.lookup(b.fill(key))
+	if !ok || len(t.Shape) < axes {
+		p.missing = append(p.missing, b.whole(b.fill(key)))
+		return nil
+	}
+	return t.Shape
+}
+
+func (n *poolNode) build(b *builder) part {
 	var p part
 	k := n.kernel
 	if n.like != "" {
-		t, ok := b.lookup(b.fill(n.like))
-		if !ok || len(t.Shape) < 3 {
-			p.missing = append(p.missing, b.whole(b.fill(n.like)))
+		shape := b.like(&p, n.like, 3)
+		if shape == nil {
 			return p
 		}
-		k = t.Shape[2:]
+		k = shape[2:]
 	}
 	p.expr = op.AvgPool{Kernel: k, Stride: n.stride, Padding: n.padding, Dilation: n.dilation, ExcludesPadding: n.uncounted, Plane: n.plane}
 	return p
 }
 
-func (b *builder) split(n *splitNode) part {
+func (n *splitNode) build(b *builder) part {
 	var p part
 	s := op.Select{}
 	for k, key := range n.keys {
-		t, ok := b.lookup(b.fill(key))
-		if !ok || len(t.Shape) < 2 {
-			p.missing = append(p.missing, b.whole(b.fill(key)))
+		shape := b.like(&p, key, 2)
+		if shape == nil {
 			return p
 		}
 		if k == n.part {
-			s.From, s.To = s.Of, s.Of+t.Shape[1]
+			s.From, s.To = s.Of, s.Of+shape[1]
 		}
-		s.Of += t.Shape[1]
+		s.Of += shape[1]
 	}
 	p.expr = s
 	return p
 }
 
-func (b *builder) channels(n *channelsNode) part {
+func (n *channelsNode) build(b *builder) part {
 	var p part
 	s := op.Select{Of: n.of}
 	if n.like != "" {
-		t, ok := b.lookup(b.fill(n.like))
-		if !ok || len(t.Shape) < 2 {
-			p.missing = append(p.missing, b.whole(b.fill(n.like)))
+		shape := b.like(&p, n.like, 2)
+		if shape == nil {
 			return p
 		}
-		s.Of = t.Shape[1]
+		s.Of = shape[1]
 	}
 	s.From, s.To, p.err = channelRange(b.fill(n.from), b.fill(n.to), s.Of)
 	p.expr = s
 	return p
 }
 
-func (b *builder) ask(n *askNode) part {
+func (n *askNode) build(b *builder) part {
 	q, ok := b.family.Question(n.name)
 	if !ok {
 		return part{err: fmt.Errorf("%s asks %q, which its declaration does not explain", b.family.Name, n.name)}
@@ -317,15 +284,15 @@ func (b *builder) ask(n *askNode) part {
 	case a.By == "said" && known && isYes(fact) != isYes(v):
 		return part{err: &SettingError{q.Name, v, fact + ", which the facts say of " + cmp.Or(b.site.Module, ".")}}
 	case isYes(v):
-		return b.build(n.expr)
+		return n.expr.build(b)
 	case n.no != nil:
-		return b.build(n.no)
+		return n.no.build(b)
 	}
 	return part{}
 }
 
-func (b *builder) optional(n *optionalNode) part {
-	p := b.build(n.expr)
+func (n *optionalNode) build(b *builder) part {
+	p := n.expr.build(b)
 	if len(p.used) == 0 {
 		return part{}
 	}
@@ -334,13 +301,13 @@ func (b *builder) optional(n *optionalNode) part {
 
 // alternatives takes the one part whose keys are all there; else the one of which
 // most is there, as a near miss.
-func (b *builder) alternatives(n altNode) part {
+func (b *builder) alternatives(list []Node) part {
 	var best part
 	before := b.answers
 	answers := before // of the best: what the others asked does not matter
-	for k, alt := range n {
+	for k, alt := range list {
 		b.answers = maps.Clone(before)
-		p := b.build(alt)
+		p := alt.build(b)
 		if k == 0 || len(p.missing) < len(best.missing) || (len(p.missing) == len(best.missing) && len(p.used) > len(best.used)) {
 			best, answers = p, b.answers
 		}
@@ -349,32 +316,20 @@ func (b *builder) alternatives(n altNode) part {
 	return best
 }
 
-// over joins what an expression comes to for every value of vars that keys show.
-func (b *builder) over(vars []string, expr Node, join func([]op.Expr) op.Expr) part {
-	var parts []op.Expr
-	var whole part
-	b.each(vars, expr, func() {
-		p := b.build(expr)
-		whole.add(p)
-		if p.expr != nil {
-			parts = append(parts, p.expr)
-		}
+// build joins what an expression comes to for every value of vars that keys show; an index in
+// a row must count up without a gap.
+func (n *overNode) build(b *builder) part {
+	p := b.joined(n.sign, func(add func(Node)) {
+		b.each(n.vars, n.expr, func() { add(n.expr) })
 	})
-	if len(parts) == 0 && len(whole.missing) == 0 {
-		for _, key := range keysOf(expr)[:1] {
-			whole.missing = append(whole.missing, b.whole(plain(key)))
-		}
+	first := keysOf(n.expr)[0]
+	if p.expr == nil && len(p.missing) == 0 {
+		p.missing = append(p.missing, b.whole(plain(first)))
 	}
-	return whole.as(parts, func() op.Expr { return join(parts) })
-}
-
-// inARow is a sequence over an index, which must count up without a gap.
-func (b *builder) inARow(n *seqOverNode) part {
-	p := b.over(n.vars, n.expr, flatSeq)
 	for k, values := range b.captures(n.vars, n.expr) {
-		if len(n.vars) == 1 && values[0] != strconv.Itoa(k) {
+		if n.sign == ">" && len(n.vars) == 1 && values[0] != strconv.Itoa(k) {
 			b.env = append(b.env, binding{n.vars[0], strconv.Itoa(k)})
-			p.missing = append(p.missing, b.whole(b.fill(keysOf(n.expr)[0])))
+			p.missing = append(p.missing, b.whole(b.fill(first)))
 			b.env = b.env[:len(b.env)-1]
 			break
 		}

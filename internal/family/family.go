@@ -22,6 +22,7 @@ package family
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -275,28 +276,12 @@ func (f *Family) OfClass(class string) (g *Family, ok bool) {
 
 func (f *Family) speaking(d Dialect) *Family {
 	g := *f
-	g.Dialect = d.Name
-	if d.Title != "" {
-		g.Title = d.Title
-	}
-	if d.Eps != 0 {
-		g.Eps = d.Eps
-	}
-	if d.Make != nil {
-		g.Make = d.Make
-	}
-	if d.Keep != nil {
-		g.Keep = d.Keep
-	}
-	if d.Drop != nil {
-		g.Drop = d.Drop
-	}
-	if d.Stale != nil {
-		g.Stale = d.Stale
-	}
-	if d.Rename != nil {
-		g.Rename = d.Rename
-	}
+	g.Dialect, g.Title, g.Eps = d.Name, cmp.Or(d.Title, f.Title), cmp.Or(d.Eps, f.Eps)
+	override(&g.Make, d.Make)
+	override(&g.Keep, d.Keep)
+	override(&g.Drop, d.Drop)
+	override(&g.Stale, d.Stale)
+	override(&g.Rename, d.Rename)
 	g.Ask = slices.Clone(f.Ask)
 	for k, q := range g.Ask {
 		if a, ok := d.Answers[q.Name]; ok {
@@ -304,6 +289,13 @@ func (f *Family) speaking(d Dialect) *Family {
 		}
 	}
 	return &g
+}
+
+// override replaces a list where there is another.
+func override[T any](to *[]T, by []T) {
+	if by != nil {
+		*to = by
+	}
 }
 
 // Question finds what the family asks under a name.

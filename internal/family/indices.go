@@ -150,9 +150,7 @@ func keysOf(n Node) []string {
 			return n.keys
 		}
 		return []string{Child(n.module, "running_mean"), Child(n.module, "_mean")}
-	case *scaleNode:
-		return n.by.keys()
-	case *shiftNode:
+	case *vectorNode:
 		return n.by.keys()
 	}
 	var all []string

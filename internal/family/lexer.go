@@ -152,18 +152,13 @@ func (p *parser) epsilon() *float64 {
 }
 
 // extents reads one number an axis, such as 3x3, or one for all.
-func (p *parser) extents() []int {
-	k, err := parseExtents(p.tok)
-	if err != nil {
-		p.fail("%v", err)
-	}
-	p.next()
-	return k
-}
+func (p *parser) extents() []int { return p.numbers(parseExtents) }
 
 // padding is extents that may be negative, -1x0.
-func (p *parser) padding() []int {
-	k, err := parseNumbers(p.tok)
+func (p *parser) padding() []int { return p.numbers(parseNumbers) }
+
+func (p *parser) numbers(parse func(string) ([]int, error)) []int {
+	k, err := parse(p.tok)
 	if err != nil {
 		p.fail("%v", err)
 	}

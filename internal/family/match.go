@@ -147,7 +147,7 @@ func (b *builder) wants(m *Match) {
 
 // output adds to a match what an expression comes to.
 func (b *builder) output(m *Match, to target, n Node) {
-	p := b.build(n)
+	p := n.build(b)
 	if to.optional && (len(p.used) == 0 || p.expr == nil) {
 		return
 	}

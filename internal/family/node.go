@@ -2,7 +2,10 @@ package family
 
 // Node is a parsed expression over key names. Keys are relative to the block's
 // module; <n> in them stands for what an enclosing sum or output key captured.
-type Node interface{ isNode() }
+type Node interface {
+	// build makes an expression over the tensors that are there.
+	build(b *builder) part
+}
 
 // The kinds of node. Their notation is in the comment.
 type (
@@ -37,15 +40,11 @@ type (
 		padding, stride []int
 		plane           bool
 	}
-	// scaleNode is scale(KEY) or scale(NUMBER).
-	scaleNode struct {
-		by     source
-		factor float64
-	}
-	// shiftNode is shift(KEY) or shift(NUMBER).
-	shiftNode struct {
-		by   source
-		term float64
+	// vectorNode is scale(KEY), scale(NUMBER), shift(KEY) or shift(NUMBER).
+	vectorNode struct {
+		by      source
+		literal float64
+		shift   bool
 	}
 	// poolNode is avgpool(KEY), over the extents of the kernel under KEY, or
 	// avgpool(3x3), and options.
@@ -73,22 +72,21 @@ type (
 		name     string
 		expr, no Node
 	}
-	// sumOverNode is sum<n>(EXPR): one addend for every value of n that keys show.
-	sumOverNode struct {
+	// overNode is sum<n>(EXPR) or seq<n>(EXPR): an addend, or one after the other, for every
+	// value of n that keys show.
+	overNode struct {
 		vars []string
 		expr Node
-	}
-	// seqOverNode is seq<n>(EXPR): one after the other for every value of n.
-	seqOverNode struct {
-		vars []string
-		expr Node
+		sign string // "+" or ">"
 	}
 	// optionalNode is EXPR?: there where its keys are.
 	optionalNode struct{ expr Node }
-	seqNode      []Node // EXPR > EXPR
-	sumNode      []Node // EXPR + EXPR
-	concatNode   []Node // concat(EXPR, EXPR)
-	altNode      []Node // EXPR | EXPR: the one whose keys are there
+	// listNode is EXPR > EXPR, EXPR + EXPR, concat(EXPR, EXPR), or EXPR | EXPR, the one whose keys are there;
+	// by the sign between them.
+	listNode struct {
+		parts []Node
+		sign  string
+	}
 )
 
 // source is a tensor by its key, or what a generator makes of several.
@@ -103,23 +101,6 @@ type call struct {
 	args []string
 }
 
-func (*convNode) isNode()     {}
-func (*bnNode) isNode()       {}
-func (*xNode) isNode()        {}
-func (*scaleNode) isNode()    {}
-func (*shiftNode) isNode()    {}
-func (*poolNode) isNode()     {}
-func (*splitNode) isNode()    {}
-func (*channelsNode) isNode() {}
-func (*askNode) isNode()      {}
-func (*sumOverNode) isNode()  {}
-func (*seqOverNode) isNode()  {}
-func (*optionalNode) isNode() {}
-func (seqNode) isNode()       {}
-func (sumNode) isNode()       {}
-func (concatNode) isNode()    {}
-func (altNode) isNode()       {}
-
 // parts lists the nodes that a node is made of; of the leaves, none.
 func parts(n Node) []Node {
 	switch n := n.(type) {
@@ -128,20 +109,12 @@ func parts(n Node) []Node {
 			return []Node{n.expr}
 		}
 		return []Node{n.expr, n.no}
-	case *sumOverNode:
-		return []Node{n.expr}
-	case *seqOverNode:
+	case *overNode:
 		return []Node{n.expr}
 	case *optionalNode:
 		return []Node{n.expr}
-	case seqNode:
-		return n
-	case sumNode:
-		return n
-	case concatNode:
-		return n
-	case altNode:
-		return n
+	case *listNode:
+		return n.parts
 	}
 	return nil
 }

@@ -32,12 +32,16 @@ func Parse(text string) (Node, error) {
 	return n, nil
 }
 
-func (p *parser) list(sign string, item func() Node) []Node {
+// list is items with signs between them; a single one is itself.
+func (p *parser) list(sign string, item func() Node) Node {
 	all := []Node{item()}
 	for p.accept(sign) {
 		all = append(all, item())
 	}
-	return all
+	if len(all) == 1 {
+		return all[0]
+	}
+	return &listNode{all, sign}
 }
 
 func (p *parser) expr() Node {
@@ -46,28 +50,12 @@ func (p *parser) expr() Node {
 		return nil
 	}
 	defer func() { p.depth-- }()
-	all := p.list("|", p.sum)
-	if len(all) == 1 {
-		return all[0]
-	}
-	return altNode(all)
+	return p.list("|", p.sum)
 }
 
-func (p *parser) sum() Node {
-	all := p.list("+", p.seq)
-	if len(all) == 1 {
-		return all[0]
-	}
-	return sumNode(all)
-}
+func (p *parser) sum() Node { return p.list("+", p.seq) }
 
-func (p *parser) seq() Node {
-	all := p.list(">", p.part)
-	if len(all) == 1 {
-		return all[0]
-	}
-	return seqNode(all)
-}
+func (p *parser) seq() Node { return p.list(">", p.part) }
 
 func (p *parser) part() Node {
 	n := p.atom()
@@ -108,12 +96,10 @@ func (p *parser) atom() Node {
 // function parses the arguments of NAME( up to the closing bracket.
 func (p *parser) function(name string) Node {
 	if vars, ok := strings.CutPrefix(name, "sum<"); ok {
-		vars, expr := p.over(vars)
-		return &sumOverNode{vars, expr}
+		return p.over("+", vars)
 	}
 	if vars, ok := strings.CutPrefix(name, "seq<"); ok {
-		vars, expr := p.over(vars)
-		return &seqOverNode{vars, expr}
+		return p.over(">", vars)
 	}
 	switch name {
 	case "x":
@@ -126,12 +112,9 @@ func (p *parser) function(name string) Node {
 		return p.bn()
 	case "norm":
 		return p.norm()
-	case "scale":
+	case "scale", "shift":
 		s, v := p.value()
-		return &scaleNode{s, v}
-	case "shift":
-		s, v := p.value()
-		return &shiftNode{s, v}
+		return &vectorNode{s, v, name == "shift"}
 	case "avgpool":
 		return p.pool()
 	case "split":
@@ -139,7 +122,7 @@ func (p *parser) function(name string) Node {
 	case "channels":
 		return p.channels()
 	case "concat":
-		return concatNode(p.list(",", p.expr))
+		return p.list(",", p.expr)
 	case "ask":
 		q := p.word()
 		p.expect(":")
@@ -154,19 +137,15 @@ func (p *parser) function(name string) Node {
 }
 
 // over parses what is repeated, of which some key must show the numbers.
-func (p *parser) over(list string) (vars []string, expr Node) {
-	list = strings.TrimSuffix(list, ">")
-	vars, expr = strings.Split(list, ","), p.expr()
-	if p.err != nil {
-		return vars, expr
-	}
+func (p *parser) over(sign, list string) Node {
+	n := &overNode{strings.Split(strings.TrimSuffix(list, ">"), ","), p.expr(), sign}
 	shown := func(key string) bool {
-		return !slices.ContainsFunc(vars, func(v string) bool { return !slices.Contains(varsOf(key), v) })
+		return !slices.ContainsFunc(n.vars, func(v string) bool { return !slices.Contains(varsOf(key), v) })
 	}
-	if !slices.ContainsFunc(keysOf(expr), shown) {
-		p.fail("no key in it shows <%s>", strings.Join(vars, ">, <"))
+	if p.err == nil && !slices.ContainsFunc(keysOf(n.expr), shown) {
+		p.fail("no key in it shows <%s>", strings.Join(n.vars, ">, <"))
 	}
-	return vars, expr
+	return n
 }
 
 func (p *parser) channels() Node {
