@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/npy"
 	"repfuse/internal/tensor"
 )
@@ -51,7 +52,7 @@ func (c checkpoint) write(dir string, seed uint64) error {
 	for i, e := range c {
 		specs[i] = e.Spec
 	}
-	w, err := npy.CreateDir(dir, specs)
+	w, err := npy.CreateDir(dir, specs, disk.Create)
 	if err != nil {
 		return err
 	}

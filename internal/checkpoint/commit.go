@@ -19,6 +19,9 @@ func (out *Output) Commit() error {
 	if err := out.Close(); err != nil {
 		return err
 	}
+	if out.same != nil {
+		return out.nothingElse()
+	}
 	if err := out.checkPlace(); err != nil { // again: writing took its time
 		return err
 	}

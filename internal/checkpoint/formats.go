@@ -33,7 +33,7 @@ type format struct {
 	about    string   // for messages
 	open     func(path string, o Options) (*Checkpoint, error)
 	// create makes the file, or fills the empty directory, at path, which will be
-	// renamed to dst; nil where the format is only read.
+	// renamed to dst, or is dst where that is compared; nil where the format is only read.
 	create func(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error)
 	// strangers is, of a directory's format, which files are no part of one checkpoint.
 	strangers func(names []string) []string

@@ -67,8 +67,8 @@ func notArrays(names []string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return filepath.Ext(name) == npy.Ext })
 }
 
-func createDir(dir, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
-	return npy.CreateDir(dir, specs)
+func createDir(dir, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
+	return npy.CreateDir(dir, specs, o.create)
 }
 
 // passedOver is the note on what lies among the arrays and is none, as what says.
@@ -103,8 +103,8 @@ func openZip(path string, o Options) (*Checkpoint, error) {
 	return &Checkpoint{Tensors: set.Tensors, Notes: passedOver(set.Others, "not .npy"), close: set.Close}, nil
 }
 
-func createZip(path, _ string, specs []tensor.Spec, _ CreateOptions) (tensor.Writer, error) {
-	return npy.CreateZip(path, specs)
+func createZip(path, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
+	return npy.CreateZip(path, specs, o.create)
 }
 
 func openSafetensors(path string, _ Options) (*Checkpoint, error) {
@@ -143,12 +143,16 @@ func fromSafetensors(f *safetensors.File) *Checkpoint {
 }
 
 // createShards fills a directory with .safetensors files.
-func createShards(dir, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
-	return safetensors.CreateDir(dir, specs, safetensors.DirOptions{ShardSize: o.ShardSize, Metadata: o.Metadata, Reserve: reserve})
+func createShards(dir, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
+	so := safetensors.DirOptions{ShardSize: o.ShardSize, Metadata: o.Metadata, Create: o.create}
+	if dir != dst { // else nothing is written
+		so.Reserve = reserve
+	}
+	return safetensors.CreateDir(dir, specs, so)
 }
 
 func createSafetensors(path, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
-	return safetensors.Create(path, specs, o.Metadata)
+	return safetensors.Create(path, specs, o.Metadata, o.create)
 }
 
 func openPth(path string, o Options) (*Checkpoint, error) {
@@ -175,7 +179,7 @@ func openExported(path string, _ Options) (*Checkpoint, error) {
 // createPth names the folder in the archive as torch.save does, after the file.
 func createPth(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor.Writer, error) {
 	name := filepath.Base(dst)
-	return pth.Create(path, strings.TrimSuffix(name, filepath.Ext(name)), o.Wrap, specs)
+	return pth.Create(path, strings.TrimSuffix(name, filepath.Ext(name)), o.Wrap, specs, o.create)
 }
 
 func openModel(path string, _ Options) (*Checkpoint, error) {
@@ -190,5 +194,9 @@ func createModel(path, dst string, specs []tensor.Spec, o CreateOptions) (tensor
 	if o.Model == nil {
 		return nil, hint.Add(errors.New("an .onnx is a network, which tensors alone are not"), "want an .onnx as SRC, or another ending of DST")
 	}
-	return o.Model.Create(path, sibling(dst+"."+External, temporary), specs)
+	data := dst + "." + External
+	if path != dst {
+		data = sibling(data, temporary)
+	}
+	return o.Model.Create(path, data, specs, o.create)
 }

@@ -9,7 +9,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 	"repfuse/internal/onnx"
 	"repfuse/internal/tensor"
@@ -37,6 +39,8 @@ type CreateOptions struct {
 	// Model is the model that an .onnx is made of, rewritten for a path whose external
 	// data lies beside it under the same name and External; nil for other formats.
 	Model *onnx.Rewrite
+
+	create disk.Maker // of each file
 }
 
 // External is the end of the name of an .onnx file's external data.
@@ -48,15 +52,16 @@ const External = "data"
 type Output struct {
 	path   string // as it was given, for messages
 	dst    string // links resolved
-	tmp    string
+	tmp    string // dst itself where that is compared
 	format format
 	o      CreateOptions
 	w      tensor.Writer
 	closed bool
 	failed error // of closing w
 	unlock []func()
-	beside []string // the files that AddFile put beside a file, in their final places
-	over   bool     // committed or aborted
+	beside []string      // the files that AddFile put beside a file, in their final places
+	same   *atomic.Int64 // of an output of Compare, how many files are as they would be written; else nil
+	over   bool          // committed or aborted
 }
 
 // Create begins a checkpoint of the tensors of specs at path. The directory that
@@ -64,6 +69,26 @@ type Output struct {
 // Force says to replace it, which it does to a checkpoint and to nothing else. What killed
 // runs left beside it is removed.
 func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) {
+	o.create = disk.Create
+	out, err := newOutput(path, o)
+	if err != nil {
+		return nil, err
+	}
+	out.tmp = sibling(out.dst, temporary)
+	if err := sweep(out.dst, out.dst+"."+Record); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if err := out.checkPlace(); err != nil {
+		return nil, err
+	}
+	if err := out.begin(specs); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, out.named(err))
+	}
+	return out, nil
+}
+
+// newOutput is an output at path, of which nothing is there yet.
+func newOutput(path string, o CreateOptions) (*Output, error) {
 	f, err := writer(path, o.Format, o.Directory)
 	if err != nil {
 		return nil, err
@@ -78,17 +103,7 @@ func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) 
 	if err != nil {
 		return nil, err
 	}
-	out := &Output{path: path, dst: dst, tmp: sibling(dst, temporary), format: f, o: o}
-	if err := sweep(dst, dst+"."+Record); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := out.checkPlace(); err != nil {
-		return nil, err
-	}
-	if err := out.begin(specs); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, out.named(err))
-	}
-	return out, nil
+	return &Output{path: path, dst: dst, format: f, o: o}, nil
 }
 
 // writer finds who makes a checkpoint at path in the format of that name, "" for
@@ -144,10 +159,7 @@ func (out *Output) begin(specs []tensor.Spec) (err error) {
 			return err
 		}
 	}
-	if out.o.Model != nil && out.o.Model.External {
-		out.beside = append(out.beside, out.place(External))
-	}
-	out.w, err = out.format.create(out.tmp, out.dst, specs, out.o)
+	err = out.open(specs)
 	if err == nil && !out.dir() && out.o.Model == nil {
 		var total int64
 		for _, s := range specs {
@@ -161,6 +173,15 @@ func (out *Output) begin(specs []tensor.Spec) (err error) {
 	}
 	out.unlock = append(out.unlock, lock(out.tmp))
 	return nil
+}
+
+// open makes the writer.
+func (out *Output) open(specs []tensor.Spec) (err error) {
+	if out.o.Model != nil && out.o.Model.External {
+		out.beside = append(out.beside, out.place(External))
+	}
+	out.w, err = out.format.create(out.tmp, out.dst, specs, out.o)
+	return err
 }
 
 // dir reports whether the output is a directory.
@@ -264,16 +285,19 @@ func (out *Output) AddFile(name string, b []byte) error {
 	path := filepath.Join(out.tmp, name)
 	if !out.dir() {
 		out.beside = append(out.beside, out.place(name))
-		path = sibling(out.place(name), temporary)
+		path = out.place(name)
+		if out.same == nil {
+			path = sibling(path, temporary)
+		}
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := out.o.create(path)
 	if err != nil {
 		return err
 	}
-	if !out.dir() {
+	if !out.dir() && out.same == nil {
 		out.unlock = append(out.unlock, lock(path))
 	}
-	_, err = f.Write(b)
+	_, err = f.WriteAt(b, 0)
 	return errors.Join(err, f.Close())
 }
 
@@ -284,6 +308,9 @@ func (out *Output) Abort() {
 		return
 	}
 	out.Close()
+	if out.same != nil { // what is at tmp is not ours
+		return
+	}
 	os.RemoveAll(out.tmp)
 	for _, path := range out.beside {
 		os.Remove(sibling(path, temporary))

@@ -3,13 +3,18 @@
 package disk
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 )
 
 // File is an open regular file.
-type File struct{ *os.File }
+type File struct {
+	*os.File
+	given *atomic.Int64 // bytes, of a file of Compare; else nil
+}
 
 // Open opens a file for reading.
 func Open(path string) (*File, error) { return wrap(os.Open(path)) }
@@ -23,11 +28,22 @@ func wrap(f *os.File, err error) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &File{f}, nil
+	return &File{File: f}, nil
 }
 
 // Path is what the file was opened by.
 func (f *File) Path() string { return f.Name() }
+
+// WriteAt writes p at byte off of the file.
+func (f *File) WriteAt(p []byte, off int64) (int, error) {
+	if f.given != nil {
+		return f.compare(p, off)
+	}
+	return f.File.WriteAt(p, off)
+}
+
+// Close closes the file.
+func (f *File) Close() error { return errors.Join(f.whole(), f.File.Close()) }
 
 // OpenBelow opens what lies below top, which is the directory dir, for reading.
 func OpenBelow(top *os.File, dir, name string) (*File, error) {
@@ -39,7 +55,7 @@ func OpenBelow(top *os.File, dir, name string) (*File, error) {
 func OpenIn(dir *os.File, name string) (f *File, ok bool) { return nil, false }
 
 // Take is a file that package os opened for reading.
-func Take(f *os.File) (*File, error) { return &File{f}, nil }
+func Take(f *os.File) (*File, error) { return &File{File: f}, nil }
 
 // Identity is by what a file is known again.
 type Identity struct{ fs.FileInfo }

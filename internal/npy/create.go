@@ -14,16 +14,16 @@ import (
 // maxName is the longest file name that common file systems take, in bytes.
 const maxName = 255
 
-// CreateDir makes a writer of files KEY.npy in an existing empty directory. A file
+// CreateDir makes a writer of files KEY.npy in an existing empty directory, which create makes. A file
 // is opened when its first bytes come and closed by Done, so no more are open than
 // are being written. A key that is no safe file name, or a type that numpy lacks, is an
 // error before anything is written; a file that is there already is one when its turn comes.
-func CreateDir(dir string, specs []tensor.Spec) (tensor.Writer, error) {
+func CreateDir(dir string, specs []tensor.Spec, create disk.Maker) (tensor.Writer, error) {
 	tally, err := tensor.NewTally(specs)
 	if err != nil {
 		return nil, err
 	}
-	w := &dirWriter{dir, make([]outFile, len(specs)), tally}
+	w := &dirWriter{dir, create, make([]outFile, len(specs)), tally}
 	for i, s := range specs {
 		if err := checkName(s.Key); err != nil {
 			return nil, err
@@ -64,9 +64,10 @@ func checkSpec(s tensor.Spec) error {
 }
 
 type dirWriter struct {
-	dir   string
-	files []outFile
-	tally *tensor.Tally
+	dir    string
+	create disk.Maker
+	files  []outFile
+	tally  *tensor.Tally
 }
 
 // outFile is one tensor being written.
@@ -85,7 +86,7 @@ func (w *dirWriter) WriteAt(i int, p []byte, off int64) error {
 		return err
 	}
 	o := &w.files[i]
-	f, err := o.open(w.dir)
+	f, err := w.open(o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.spec.Key, err)
 	}
@@ -94,7 +95,7 @@ func (w *dirWriter) WriteAt(i int, p []byte, off int64) error {
 }
 
 // open gives the file, which it makes, with its header, the first time.
-func (o *outFile) open(dir string) (*disk.File, error) {
+func (w *dirWriter) open(o *outFile) (*disk.File, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.done {
@@ -107,7 +108,7 @@ func (o *outFile) open(dir string) (*disk.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := disk.Create(filepath.Join(dir, o.spec.Key+Ext))
+	f, err := w.create(filepath.Join(w.dir, o.spec.Key+Ext))
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,7 @@ func (w *dirWriter) Done(i int, _ uint32) error {
 		return err
 	}
 	o := &w.files[i]
-	f, err := o.open(w.dir) // an empty tensor had no write that would have
+	f, err := w.open(o) // an empty tensor had no write that would have
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.spec.Key, err)
 	}

@@ -12,10 +12,10 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// CreateZip makes a writer of a .npz file, which must not be there, as numpy.savez
+// CreateZip makes a writer of a .npz file, which create makes, as numpy.savez
 // writes it: members KEY.npy, stored, each with the zip64 extra, in the order of specs, dated
 // 1980. All offsets are known before the first byte is written.
-func CreateZip(path string, specs []tensor.Spec) (tensor.Writer, error) {
+func CreateZip(path string, specs []tensor.Spec, create disk.Maker) (tensor.Writer, error) {
 	tally, err := tensor.NewTally(specs)
 	if err != nil {
 		return nil, err
@@ -27,7 +27,7 @@ func CreateZip(path string, specs []tensor.Spec) (tensor.Writer, error) {
 		}
 		w.end = w.members[i].data + s.Bytes()
 	}
-	f, err := disk.Create(path)
+	f, err := create(path)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -161,7 +162,7 @@ func TestCreateDir(t *testing.T) {
 		{Key: "long.header", Type: tensor.U8, Shape: slices.Repeat([]int{1}, 40)},
 	}
 	dir := t.TempDir()
-	w, err := CreateDir(dir, specs)
+	w, err := CreateDir(dir, specs, disk.Create)
 	must(t, err)
 	content := func(i int) []byte {
 		b := make([]byte, specs[i].Bytes())
@@ -219,7 +220,7 @@ func TestCreateDirRefused(t *testing.T) {
 		{"same", "same: two tensors have this key"},
 	} {
 		specs := []tensor.Spec{{Key: "same", Type: tensor.F32}, {Key: test.key, Type: tensor.F32}}
-		if _, err := CreateDir(t.TempDir(), specs); err == nil || err.Error() != test.err {
+		if _, err := CreateDir(t.TempDir(), specs, disk.Create); err == nil || err.Error() != test.err {
 			t.Errorf("error %v, want %s", err, test.err)
 		}
 	}
@@ -230,7 +231,7 @@ func TestCreateDirRefused(t *testing.T) {
 		{tensor.Spec{Key: "k", Type: tensor.F8E5M2}, "k: element type float8_e5m2 cannot be saved as .npy: numpy has none like it"},
 		{tensor.Spec{Key: "k", Type: tensor.F32, Shape: []int{-1}}, "k: shape [-1] has a negative dimension"},
 	} {
-		if _, err := CreateDir(t.TempDir(), []tensor.Spec{test.spec}); err == nil || err.Error() != test.err {
+		if _, err := CreateDir(t.TempDir(), []tensor.Spec{test.spec}, disk.Create); err == nil || err.Error() != test.err {
 			t.Errorf("error %v, want %s", err, test.err)
 		}
 	}
@@ -243,7 +244,7 @@ func TestCreateDirMisused(t *testing.T) {
 	w, err := CreateDir(dir, []tensor.Spec{
 		{Key: "there", Type: tensor.I8, Shape: []int{4}},
 		{Key: "k", Type: tensor.I8, Shape: []int{4}},
-	})
+	}, disk.Create)
 	must(t, err)
 	if err := w.WriteAt(0, []byte{1}, 0); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over a file that is there: %v", err)

@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 	"repfuse/internal/tensor"
 )
@@ -100,7 +101,7 @@ func zipSpecs(t *testing.T, path string) ([]tensor.Spec, []tensor.Tensor) {
 
 func writeZip(t *testing.T, path string, specs []tensor.Spec, tensors []tensor.Tensor) {
 	t.Helper()
-	w, err := CreateZip(path, specs)
+	w, err := CreateZip(path, specs, disk.Create)
 	must(t, err)
 	var group sync.WaitGroup
 	for i, from := range tensors {
@@ -137,7 +138,7 @@ func TestCreateZip(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Errorf("wrote\n%q, want\n%q", got, want)
 	}
-	if _, err := CreateZip(path, specs); !errors.Is(err, fs.ErrExist) {
+	if _, err := CreateZip(path, specs, disk.Create); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("over a file that is there: %v", err)
 	}
 }
@@ -165,7 +166,7 @@ func TestZip64(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "x.npz")
-			w, err := CreateZip(path, test.specs)
+			w, err := CreateZip(path, test.specs, disk.Create)
 			must(t, err)
 			z := w.(*zipWriter)
 			for i := range z.members { // as if all was written
@@ -303,14 +304,14 @@ func TestCreateZipRefused(t *testing.T) {
 		{[]tensor.Spec{large, {Key: "m", Type: large.Type, Shape: large.Shape}}, "m: the file would have more bytes than an int64 counts"},
 		{[]tensor.Spec{{Key: "a", Type: tensor.F8E4M3}}, "a: element type float8_e4m3 cannot be saved as .npy: numpy has none like it"},
 	} {
-		if _, err := CreateZip(filepath.Join(t.TempDir(), "x.npz"), test.specs); err == nil || err.Error() != test.err {
+		if _, err := CreateZip(filepath.Join(t.TempDir(), "x.npz"), test.specs, disk.Create); err == nil || err.Error() != test.err {
 			t.Errorf("error %v, want %s", err, test.err)
 		}
 	}
 }
 
 func TestCreateZipMisused(t *testing.T) {
-	w, err := CreateZip(filepath.Join(t.TempDir(), "x.npz"), []tensor.Spec{{Key: "k", Type: tensor.I8, Shape: []int{4}}})
+	w, err := CreateZip(filepath.Join(t.TempDir(), "x.npz"), []tensor.Spec{{Key: "k", Type: tensor.I8, Shape: []int{4}}}, disk.Create)
 	must(t, err)
 	for _, test := range []struct {
 		err string

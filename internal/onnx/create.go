@@ -17,10 +17,10 @@ type writer struct {
 	tally       *tensor.Tally
 }
 
-// Create makes the model's file at path and, where r.External, that of its external data
-// at data; neither may be there. specs are r's tensors, in the order in which the writer will
+// Create makes, by create, the model's file at path and, where r.External, that of its external data
+// at data. specs are r's tensors, in the order in which the writer will
 // know them.
-func (r *Rewrite) Create(path, data string, specs []tensor.Spec) (w tensor.Writer, err error) {
+func (r *Rewrite) Create(path, data string, specs []tensor.Spec, create disk.Maker) (w tensor.Writer, err error) {
 	if want := len(r.Kept) + len(r.Fresh); len(specs) != want {
 		return nil, fmt.Errorf("%s: %d tensors, want %d", path, len(specs), want)
 	}
@@ -36,11 +36,11 @@ func (r *Rewrite) Create(path, data string, specs []tensor.Spec) (w tensor.Write
 		}
 		out.places[i] = p
 	}
-	if out.model, err = disk.Create(path); err != nil {
+	if out.model, err = create(path); err != nil {
 		return nil, err
 	}
 	if r.External {
-		out.data, err = disk.Create(data)
+		out.data, err = create(data)
 	}
 	if err == nil {
 		err = copyPieces(out.model, r.m.file.in, r.pieces)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/graph"
 )
 
@@ -67,7 +68,7 @@ func fused(t *testing.T, b []byte) string {
 	for _, k := range r.Kept {
 		specs = append(specs, k.Spec())
 	}
-	w, err := r.Create(path, path+".data", specs)
+	w, err := r.Create(path, path+".data", specs, disk.Create)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/graph"
 	"repfuse/internal/onnx"
 	"repfuse/internal/onnx/onnxtest"
@@ -44,7 +45,7 @@ func fuseAll(t testing.TB, m *onnx.Model, freeze bool, dir string) (string, []gr
 		}
 	}
 	path := filepath.Join(dir, "fused.onnx")
-	w, err := r.Create(path, path+".data", specsOf(items))
+	w, err := r.Create(path, path+".data", specsOf(items), disk.Create)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/onnx"
 	"repfuse/internal/onnx/onnxtest"
 	"repfuse/internal/plan"
@@ -30,7 +31,7 @@ func write(t testing.TB, r *onnx.Rewrite, location string, fresh map[string]tens
 	if err := os.MkdirAll(filepath.Dir(data), 0o777); err != nil {
 		t.Fatal(err)
 	}
-	w, err := r.Create(path, data, specs)
+	w, err := r.Create(path, data, specs, disk.Create)
 	if err != nil {
 		t.Fatal(err)
 	}

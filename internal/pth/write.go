@@ -17,12 +17,12 @@ type writer struct {
 	tally *tensor.Tally
 }
 
-// Create makes a file at path, which must not be there, that holds a state dict of
+// Create makes a file at path, by create, that holds a state dict of
 // the tensors of specs in their order, as torch.save writes it. root is the name of the
 // folder in the archive; torch.save takes the file's name without its extension. Where wrap is
 // not "", the dict lies under that key of another, as in {"state_dict": …}. The
 // bytes of the file follow from root, wrap, specs and the tensors alone.
-func Create(path, root, wrap string, specs []tensor.Spec) (tensor.Writer, error) {
+func Create(path, root, wrap string, specs []tensor.Spec, create disk.Maker) (tensor.Writer, error) {
 	pkl, err := stateDict(wrap, specs)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -34,7 +34,7 @@ func Create(path, root, wrap string, specs []tensor.Spec) (tensor.Writer, error)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if w.f, err = disk.Create(path); err != nil {
+	if w.f, err = create(path); err != nil {
 		return nil, err
 	}
 	return w, nil

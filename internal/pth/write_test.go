@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -21,7 +22,7 @@ func rewrite(t testing.TB, path string, list []tensor.Named) {
 	for _, n := range list {
 		specs = append(specs, n.Spec())
 	}
-	w, err := Create(path, "again", "", specs)
+	w, err := Create(path, "again", "", specs, disk.Create)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestWriteRefused(t *testing.T) {
 		{"x/y", tensor.Spec{Key: "a", Type: tensor.F32}, `archive name "x/y", want a plain name`},
 		{"", tensor.Spec{Key: "a", Type: tensor.F32}, `archive name "", want a plain name`},
 	} {
-		_, err := Create(path, test.root, "", []tensor.Spec{{Key: "b", Type: tensor.F32}, test.spec})
+		_, err := Create(path, test.root, "", []tensor.Spec{{Key: "b", Type: tensor.F32}, test.spec}, disk.Create)
 		if err == nil || strings.TrimPrefix(err.Error(), path+": ") != test.want {
 			t.Errorf("%v, want %s", err, test.want)
 		}
@@ -110,7 +111,7 @@ func TestWriteRefused(t *testing.T) {
 // A writer that was not given everything says so instead of leaving zeros.
 func TestUnfinished(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.pth")
-	w, err := Create(path, "x", "", []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{4}}})
+	w, err := Create(path, "x", "", []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{4}}}, disk.Create)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +127,7 @@ func TestUnfinished(t *testing.T) {
 	if err := w.Close(); err == nil || err.Error() != "a: not written to its end" {
 		t.Errorf("%v", err)
 	}
-	if _, err := Create(path, "x", "", nil); !errors.Is(err, os.ErrExist) {
+	if _, err := Create(path, "x", "", nil, disk.Create); !errors.Is(err, os.ErrExist) {
 		t.Errorf("%v, want %v", err, os.ErrExist)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -39,7 +40,7 @@ func write(t testing.TB, name string, b []byte) string {
 // create writes tensors whose bytes count up from their place in the list.
 func create(t testing.TB, path string, specs []tensor.Spec, metadata map[string]string) {
 	t.Helper()
-	w, err := Create(path, specs, metadata)
+	w, err := Create(path, specs, metadata, disk.Create)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +234,7 @@ func TestWriteRefused(t *testing.T) {
 		{tensor.Spec{Key: "b", Type: tensor.F32}, "b: two tensors have this key"},
 	} {
 		path := filepath.Join(dir, "x.safetensors")
-		_, err := Create(path, []tensor.Spec{{Key: "b", Type: tensor.F32}, test.spec}, nil)
+		_, err := Create(path, []tensor.Spec{{Key: "b", Type: tensor.F32}, test.spec}, nil, disk.Create)
 		if err == nil || err.Error() != path+": "+test.want {
 			t.Errorf("%v, want %s", err, test.want)
 		}
@@ -246,7 +247,7 @@ func TestWriteRefused(t *testing.T) {
 // A writer that was not given everything says so instead of leaving zeros.
 func TestUnfinished(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "m.safetensors")
-	w, err := Create(path, []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{4}}}, nil)
+	w, err := Create(path, []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{4}}}, nil, disk.Create)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -262,7 +263,7 @@ func TestUnfinished(t *testing.T) {
 	if err := w.Close(); err == nil || err.Error() != "a: not written to its end" {
 		t.Errorf("%v", err)
 	}
-	if _, err := Create(path, nil, nil); !errors.Is(err, os.ErrExist) {
+	if _, err := Create(path, nil, nil, disk.Create); !errors.Is(err, os.ErrExist) {
 		t.Errorf("%v, want %v", err, os.ErrExist)
 	}
 }

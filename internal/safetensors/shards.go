@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -26,6 +27,8 @@ type DirOptions struct {
 	ShardSize int64
 	// Metadata goes into every shard; nil is as Create has it.
 	Metadata map[string]string
+	// Create makes the files; nil is disk.Create.
+	Create disk.Maker
 	// Reserve, where it is set, is told of each file that was made and how many bytes
 	// of elements it will have.
 	Reserve func(path string, bytes int64) error
@@ -39,6 +42,9 @@ type DirOptions struct {
 func CreateDir(dir string, specs []tensor.Spec, o DirOptions) (tensor.Writer, error) {
 	if o.ShardSize == 0 {
 		o.ShardSize = DefaultShard
+	}
+	if o.Create == nil {
+		o.Create = disk.Create
 	}
 	w := &dirWriter{dir: dir, o: o, specs: specs, home: make([]home, len(specs))}
 	if err := tensor.Distinct(specs); err != nil {
@@ -137,7 +143,7 @@ func (w *dirWriter) open(s *shard) (tensor.Writer, error) {
 		return nil, fmt.Errorf("%s: %w", s.name, os.ErrClosed)
 	}
 	path := filepath.Join(w.dir, s.name)
-	file, err := Create(path, s.specs, w.o.Metadata)
+	file, err := Create(path, s.specs, w.o.Metadata, w.o.Create)
 	if err != nil {
 		return nil, err
 	}
@@ -182,11 +188,11 @@ func (w *dirWriter) Close() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(filepath.Join(w.dir, stem+IndexSuffix), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := w.o.Create(filepath.Join(w.dir, stem+IndexSuffix))
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	_, err = f.WriteAt(text, 0)
 	return errors.Join(err, f.Close())
 }
 

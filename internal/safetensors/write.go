@@ -23,11 +23,11 @@ type writer struct {
 	tally *tensor.Tally
 }
 
-// Create makes a file at path, which must not be there, for the tensors of specs.
+// Create makes a file at path, by create, for the tensors of specs.
 // They are laid out by type, the larger alignment first, then by key; metadata that
 // is nil is {"format": "pt"}, which the transformers library asks for. The bytes of
 // the file follow from specs, metadata and the tensors alone.
-func Create(path string, specs []tensor.Spec, metadata map[string]string) (tensor.Writer, error) {
+func Create(path string, specs []tensor.Spec, metadata map[string]string, create disk.Maker) (tensor.Writer, error) {
 	head, at, err := layout(specs, metadata)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -36,7 +36,7 @@ func Create(path string, specs []tensor.Spec, metadata map[string]string) (tenso
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f, err := disk.Create(path)
+	f, err := create(path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,42 @@
+package checkpoint
+
+import (
+	"os"
+	"slices"
+	"sync/atomic"
+
+	"repfuse/internal/disk"
+	"repfuse/internal/tensor"
+)
+
+// Compare is Create where what would be written may be at path already. Nothing is written: what the output is given
+// is held to the files that are there. Where they are other ones, be it by a byte, or lack one or have one more, that is
+// disk.ErrDiffers, at the latest of Commit.
+func Compare(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) {
+	same := new(atomic.Int64)
+	o.create = func(path string) (*disk.File, error) {
+		same.Add(1)
+		return disk.Compare(path)
+	}
+	out, err := newOutput(path, o)
+	if err != nil {
+		return nil, err
+	}
+	out.tmp, out.same = out.dst, same
+	return out, out.open(specs)
+}
+
+// nothingElse is disk.ErrDiffers where a file is at the destination that would not be written.
+func (out *Output) nothingElse() error {
+	if !out.dir() {
+		if record := out.place(Record); !slices.Contains(out.beside, record) && !isMissing(record) {
+			return disk.ErrDiffers
+		}
+		return nil
+	}
+	entries, err := os.ReadDir(out.dst)
+	if err != nil || int64(len(entries)) != out.same.Load() || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !e.Type().IsRegular() }) {
+		return disk.ErrDiffers
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package disk
+
+import (
+	"bytes"
+	"errors"
+	"sync"
+	"sync/atomic"
+)
+
+// Maker makes a file that is to be written at path: Create or Compare.
+type Maker func(path string) (*File, error)
+
+// ErrDiffers says that a file of Compare is not what would be written.
+var ErrDiffers = errors.New("differs from what would be written")
+
+// Compare opens the file at path in place of making it. Nothing is written: WriteAt is ErrDiffers where the file
+// has other bytes, Close where it has more of them than were given, each once. A file that cannot be read is ErrDiffers too.
+func Compare(path string) (*File, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, ErrDiffers
+	}
+	f.given = new(atomic.Int64)
+	return f, nil
+}
+
+// compare is WriteAt of a file of Compare.
+func (f *File) compare(p []byte, off int64) (int, error) {
+	buffer := compared.Get().(*[compareSize]byte)
+	defer compared.Put(buffer)
+	for done := 0; done < len(p); {
+		b := buffer[:min(compareSize, len(p)-done)]
+		if _, err := f.ReadAt(b, off+int64(done)); err != nil || !bytes.Equal(b, p[done:done+len(b)]) {
+			return 0, ErrDiffers
+		}
+		done += len(b)
+	}
+	f.given.Add(int64(len(p)))
+	return len(p), nil
+}
+
+// whole is ErrDiffers where a file of Compare has bytes that were not given.
+func (f *File) whole() error {
+	if f.given == nil {
+		return nil
+	}
+	if is, err := f.Identity(); err != nil || !is.Regular() || is.Bytes() != f.given.Load() {
+		return ErrDiffers
+	}
+	return nil
+}
+
+const compareSize = 64 << 10
+
+var compared = sync.Pool{New: func() any { return new([compareSize]byte) }}
