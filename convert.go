@@ -28,6 +28,8 @@ type Converted struct {
 	Source string `json:"source"`
 	// The path that was written.
 	Output string `json:"output"`
+	// Whether that had been there as it would be written, so that nothing was.
+	UpToDate bool `json:"up_to_date,omitempty"`
 	// How many tensors were written.
 	Tensors int `json:"tensors"`
 	// What the written tensors come to.
@@ -60,7 +62,7 @@ func Convert(ctx context.Context, src, dst string, o ConvertOptions) (*Converted
 	for _, it := range w.items {
 		r.Bytes += it.Bytes()
 	}
-	if err := w.run(ctx, c, dst); err != nil {
+	if r.UpToDate, err = w.run(ctx, c, dst); err != nil {
 		return nil, err
 	}
 	return r, nil

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime/debug"
 
@@ -23,7 +24,8 @@ type Work struct {
 	// where files are written.
 	Jobs int
 	// Progress, where it is not nil, is told how many bytes of the result are done, and how
-	// many there are. Several goroutines may call it at once, often, and wait for it.
+	// many there are. Several goroutines may call it at once, often, and wait for it. Where IfChanged
+	// replaces what is there, it is told of the comparison first and then, from 0 on, of the writing.
 	Progress func(done, total int64)
 }
 
@@ -40,6 +42,9 @@ type Destination struct {
 	Wrap string
 	// Force replaces a checkpoint that is at DST, and nothing else.
 	Force bool
+	// IfChanged leaves DST alone where its files, record included, are byte for byte those that would be written, and there
+	// are no others: nothing is written then, and UpToDate says so. Else it is as Force.
+	IfChanged bool
 	// Sync has all on the disk before the verb returns.
 	Sync bool
 }
@@ -57,6 +62,8 @@ type Fused struct {
 	Source string `json:"source"`
 	// The path that was written.
 	Output string `json:"output"`
+	// Whether that had been there as it would be written, so that nothing was.
+	UpToDate bool `json:"up_to_date,omitempty"`
 	// What the result's tensors come to.
 	Bytes int64 `json:"bytes"`
 	// What was done.
@@ -92,12 +99,13 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fused{Source: src, Output: dst, Bytes: p.Bytes, Plan: p, Notes: []Note{}}
+	f := &Fused{Source: src, Output: dst, Bytes: p.Bytes, Plan: p}
 	w := writing{Destination: o.Destination, Work: o.Work, items: items, layers: s.layers}
 	if s.Shards {
 		w.directory = "safetensors"
 	}
 	w.record = func(done *stream.Result) ([]byte, error) {
+		f.Notes = []Note{}
 		for k, n := range done.Small {
 			if n > 0 {
 				f.Notes = append(f.Notes, Note{Where: items[k].Key, Text: fmt.Sprintf("elements below the smallest normal %s: %d", items[k].Type, n)})
@@ -105,7 +113,7 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 		}
 		return o.record(s, f, adapters, done.CRC)
 	}
-	if err := w.run(ctx, s.Checkpoint, dst); err != nil {
+	if f.UpToDate, err = w.run(ctx, s.Checkpoint, dst); err != nil {
 		return nil, err
 	}
 	return f, nil
@@ -152,10 +160,10 @@ type writing struct {
 	record func(*stream.Result) ([]byte, error)
 }
 
-// run writes the items to dst, which appears when all is there.
-func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string) error {
+// run writes the items to dst, which appears when all is there, or finds that IfChanged leaves it alone.
+func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string) (upToDate bool, err error) {
 	if err := c.Apart(dst); err != nil {
-		return err
+		return false, err
 	}
 	o, err := w.options(c)
 	if err == nil && c.Model != nil && checkpoint.IsModel(dst) {
@@ -164,17 +172,35 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 		}
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
-	specs, total := make([]tensor.Spec, len(w.items)), int64(0)
+	specs := make([]tensor.Spec, len(w.items))
 	for k, it := range w.items {
-		specs[k], total = it.Spec, total+it.Bytes()
+		specs[k] = it.Spec
+	}
+	if _, err := os.Stat(dst); w.IfChanged && err == nil {
+		o.Force = true
+		if out, err := checkpoint.Compare(dst, specs, o); err == nil && w.fill(ctx, c, out) == nil {
+			return true, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return false, err
+		}
 	}
 	out, err := checkpoint.Create(dst, specs, o)
 	if err != nil {
-		return err
+		return false, err
 	}
+	return false, w.fill(ctx, c, out)
+}
+
+// fill gives the output all that is in it, and commits it.
+func (w *writing) fill(ctx context.Context, c *checkpoint.Checkpoint, out *checkpoint.Output) error {
 	defer out.Abort()
+	total := int64(0)
+	for _, it := range w.items {
+		total += it.Bytes()
+	}
 	so := stream.Options{Jobs: w.Jobs}
 	if w.Progress != nil {
 		so.Progress = func(done int64) { w.Progress(done, total) }

@@ -56,6 +56,10 @@ func TestNetworks(t *testing.T) {
 				}
 				return
 			}
+			again, err := repfuse.Fuse(ctx, src, dst, repfuse.FuseOptions{Destination: repfuse.Destination{IfChanged: true}})
+			if err != nil || !again.UpToDate {
+				t.Errorf("fused again: %v, want that it is up to date", err)
+			}
 			falsify(t, ctx, src, dst, []byte("Conv"), []byte("Konv"))
 			right, wrong := elements(t, ctx, dst, f.Plan.Blocks[0].Makes[0].Weight)
 			falsify(t, ctx, src, dst, right, wrong)

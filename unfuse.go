@@ -38,6 +38,8 @@ type Unfused struct {
 	Like string `json:"like"`
 	// The path that was written.
 	Output string `json:"output"`
+	// Whether that had been there as it would be written, so that nothing was.
+	UpToDate bool `json:"up_to_date,omitempty"`
 	// How many tensors were written.
 	Tensors int `json:"tensors"`
 	// What the written tensors come to.
@@ -83,7 +85,8 @@ func Unfuse(ctx context.Context, src, dst string, o UnfuseOptions) (*Unfused, er
 	for _, it := range w.items {
 		r.Bytes += it.Bytes()
 	}
-	return r, w.run(ctx, deploy, dst)
+	r.UpToDate, err = w.run(ctx, deploy, dst)
+	return r, err
 }
 
 // like opens and plans the training form.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"repfuse"
@@ -24,26 +26,20 @@ safetensors of shards as the transformers library names them, with their index.`
 	parse := addDestination(c, &o.Destination, "npy")
 	addTypes(c, &o.DType)
 	addSelection(c, &o.Only, &o.Drop, "")
-	quiet, asJSON, show := addWork(c, &o.Jobs, "")
+	w := addWork(c, &o.Work, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
 		}
-		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
-		bar := show(*quiet, "converting")
-		o.Progress = bar.tell
-		r, err := repfuse.Convert(c.Context(), args[0], args[1], o)
-		bar.end()
-		switch {
-		case err != nil:
-			return err
-		case *asJSON:
-			return printJSON(stdout, r)
-		case !*quiet:
-			printNotes(stderr, r.Notes)
-			printf(stdout, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
-		}
-		return nil
+		return w.run("converting", func() (made, error) {
+			r, err := repfuse.Convert(c.Context(), args[0], args[1], o)
+			if err != nil {
+				return made{}, err
+			}
+			return made{value: r, output: r.Output, upToDate: r.UpToDate, notes: r.Notes, print: func(to io.Writer) {
+				printf(to, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
+			}}, nil
+		})
 	}
 	return c
 }

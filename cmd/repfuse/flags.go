@@ -25,13 +25,6 @@ func addSelection(c *cobra.Command, only, drop *[]string, rest string) {
 	c.Flags().StringArrayVar(drop, "drop", nil, "`GLOB` of keys that are left out")
 }
 
-// addWork declares the flags for how the commands that write work and what they print of it; more is what --jobs says besides.
-func addWork(c *cobra.Command, jobs *int, more string) (quiet, asJSON *bool, show func(quiet bool, verb string) *progress) {
-	f := c.Flags()
-	f.VarP((*positive)(jobs), "jobs", "j", "`N` goroutines (default one for each processor, 2 to 8)"+more)
-	return f.BoolP("quiet", "q", false, "print errors only"), f.Bool("json", false, "print what was done as JSON"), addProgress(c)
-}
-
 // reportUsage is what --report of verify, plan and inspect is.
 const reportUsage = "`FILE.html` for all of it on a page of its own, with pictures"
 
@@ -118,6 +111,7 @@ func addDestination(c *cobra.Command, d *repfuse.Destination, otherwise string) 
 	f.StringVar(&shardSize, "shard-size", "", "`SIZE` of a .safetensors shard at most, such as 500MB or 2GiB (default 5GB); needs a directory DST")
 	f.StringVar(&d.Wrap, "wrap", "", "`KEY` that a .pth has the state dict under, such as state_dict or params (default none)")
 	f.BoolVarP(&d.Force, "force", "f", false, "replace a checkpoint that is at DST")
+	f.BoolVar(&d.IfChanged, "if-changed", false, "write nothing if DST is what would be written, byte for byte, record and all; else replace it, as -f does")
 	f.BoolVar(&d.Sync, "sync", false, "have everything on the disk before returning")
 	words(c, "format", "npy", "safetensors")
 	return func() (err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -35,31 +36,23 @@ extension. A directory DST holds what SRC did if that was a directory, else .npy
 	addTypes(c, &o.DType)
 	f.StringVar(&o.Expect, "expect", "", "`FILE`: a deploy checkpoint, or a list of its keys, that the result must match")
 	f.BoolVarP(&dryRun, "dry-run", "n", false, "print the plan and write nothing")
-	quiet, asJSON, show := addWork(c, &o.Jobs, "; the bytes written do not depend on it")
+	w := addWork(c, &o.Work, "; the bytes written do not depend on it")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
 		}
-		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
 		if dryRun {
-			return planFuse(c, args[0], o.PlanOptions, *asJSON)
+			return planFuse(c, args[0], o.PlanOptions, w.json)
 		}
 		collect(150)
-		bar := show(*quiet, "fusing")
-		o.Progress = bar.tell
-		r, err := repfuse.Fuse(c.Context(), args[0], args[1], o)
-		bar.end()
-		switch {
-		case err != nil:
-			return err
-		case *asJSON:
-			return printJSON(stdout, r)
-		case *quiet:
-			printUnder(stderr, r.Plan.Under())
-		default:
-			printFused(stdout, stderr, r)
-		}
-		return nil
+		return w.run("fusing", func() (made, error) {
+			r, err := repfuse.Fuse(c.Context(), args[0], args[1], o)
+			if err != nil {
+				return made{}, err
+			}
+			return made{value: r, output: r.Output, upToDate: r.UpToDate, notes: notesOf(r), under: r.Plan.Under(),
+				print: func(to io.Writer) { printFused(to, r) }}, nil
+		})
 	}
 	return c
 }
@@ -76,22 +69,19 @@ func planFuse(c *cobra.Command, src string, o repfuse.PlanOptions, asJSON bool) 
 	return printPlan(c.OutOrStdout(), c.ErrOrStderr(), p, planStyle{json: asJSON})
 }
 
-// printUnder says what the result depends on.
-func printUnder(w io.Writer, under string) {
-	if under != "" {
-		printWrapped(w, "", "  ", "right, "+under)
+// notesOf is what was assumed and met, what is of many elements as one note.
+func notesOf(r *repfuse.Fused) []repfuse.Note {
+	notes := r.Notes
+	if more := len(notes) - 1; more > 0 {
+		notes = slices.Clone(notes[:1])
+		notes[0].Hint = fmt.Sprintf("and elements of %s more; --json names them", count(more, "tensor"))
 	}
+	return slices.Concat(r.Plan.Notes, notes)
 }
 
-// printFused says what was done, and on stderr what was assumed.
-func printFused(stdout, stderr io.Writer, r *repfuse.Fused) {
+// printFused says what was done.
+func printFused(stdout io.Writer, r *repfuse.Fused) {
 	p := r.Plan
-	printNotes(stderr, p.Notes)
-	if notes := r.Notes; len(notes) > 1 {
-		printf(stderr, "note: %s (and elements of %s more; --json names them)\n", notes[0], count(len(notes)-1, "tensor"))
-	} else {
-		printNotes(stderr, notes)
-	}
 	if len(p.Blocks) == 0 {
 		why := fmt.Sprintf("already fused (%s)", count(len(p.Deployed), "block"))
 		if len(p.Deployed) == 0 {
@@ -102,5 +92,4 @@ func printFused(stdout, stderr io.Writer, r *repfuse.Fused) {
 		printf(stdout, "%s: fused %s\n", r.Source, familyCounts(p.Blocks))
 		printf(stdout, "%s: %s, %s (from %s, %s)\n", r.Output, count(len(p.Result), "tensor"), size(r.Bytes), count(len(p.Tensors), "tensor"), size(p.SourceBytes))
 	}
-	printUnder(stdout, p.Under())
 }

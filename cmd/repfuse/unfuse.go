@@ -1,6 +1,8 @@
 package main
 
 import (
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"repfuse"
@@ -33,30 +35,21 @@ What flags say of blocks is of those of TRAIN.`,
 		panic(err) // a flag that no line above declares
 	}
 	parse := addDestination(c, &o.Destination, "npy")
-	quiet, asJSON, show := addWork(c, &o.Jobs, "")
+	w := addWork(c, &o.Work, "")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		if err := parse(); err != nil {
 			return err
 		}
-		stdout, stderr := c.OutOrStdout(), c.ErrOrStderr()
-		bar := show(*quiet, "unfusing")
-		o.Progress = bar.tell
-		r, err := repfuse.Unfuse(c.Context(), args[0], args[1], o)
-		bar.end()
-		switch {
-		case err != nil:
-			return err
-		case *asJSON:
-			return printJSON(stdout, r)
-		case *quiet:
-			printUnder(stderr, r.Under())
-		default:
-			printNotes(stderr, r.Notes)
-			printf(stdout, "%s: unfused %s\n", r.Source, familyCounts(r.Blocks))
-			printf(stdout, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
-			printUnder(stdout, r.Under())
-		}
-		return nil
+		return w.run("unfusing", func() (made, error) {
+			r, err := repfuse.Unfuse(c.Context(), args[0], args[1], o)
+			if err != nil {
+				return made{}, err
+			}
+			return made{value: r, output: r.Output, upToDate: r.UpToDate, notes: r.Notes, under: r.Under(), print: func(to io.Writer) {
+				printf(to, "%s: unfused %s\n", r.Source, familyCounts(r.Blocks))
+				printf(to, "%s: %s, %s\n", r.Output, count(r.Tensors, "tensor"), size(r.Bytes))
+			}}, nil
+		})
 	}
 	return c
 }

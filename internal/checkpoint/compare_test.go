@@ -1,0 +1,101 @@
+package checkpoint
+
+import (
+	"errors"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"repfuse/internal/disk"
+	"repfuse/internal/tensor"
+)
+
+// compare holds what writeAll writes to what is at path.
+func compare(path string, specs []tensor.Spec, o CreateOptions, first byte, record string) error {
+	out, err := Compare(path, specs, o)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	for i, s := range specs {
+		p := make([]byte, s.Bytes())
+		if len(p) > 0 {
+			p[0] = first
+			err = errors.Join(err, out.WriteAt(i, p, 0))
+		}
+		err = errors.Join(err, out.Done(i, crc32.ChecksumIEEE(p)))
+	}
+	if record != "" {
+		err = errors.Join(err, out.AddFile(Record, []byte(record)))
+	}
+	return errors.Join(err, out.Commit())
+}
+
+// TestCompare: whatever byte of whatever file is another, is missing or is one too many, that differs; and comparing
+// changes nothing.
+func TestCompare(t *testing.T) {
+	step := 1
+	if testing.Short() {
+		step = 17
+	}
+	for name, o := range map[string]CreateOptions{
+		"out": {}, "out.safetensors": {}, "out.npz": {}, "out.pth": {Wrap: "params"}, "shards": {Format: "safetensors", ShardSize: 16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			dst := filepath.Join(dir, name)
+			differs := func(what string) {
+				t.Helper()
+				if err := compare(dst, three, o, 1, "{}"); !errors.Is(err, disk.ErrDiffers) {
+					t.Errorf("%s: %v, want that it differs", what, err)
+				}
+			}
+			differs("nothing there")
+			writeAll(t, dst, three, o, 1)
+			before := names(t, dir)
+			must(t, compare(dst, three, o, 1, "{}"))
+			for _, file := range before {
+				path := filepath.Join(dir, file)
+				whole, err := os.ReadFile(path)
+				if err != nil { // dst, a directory
+					continue
+				}
+				for k := 0; k < len(whole); k += step {
+					whole[k] ^= 1
+					must(t, os.WriteFile(path, whole, 0o666))
+					differs(file + " with another byte")
+					whole[k] ^= 1
+				}
+				must(t, os.WriteFile(path, append(whole, 0), 0o666))
+				differs(file + " with one more byte")
+				must(t, os.WriteFile(path, whole[:len(whole)-1], 0o666))
+				differs(file + " with one byte less")
+				must(t, os.Remove(path))
+				differs(file + " gone")
+				must(t, os.WriteFile(path, whole, 0o666))
+			}
+			must(t, compare(dst, three, o, 1, "{}"))
+			for what, err := range map[string]error{
+				"another element":  compare(dst, three, o, 2, "{}"),
+				"a tensor less":    compare(dst, three[:2], o, 1, "{}"),
+				"another record":   compare(dst, three, o, 1, "{ }"),
+				"a record of none": compare(dst, three, o, 1, ""),
+			} {
+				if !errors.Is(err, disk.ErrDiffers) {
+					t.Errorf("%s: %v, want that it differs", what, err)
+				}
+			}
+			wantNames(t, dir, before...)
+			if info, err := os.Stat(dst); err == nil && info.IsDir() {
+				must(t, os.Mkdir(filepath.Join(dst, "more"), 0o777))
+				differs("a directory in it")
+				must(t, os.Remove(filepath.Join(dst, "more")))
+				must(t, os.Rename(filepath.Join(dst, Record), filepath.Join(dir, "record")))
+				if os.Symlink(filepath.Join(dir, "record"), filepath.Join(dst, Record)) == nil {
+					differs("a link in it")
+				}
+			}
+		})
+	}
+}
