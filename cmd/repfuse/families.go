@@ -31,7 +31,11 @@ func newFamilies() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return listFamilies(c.OutOrStdout(), list, asJSON)
+				if asJSON {
+					return printJSON(c.OutOrStdout(), known{list})
+				}
+				listFamilies(c.OutOrStdout(), list)
+				return nil
 			}
 			if args[0] == "plain" && !asYAML && !asJSON {
 				printf(c.OutOrStdout(), "plain — %s\n\n", plainTitle)
@@ -46,7 +50,7 @@ func newFamilies() *cobra.Command {
 			case asYAML:
 				_, err = c.OutOrStdout().Write(f.YAML())
 			case asJSON:
-				err = printJSON(c.OutOrStdout(), f)
+				err = printJSON(c.OutOrStdout(), known{[]*family.Family{f}})
 			default:
 				explain(c.OutOrStdout(), f)
 			}
@@ -61,10 +65,13 @@ func newFamilies() *cobra.Command {
 	return c
 }
 
-func listFamilies(w io.Writer, list []*family.Family, asJSON bool) error {
-	if asJSON {
-		return printJSON(w, list)
-	}
+// known is families as JSON has them.
+type known struct {
+	// The one that was named, or all.
+	Families []*family.Family `json:"families"`
+}
+
+func listFamilies(w io.Writer, list []*family.Family) {
 	tasks, of := family.ByTask(list)
 	for _, task := range tasks {
 		printf(w, "%s\n", family.TaskTitle(task))
@@ -83,7 +90,6 @@ func listFamilies(w io.Writer, list []*family.Family, asJSON bool) error {
 		}
 	}
 	printf(w, "  %-24s %s\n", "plain", plainTitle)
-	return nil
 }
 
 // What no declaration says of the blocks that need none.

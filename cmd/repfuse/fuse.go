@@ -22,7 +22,10 @@ belong to no block are copied. SRC is never written; DST comes into being whole 
 not at all.
 
 SRC and DST are directories of .npy or .safetensors files, or files by their
-extension. A directory DST holds what SRC did if that was a directory, else .npy.`,
+extension. A directory DST holds what SRC did if that was a directory, else .npy.
+
+With --if-changed, a DST that is what would be written, byte for byte, stays as it is
+with its times, so that make goes no further.`,
 		Example: `  repfuse fuse weights/ out/
   repfuse fuse --identity yes weights/ out/
   repfuse fuse --eps 1e-3 --dtype float16 model.pth fused.safetensors

@@ -12,7 +12,6 @@ import (
 
 	"repfuse"
 
-	"repfuse/internal/family"
 	"repfuse/internal/golden"
 	"repfuse/internal/tensor"
 )
@@ -33,7 +32,7 @@ var reports = []struct {
 	{"convert", "What repfuse convert --json prints.", repfuse.Converted{}},
 	{"unfuse", "What repfuse unfuse --json prints.", repfuse.Unfused{}},
 	{"inspect", "What repfuse inspect --json prints.", repfuse.Inspection{}},
-	{"families", "What repfuse families NAME --json prints, and repfuse families --json a list of.", family.Family{}},
+	{"families", "What repfuse families --json and repfuse families NAME --json print.", known{}},
 }
 
 // below is where what is generated begins in docs/json.md.
@@ -156,6 +155,7 @@ func TestFamiliesJSON(t *testing.T) {
 	for _, name := range []string{"repvgg", "yolov7", "repconv", "mobileone-scale", "yolo-world"} {
 		wantValid(t, "families", exitYes, "families", "--json", name)
 	}
+	wantValid(t, "families", exitYes, "families", "--json")
 }
 
 // wantValid runs a command and holds what it prints to a schema.
@@ -170,8 +170,12 @@ func wantValid(t *testing.T, schema string, exit int, args ...string) {
 		t.Fatal(err)
 	}
 	root := decoded(t, text).(map[string]any)
-	for _, w := range validate(decoded(t, stdout.Bytes()), root, root, "") {
+	printed := decoded(t, stdout.Bytes())
+	for _, w := range validate(printed, root, root, "") {
 		t.Errorf("%v: %s", args, w)
+	}
+	if o, _ := printed.(map[string]any); o["version"] != json.Number("1") {
+		t.Errorf("%v: version %v, want 1", args, o["version"])
 	}
 }
 

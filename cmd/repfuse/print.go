@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,11 +13,21 @@ import (
 	"repfuse/internal/text"
 )
 
+// jsonVersion is the version of whatever a command prints as JSON. A member that goes, or means something else, makes
+// it one more.
+const jsonVersion = 1
+
+// printJSON prints an object that has members, and before them the version.
 func printJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "{\n  \"version\": %d,%s", jsonVersion, b.Bytes()[len("{"):])
+	return err
 }
 
 // printf is fmt.Fprintf for what people read: whatever file a string, an error or what

@@ -135,12 +135,15 @@ func constant(spec *ast.ValueSpec, types map[string]declared) {
 func sentence(doc *ast.CommentGroup) string { return strings.Join(strings.Fields(doc.Text()), " ") }
 
 // schema is that of the type of a value.
-func (s *schemas) schema(title, about string, of any) object {
+func (s *schemas) schema(title, about string, value any) object {
 	defs := &object{}
-	t := reflect.TypeOf(of)
+	t := reflect.TypeOf(value)
 	d := s.folder(filepath.Join(publicDir, strings.TrimPrefix(t.PkgPath(), "repfuse")))[t.Name()]
 	o := object{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", title}, {"description", about}}
-	o = append(o, s.structure(d, defs)...)
+	of := s.structure(d, defs)
+	of[1].value = append(object{{"version", object{{"description", "1: the version of this JSON."}, {"type", "integer"}}}}, of[1].value.(object)...)
+	of[2].value = append([]string{"version"}, of[2].value.([]string)...)
+	o = append(o, of...)
 	return append(o, member{"$defs", *defs})
 }
 
