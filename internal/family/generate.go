@@ -2,9 +2,11 @@ package family
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"repfuse/internal/op"
+	"repfuse/internal/tensor"
 )
 
 // A generator is a named function from stored tensors to a kernel or a vector, for
@@ -13,7 +15,7 @@ type generator struct {
 	// params is what each argument is; the last kind holds for all that follow.
 	params []kind
 	// prepare tells the shape from the arguments' shapes and returns the formula.
-	prepare func([]argument) (shape []int, values func() ([]float64, error), err error)
+	prepare func([]argument) (shape []int, f formula, err error)
 	// roundings, where there is one, counts those of tensor.Computation.
 	roundings func([]argument) (steps, sums int)
 	// scaled is in place of prepare where the elements are those of a stored kernel, each
@@ -21,11 +23,15 @@ type generator struct {
 	scaled func([]argument) (*scaled, error)
 }
 
+// A formula makes the elements of those of each argument that is a tensor.
+type formula func(v [][]float64) []float64
+
 type kind int
 
 const (
 	required kind = iota // a key
 	optional             // a key that may be absent
+	like                 // a key of which the shape alone matters
 	word                 // a plain word
 )
 
@@ -40,7 +46,7 @@ func (g *generator) kind(k int) kind { return g.params[min(k, len(g.params)-1)] 
 func (g *generator) least() int {
 	n := 0
 	for _, k := range g.params {
-		if k == required {
+		if k == required || k == like {
 			n++
 		}
 	}
@@ -49,18 +55,18 @@ func (g *generator) least() int {
 
 // generators is every generator by its name in the notation.
 var generators = map[string]*generator{
-	"blank":  {params: []kind{required, word}, prepare: blank},
+	"blank":  {params: []kind{like, word}, prepare: blank},
 	"truthy": {params: []kind{required}, prepare: truthy},
-	"eye":    {params: []kind{required, word}, prepare: eye},
+	"eye":    {params: []kind{like, word}, prepare: eye},
 	"gate":   {params: []kind{required}, prepare: gate},
-	"repeat": {params: []kind{required, required}, prepare: repeat},
+	"repeat": {params: []kind{required, like}, prepare: repeat},
 	"turned": {params: []kind{required, word}, prepare: turned},
 	"row":    {params: []kind{required, word}, prepare: row},
 	"orepa": {params: []kind{word, required, required, required, required, required, required, required, required,
 		required, required, required, required}, prepare: orepa},
 	"orepa_repvgg": {params: []kind{word, required}, prepare: orepaRepVGG},
-	"unrolled":     {params: []kind{required, required, word}, prepare: unrolled},
-	"inputs":       {params: []kind{required, word, word}, prepare: inputs},
+	"unrolled":     {params: []kind{required, like, word}, prepare: unrolled},
+	"inputs":       {params: []kind{like, word, word}, prepare: inputs},
 	"taps":         {params: []kind{required, word}, prepare: taps, roundings: func(a []argument) (int, int) { return len(a), 0 }},
 	"gain":         {params: []kind{word, required, optional}, prepare: gain, roundings: inSteps(5)},
 	"numbers":      {params: []kind{word}, prepare: numbersOf},
@@ -69,7 +75,7 @@ var generators = map[string]*generator{
 	"point":        {params: []kind{required, word}, prepare: point},
 	"swapped":      {params: []kind{required}, prepare: swapped},
 	"exp":          {params: []kind{required}, prepare: exponential, roundings: inSteps(1)},
-	"product":      {params: []kind{required}, prepare: product, roundings: func(a []argument) (int, int) { return 1, a[1].tensor.Shape[0] - 1 }},
+	"product":      {params: []kind{required, required, like}, prepare: product, roundings: func(a []argument) (int, int) { return 1, a[1].tensor.Shape[0] - 1 }},
 	"normed":       {params: []kind{required, optional}, scaled: normed},
 	"spectral":     {params: []kind{required, required, required, word}, scaled: spectral},
 	"standardized": {params: []kind{required, word}, scaled: standardized},
@@ -83,7 +89,7 @@ func inSteps(n int) func([]argument) (steps, sums int) {
 // blank(VECTOR, K): a depthwise kernel of extents K without any tap set, one row an
 // element of the vector. Added to an identity it gives that the extents that the
 // deploy model's layer has.
-func blank(a []argument) ([]int, func() ([]float64, error), error) {
+func blank(a []argument) ([]int, formula, error) {
 	if len(a) != 2 {
 		return nil, nil, fmt.Errorf("has %d arguments, want a vector and extents", len(a))
 	}
@@ -95,30 +101,25 @@ func blank(a []argument) ([]int, func() ([]float64, error), error) {
 		k = append(k, k[0])
 	}
 	shape := append([]int{a[0].tensor.Len(), 1}, k...)
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return shape, func() ([]float64, error) { return make([]float64, n), nil }, nil
+	return shape, func([][]float64) []float64 { return make([]float64, tensor.Elems(shape)) }, nil
 }
 
 // truthy(ALPHA): α, or 1 where α is exactly 0, as `if self.alpha:` in PP-YOLOE and
 // RT-DETRv2 has it.
-func truthy(a []argument) ([]int, func() ([]float64, error), error) {
-	return a[0].tensor.Shape, func() ([]float64, error) {
-		v, err := a[0].tensor.Floats()
-		for k := range v {
-			if v[k] == 0 {
-				v[k] = 1
+func truthy(a []argument) ([]int, formula, error) {
+	return a[0].tensor.Shape, func(v [][]float64) []float64 {
+		for k, x := range v[0] {
+			if x == 0 {
+				v[0][k] = 1
 			}
 		}
-		return v, err
+		return v[0]
 	}, nil
 }
 
 // eye(WEIGHT), eye(WEIGHT, MORE): the identity over the output channels of a kernel
 // and as many more, dense and 1×1 in as many axes: δ(o, i).
-func eye(a []argument) ([]int, func() ([]float64, error), error) {
+func eye(a []argument) ([]int, formula, error) {
 	if len(a) == 0 || len(a) > 2 {
 		return nil, nil, fmt.Errorf("has %d arguments, want a kernel and perhaps a number", len(a))
 	}
@@ -133,22 +134,19 @@ func eye(a []argument) ([]int, func() ([]float64, error), error) {
 		}
 		n += more
 	}
-	shape, values := unit(n, n, 0, len(a[0].tensor.Shape))
-	return shape, values, nil
+	shape, f := unit(n, n, 0, len(a[0].tensor.Shape))
+	return shape, f, nil
 }
 
 // unit is an O×I kernel, 1×1 in all its axes, that is 1 where o = i + from.
-func unit(out, in, from, axes int) ([]int, func() ([]float64, error)) {
-	shape := make([]int, axes)
-	for k := range shape {
-		shape[k] = 1
-	}
+func unit(out, in, from, axes int) ([]int, formula) {
+	shape := slices.Repeat([]int{1}, axes)
 	shape[0], shape[1] = out, in
-	return shape, func() ([]float64, error) {
+	return shape, func([][]float64) []float64 {
 		v := make([]float64, out*in)
 		for i := range in {
 			v[(from+i)*in+i] = 1
 		}
-		return v, nil
+		return v
 	}
 }

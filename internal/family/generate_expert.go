@@ -11,7 +11,7 @@ import (
 
 // softmax(WEIGHT, BIAS, COLUMN, PART, PARTS): what a gate gives for a task, a number each
 // channel: of PARTS parts of z = WEIGHT[·, COLUMN] + BIAS, e^z of one over the sum of e^z of all.
-func softmax(a []argument) ([]int, func() ([]float64, error), error) {
+func softmax(a []argument) ([]int, formula, error) {
 	if len(a) != 5 || len(a[0].tensor.Shape) != 2 {
 		return nil, nil, fmt.Errorf("want a matrix, a vector, a column, a part and how many parts there are")
 	}
@@ -28,11 +28,8 @@ func softmax(a []argument) ([]int, func() ([]float64, error), error) {
 		return nil, nil, fmt.Errorf("%s has shape %v, want [%d]", b.Key, b.Shape, rows)
 	}
 	n := w.Shape[0] / parts
-	return []int{n}, func() ([]float64, error) {
-		gate, shift, err := bothFloats(w, b)
-		if err != nil {
-			return nil, err
-		}
+	return []int{n}, func(v [][]float64) []float64 {
+		gate, shift := v[0], v[1]
 		out := make([]float64, n)
 		for o := range out {
 			own := part*n + o
@@ -48,7 +45,7 @@ func softmax(a []argument) ([]int, func() ([]float64, error), error) {
 			}
 			out[o] = 1 / total
 		}
-		return out, nil
+		return out
 	}, nil
 }
 
@@ -59,28 +56,24 @@ func softmaxRoundings(a []argument) (steps, sums int) {
 }
 
 // outer(KERNEL, TAPS): a 1×1 kernel whose one tap is spread over TAPS: w[o, i, t] = KERNEL[o, i]·TAPS[t].
-func outer(a []argument) ([]int, func() ([]float64, error), error) {
+func outer(a []argument) ([]int, formula, error) {
 	kernel, taps := a[0].tensor, a[1].tensor
 	if len(a) != 2 || len(kernel.Shape) != len(taps.Shape)+2 || tensor.Elems(kernel.Shape[2:]) != 1 {
 		return nil, nil, fmt.Errorf("%s %v and %s %v, want a kernel of one tap, and taps along as many axes", kernel.Key, kernel.Shape, taps.Key, taps.Shape)
 	}
-	return slices.Concat(kernel.Shape[:2], taps.Shape), func() ([]float64, error) {
-		k, t, err := bothFloats(kernel, taps)
-		if err != nil {
-			return nil, err
-		}
-		v := make([]float64, 0, len(k)*len(t))
-		for _, x := range k {
-			for _, y := range t {
-				v = append(v, x*y)
+	return slices.Concat(kernel.Shape[:2], taps.Shape), func(v [][]float64) []float64 {
+		var w []float64
+		for _, x := range v[0] {
+			for _, y := range v[1] {
+				w = append(w, x*y)
 			}
 		}
-		return v, nil
+		return w
 	}, nil
 }
 
 // point(MATRIX, AXES): a matrix, or a kernel of one tap, as a kernel of one tap along so many axes.
-func point(a []argument) ([]int, func() ([]float64, error), error) {
+func point(a []argument) ([]int, formula, error) {
 	m := a[0].tensor
 	if len(a) != 2 || len(m.Shape) < 2 || tensor.Elems(m.Shape[2:]) != 1 {
 		return nil, nil, fmt.Errorf("%s has shape %v, want a matrix or a kernel of one tap, and a number of axes", m.Key, m.Shape)
@@ -89,5 +82,5 @@ func point(a []argument) ([]int, func() ([]float64, error), error) {
 	if err != nil || axes < 0 || axes > 3 {
 		return nil, nil, fmt.Errorf("%q axes, want 0 to 3", a[1].word)
 	}
-	return slices.Concat(m.Shape[:2], slices.Repeat([]int{1}, axes)), m.Floats, nil
+	return slices.Concat(m.Shape[:2], slices.Repeat([]int{1}, axes)), func(v [][]float64) []float64 { return v[0] }, nil
 }

@@ -56,11 +56,8 @@ func TestSoftmax(t *testing.T) {
 	b := argument{word: "b", tensor: &op.Param{Key: "b", Tensor: tensor.Of(tensor.F64, []int{6}, []float64{0.5, 0, -1, 0, 1, 0})}}
 	var parts [3][]float64
 	for p := range parts {
-		_, values, err := softmax([]argument{w, b, {word: "1"}, {word: string(rune('0' + p))}, {word: "3"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if parts[p], err = values(); err != nil {
+		var err error
+		if _, parts[p], err = made(softmax, []argument{w, b, {word: "1"}, {word: string(rune('0' + p))}, {word: "3"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,11 +74,7 @@ func TestSoftmax(t *testing.T) {
 func TestSoftmaxExponent(t *testing.T) {
 	w := argument{word: "w", tensor: &op.Param{Key: "w", Tensor: tensor.Of(tensor.F64, []int{2, 1}, []float64{0, 700})}}
 	b := argument{word: "b", tensor: &op.Param{Key: "b", Tensor: tensor.Of(tensor.F64, []int{2}, []float64{0, 0x1p-44})}}
-	_, values, err := softmax(append([]argument{w, b}, words("0", "0", "2")...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := values()
+	_, v, err := made(softmax, append([]argument{w, b}, words("0", "0", "2")...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,20 +95,14 @@ func interleaved(z []float64) []float64 {
 
 func TestPoints(t *testing.T) {
 	one := given("k", true, 2, 1, 1, 1)
-	shape, values, err := outer([]argument{one, given("t", true, 1, 3)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if v, _ := values(); !slices.Equal(shape, []int{2, 1, 1, 3}) || !slices.Equal(v, []float64{1, 2, 3, 2, 4, 6}) {
-		t.Errorf("outer: %v %v", shape, v)
+	shape, v, err := made(outer, []argument{one, given("t", true, 1, 3)})
+	if err != nil || !slices.Equal(shape, []int{2, 1, 1, 3}) || !slices.Equal(v, []float64{1, 2, 3, 2, 4, 6}) {
+		t.Errorf("outer: %v %v %v", shape, v, err)
 	}
 	for _, of := range []argument{given("m", true, 2, 3), given("m", true, 2, 3, 1, 1)} {
-		shape, values, err := point([]argument{of, {word: "2"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if v, _ := values(); !slices.Equal(shape, []int{2, 3, 1, 1}) || !slices.Equal(v, []float64{1, 2, 3, 4, 5, 6}) {
-			t.Errorf("point: %v %v", shape, v)
+		shape, v, err := made(point, []argument{of, {word: "2"}})
+		if err != nil || !slices.Equal(shape, []int{2, 3, 1, 1}) || !slices.Equal(v, []float64{1, 2, 3, 4, 5, 6}) {
+			t.Errorf("point: %v %v %v", shape, v, err)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 // gate(T, W1, W3): the squeeze-and-excitation of a parameter t instead of an image,
 // σ(W3·silu(W1·t)), with silu(v) = v·σ(v). It is one number a channel, the same for
 // every input.
-func gate(a []argument) ([]int, func() ([]float64, error), error) {
+func gate(a []argument) ([]int, formula, error) {
 	if len(a) != 3 {
 		return nil, nil, fmt.Errorf("has %d arguments, want a vector and two matrices", len(a))
 	}
@@ -20,28 +20,16 @@ func gate(a []argument) ([]int, func() ([]float64, error), error) {
 	if len(second.Shape) != 2 || second.Shape[1] != first.Shape[0] {
 		return nil, nil, fmt.Errorf("%s has shape %v, want [%d, %d]", second.Key, second.Shape, n, first.Shape[0])
 	}
-	return second.Shape[:1], func() ([]float64, error) {
-		v, err := t.Floats()
-		if err != nil {
-			return nil, err
-		}
-		w1, err := first.Floats()
-		if err != nil {
-			return nil, err
-		}
-		w3, err := second.Floats()
-		if err != nil {
-			return nil, err
-		}
-		h := times(w1, v)
+	return second.Shape[:1], func(v [][]float64) []float64 {
+		h := times(v[1], v[0])
 		for k, s := range h {
 			h[k] = s * sigmoid(s)
 		}
-		g := times(w3, h)
+		g := times(v[2], h)
 		for k, s := range g {
 			g[k] = sigmoid(s)
 		}
-		return g, nil
+		return g
 	}, nil
 }
 

@@ -23,7 +23,7 @@ import (
 //
 // (the reference reads the rows of pw interleaved). N is the place in a chain of
 // kernels: all but the first are turned by 180° (see turned).
-func orepa(a []argument) ([]int, func() ([]float64, error), error) {
+func orepa(a []argument) ([]int, formula, error) {
 	if len(a) != 13 {
 		return nil, nil, fmt.Errorf("has %d arguments, want 13", len(a))
 	}
@@ -33,14 +33,15 @@ func orepa(a []argument) ([]int, func() ([]float64, error), error) {
 // orepa_repvgg(N, VECTOR, …, CONV2, GCONV_DW, GCONV_PW): the kernel of the 3×3 in
 // OREPA's RepVGG block (blocks_repvgg.py), which is the same without the 1×1, so that
 // the separable part is in v4.
-func orepaRepVGG(a []argument) ([]int, func() ([]float64, error), error) {
+func orepaRepVGG(a []argument) ([]int, formula, error) {
 	if len(a) != 12 {
 		return nil, nil, fmt.Errorf("has %d arguments, want 12", len(a))
 	}
-	return newOREPA(slices.Insert(slices.Clone(a), 10, argument{}))
+	shape, f, err := newOREPA(slices.Insert(slices.Clone(a), 10, argument{}))
+	return shape, func(v [][]float64) []float64 { return f(slices.Insert(v, 10, nil)) }, err
 }
 
-func newOREPA(a []argument) ([]int, func() ([]float64, error), error) {
+func newOREPA(a []argument) ([]int, formula, error) {
 	o := orepaKernel{turn: a[0].word != "0"}
 	for k, to := range []**op.Param{&o.vector, &o.origin, &o.avgConv, &o.avg, &o.pfir, &o.prior, &o.first, &o.id, &o.second, &o.point, &o.dw, &o.pw} {
 		*to = a[k+1].tensor
@@ -100,28 +101,17 @@ func (o *orepaKernel) fit() error {
 	return nil
 }
 
-func (o *orepaKernel) values() ([]float64, error) {
-	params := []*op.Param{o.vector, o.origin, o.avgConv, o.avg, o.pfir, o.prior, o.first, o.id, o.second, o.point, o.dw, o.pw}
-	v := make([][]float64, len(params))
-	for k, p := range params {
-		if p == nil {
-			continue
-		}
-		var err error
-		if v[k], err = p.Floats(); err != nil {
-			return nil, err
-		}
-	}
+func (o *orepaKernel) values(v [][]float64) []float64 {
 	w := make([]float64, o.out*o.width*o.taps)
 	for out := range o.out {
 		for i := range o.width {
-			o.plane(w[(out*o.width+i)*o.taps:][:o.taps], v, out, i)
+			o.plane(w[(out*o.width+i)*o.taps:][:o.taps], v[1:], out, i)
 		}
 	}
 	if o.turn {
 		w = turn(w, o.origin.Shape)
 	}
-	return w, nil
+	return w
 }
 
 // plane is the kernel of one output and one input channel of its group.

@@ -3,14 +3,15 @@ package family
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
-	"repfuse/internal/op"
+	"repfuse/internal/tensor"
 )
 
 // row(MATRIX, N): row N of a matrix as a vector, or element N of a vector as a scalar.
-func row(a []argument) ([]int, func() ([]float64, error), error) {
+func row(a []argument) ([]int, formula, error) {
 	if len(a) != 2 || len(a[0].tensor.Shape) < 1 || len(a[0].tensor.Shape) > 2 {
 		return nil, nil, fmt.Errorf("want a matrix or a vector and a number")
 	}
@@ -20,19 +21,13 @@ func row(a []argument) ([]int, func() ([]float64, error), error) {
 		return nil, nil, fmt.Errorf("%s has shape %v, want a row %s", m.Key, m.Shape, a[1].word)
 	}
 	width := m.Len() / m.Shape[0]
-	return []int{width}, func() ([]float64, error) {
-		v, err := m.Floats()
-		if err != nil {
-			return nil, err
-		}
-		return v[n*width:][:width], nil
-	}, nil
+	return []int{width}, func(v [][]float64) []float64 { return v[0][n*width:][:width] }, nil
 }
 
 // inputs(KERNEL, FROM, TO): channels FROM to TO−1 put in their place among the input
 // channels of a kernel, where the others are zero: δ(o, FROM + i). Before the kernel it
 // leaves those columns of it.
-func inputs(a []argument) ([]int, func() ([]float64, error), error) {
+func inputs(a []argument) ([]int, formula, error) {
 	if len(a) != 3 || len(a[0].tensor.Shape) < 2 {
 		return nil, nil, fmt.Errorf("want a kernel and two channels")
 	}
@@ -41,8 +36,8 @@ func inputs(a []argument) ([]int, func() ([]float64, error), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	shape, values := unit(of, to-from, from, len(a[0].tensor.Shape))
-	return shape, values, nil
+	shape, f := unit(of, to-from, from, len(a[0].tensor.Shape))
+	return shape, f, nil
 }
 
 // channelRange reads FROM and TO, which may be end, of so many channels.
@@ -61,7 +56,7 @@ func channelRange(from, to string, of int) (int, int, error) {
 // taps(KERNEL, K, T0, T1, …): a kernel of extents K whose taps, in the order stored, are
 // sums of another's: T is none, or taps of KERNEL with a sign, 4-0-1. It is any map over
 // taps with the coefficients 1, 0 and −1, also from one axis to two.
-func taps(a []argument) ([]int, func() ([]float64, error), error) {
+func taps(a []argument) ([]int, formula, error) {
 	if len(a) < 3 || len(a[0].tensor.Shape) < 2 {
 		return nil, nil, fmt.Errorf("want a kernel, extents and what stands at each tap")
 	}
@@ -77,30 +72,21 @@ func taps(a []argument) ([]int, func() ([]float64, error), error) {
 			return nil, nil, fmt.Errorf("tap %d: %w of %s %v", k, err, w.Key, w.Shape)
 		}
 	}
-	shape := append([]int{w.Shape[0], w.Shape[1]}, extents...)
-	want := 1
-	for _, k := range extents {
-		want *= k
-	}
-	if len(terms) != want {
+	if want := tensor.Elems(extents); len(terms) != want {
 		return nil, nil, fmt.Errorf("has %d taps, want the %d of %s", len(terms), want, a[1].word)
 	}
-	return shape, func() ([]float64, error) {
-		v, err := w.Floats()
-		if err != nil {
-			return nil, err
-		}
-		out := make([]float64, 0, len(v)/max(per, 1)*want)
-		for at := 0; at < len(v); at += per {
+	return slices.Concat(w.Shape[:2], extents), func(v [][]float64) []float64 {
+		var out []float64
+		for at := 0; at < len(v[0]); at += per {
 			for _, sum := range terms {
 				s := 0.0
 				for _, t := range sum {
-					s += float64(t.sign * v[at+t.tap])
+					s += float64(t.sign * v[0][at+t.tap])
 				}
 				out = append(out, s)
 			}
 		}
-		return out, nil
+		return out
 	}, nil
 }
 
@@ -133,7 +119,7 @@ func parseTerms(word string, taps int) ([]term, error) {
 }
 
 // numbers(V, V…): a vector of these numbers.
-func numbersOf(a []argument) ([]int, func() ([]float64, error), error) {
+func numbersOf(a []argument) ([]int, formula, error) {
 	v := make([]float64, len(a))
 	for k, arg := range a {
 		var err error
@@ -141,40 +127,38 @@ func numbersOf(a []argument) ([]int, func() ([]float64, error), error) {
 			return nil, nil, fmt.Errorf("%q, want a number", arg.word)
 		}
 	}
-	return []int{len(v)}, func() ([]float64, error) { return v, nil }, nil
+	return []int{len(v)}, func([][]float64) []float64 { return v }, nil
 }
 
 // exp(TENSOR): e to the power of each element.
-func exponential(a []argument) ([]int, func() ([]float64, error), error) {
-	return a[0].tensor.Shape, func() ([]float64, error) {
-		v, err := a[0].tensor.Floats()
-		for k := range v {
-			v[k] = math.Exp(v[k])
+func exponential(a []argument) ([]int, formula, error) {
+	return a[0].tensor.Shape, func(v [][]float64) []float64 {
+		for k, x := range v[0] {
+			v[0][k] = math.Exp(x)
 		}
-		return v, err
+		return v[0]
 	}, nil
 }
 
 // swapped(MATRIX): its transpose.
-func swapped(a []argument) ([]int, func() ([]float64, error), error) {
+func swapped(a []argument) ([]int, formula, error) {
 	m := a[0].tensor
 	if len(a) != 1 || len(m.Shape) != 2 {
 		return nil, nil, fmt.Errorf("%s has shape %v, want a matrix alone", m.Key, m.Shape)
 	}
 	rows, columns := m.Shape[0], m.Shape[1]
-	return []int{columns, rows}, func() ([]float64, error) {
-		v, err := m.Floats()
-		t := make([]float64, len(v))
+	return []int{columns, rows}, func(v [][]float64) []float64 {
+		t := make([]float64, len(v[0]))
 		for k := range t {
-			t[k] = v[k%rows*columns+k/rows]
+			t[k] = v[0][k%rows*columns+k/rows]
 		}
-		return t, err
+		return t
 	}, nil
 }
 
 // product(B, A, LIKE): the product B·A of two matrices, its elements in the shape of a
 // kernel: (Σ_r B[i, r]·A[r, j]) one row after the other.
-func product(a []argument) ([]int, func() ([]float64, error), error) {
+func product(a []argument) ([]int, formula, error) {
 	if len(a) != 3 || len(a[0].tensor.Shape) != 2 || len(a[1].tensor.Shape) != 2 {
 		return nil, nil, fmt.Errorf("want two matrices and a kernel")
 	}
@@ -183,27 +167,15 @@ func product(a []argument) ([]int, func() ([]float64, error), error) {
 	if right.Shape[0] != inner || rows*columns != like.Len() {
 		return nil, nil, fmt.Errorf("%s %v · %s %v has not the elements of %s %v", left.Key, left.Shape, right.Key, right.Shape, like.Key, like.Shape)
 	}
-	return like.Shape, func() ([]float64, error) {
-		b, c, err := bothFloats(left, right)
-		if err != nil {
-			return nil, err
-		}
-		v := make([]float64, rows*columns)
-		for k := range v {
+	return like.Shape, func(v [][]float64) []float64 {
+		w := make([]float64, rows*columns)
+		for k := range w {
 			var s sum
 			for r := range inner {
-				s.add(b[k/columns*inner+r], c[r*columns+k%columns])
+				s.add(v[0][k/columns*inner+r], v[1][r*columns+k%columns])
 			}
-			v[k] = s.value()
+			w[k] = s.value()
 		}
-		return v, nil
+		return w
 	}, nil
-}
-
-func bothFloats(a, b *op.Param) (v, w []float64, err error) {
-	if v, err = a.Floats(); err != nil {
-		return nil, nil, err
-	}
-	w, err = b.Floats()
-	return v, w, err
 }

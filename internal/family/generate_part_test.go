@@ -18,7 +18,7 @@ func words(list ...string) []argument {
 // hand.
 func TestParts(t *testing.T) {
 	for name, c := range map[string]struct {
-		of    func([]argument) ([]int, func() ([]float64, error), error)
+		of    func([]argument) ([]int, formula, error)
 		args  []argument
 		shape []int
 		want  []float64
@@ -35,12 +35,7 @@ func TestParts(t *testing.T) {
 		"product": {product, []argument{given("b", true, 2, 2), given("a", true, 2, 3), given("like", true, 3, 2, 1)}, []int{3, 2, 1},
 			[]float64{9, 12, 15, 19, 26, 33}},
 	} {
-		shape, values, err := c.of(c.args)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		got, err := values()
+		shape, got, err := made(c.of, c.args)
 		if err != nil || !slices.Equal(shape, c.shape) || !slices.Equal(got, c.want) {
 			t.Errorf("%s: %v %v %v, want %v %v", name, shape, got, err, c.shape, c.want)
 		}
@@ -50,7 +45,7 @@ func TestParts(t *testing.T) {
 func TestPartMistakes(t *testing.T) {
 	k := given("k", true, 2, 3, 3)
 	for want, c := range map[string]struct {
-		of   func([]argument) ([]int, func() ([]float64, error), error)
+		of   func([]argument) ([]int, formula, error)
 		args []argument
 	}{
 		"want a row 3":                                        {row, append([]argument{given("v", true, 3)}, words("3")...)},

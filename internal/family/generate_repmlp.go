@@ -14,7 +14,7 @@ import (
 //
 // with p, q the middle of the kernel, and zero where the kernel does not reach. FC
 // [S·h·w, h·w, 1, 1] says h·w; H is the height, or "square".
-func unrolled(a []argument) ([]int, func() ([]float64, error), error) {
+func unrolled(a []argument) ([]int, formula, error) {
 	if len(a) != 3 || len(a[0].tensor.Shape) != 4 || len(a[1].tensor.Shape) != 4 {
 		return nil, nil, fmt.Errorf("want a kernel, a fully connected layer and a height")
 	}
@@ -27,16 +27,12 @@ func unrolled(a []argument) ([]int, func() ([]float64, error), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return fc.Shape, func() ([]float64, error) {
-		from, err := k.Floats()
-		if err != nil {
-			return nil, err
-		}
-		v := make([]float64, sets*area*area)
+	return fc.Shape, func(v [][]float64) []float64 {
+		w := make([]float64, sets*area*area)
 		for r := range sets * area {
-			unrolledRow(v[r*area:][:area], from[r/area*k.Shape[2]*k.Shape[3]:], k.Shape[2:], r%area, area/h)
+			unrolledRow(w[r*area:][:area], v[0][r/area*k.Shape[2]*k.Shape[3]:], k.Shape[2:], r%area, area/h)
 		}
-		return v, nil
+		return w
 	}, nil
 }
 

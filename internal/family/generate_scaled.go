@@ -123,7 +123,11 @@ func spectral(a []argument) (*scaled, error) {
 	inner := tensor.Elems(w.Shape[axis+1:])
 	s := &scaled{of: w, axis: noAxis}
 	s.make = func() ([]factor, error) {
-		left, right, err := bothFloats(u, v)
+		left, err := u.Floats()
+		if err != nil {
+			return nil, err
+		}
+		right, err := v.Floats()
 		if err != nil {
 			return nil, err
 		}
@@ -417,7 +421,7 @@ func (p *piece) read(d io.ReaderAt, at, n int) ([]float64, error) {
 
 // gain(EPS, VARIANCE), gain(EPS, VARIANCE, GAMMA): what a batch norm multiplies by,
 // γ/√(σ²+ε), each rounded once.
-func gain(a []argument) ([]int, func() ([]float64, error), error) {
+func gain(a []argument) ([]int, formula, error) {
 	eps, ok := readEps(a[0].word)
 	if !ok || len(a) > 3 {
 		return nil, nil, errors.New("want ε, variances and perhaps factors")
@@ -426,24 +430,17 @@ func gain(a []argument) ([]int, func() ([]float64, error), error) {
 	if len(a) == 3 && a[2].tensor != nil && a[2].tensor.Len() != variance.Len() {
 		return nil, nil, fmt.Errorf("%s has shape %v, want %v", a[2].tensor.Key, a[2].tensor.Shape, variance.Shape)
 	}
-	return []int{variance.Len()}, func() ([]float64, error) {
-		v, err := variance.Floats()
-		if err != nil {
-			return nil, err
-		}
-		gamma := make([]float64, len(v))
-		for k := range gamma {
-			gamma[k] = 1
-		}
-		if len(a) == 3 && a[2].tensor != nil {
-			err = a[2].tensor.ReadFloats(gamma)
-		}
-		for k := range v {
+	return []int{variance.Len()}, func(v [][]float64) []float64 {
+		for k, x := range v[1] {
 			var s sum
-			s.add(v[k], 1)
+			s.add(x, 1)
 			s.add(eps, 1)
-			v[k] = quotient(gamma[k], s, true).hi
+			gamma := 1.0
+			if len(a) == 3 && a[2].tensor != nil {
+				gamma = v[2][k]
+			}
+			v[1][k] = quotient(gamma, s, true).hi
 		}
-		return v, err
+		return v[1]
 	}, nil
 }

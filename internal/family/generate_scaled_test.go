@@ -165,11 +165,7 @@ func TestGain(t *testing.T) {
 	}
 	variance := argument{word: "var", tensor: &op.Param{Key: "var", Tensor: tensor.Of(tensor.F64, []int{n}, v)}}
 	gamma := random(r, "gamma", tensor.F64, n)
-	_, values, err := gain([]argument{{word: "1e-05"}, variance, gamma})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := values()
+	_, got, err := made(gain, []argument{{word: "1e-05"}, variance, gamma})
 	if err != nil {
 		t.Fatal(err)
 	}

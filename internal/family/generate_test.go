@@ -19,6 +19,17 @@ func given(key string, counting bool, shape ...int) argument {
 	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(tensor.F64, shape, v)}}
 }
 
+// made is what a generator makes of its arguments.
+func made(of func([]argument) ([]int, formula, error), a []argument) ([]int, []float64, error) {
+	g := &generator{params: []kind{required}, prepare: of}
+	t, err := g.tensor(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	v, err := t.Floats()
+	return t.Shape, v, err
+}
+
 // With two groups of two outputs the rows of the pointwise kernel are interleaved, as
 // the reference's view(O/g, g, I/g, e) has them:
 //
@@ -33,15 +44,11 @@ func TestOREPAGroups(t *testing.T) {
 	vector.tensor.Tensor = tensor.Of(tensor.F64, []int{6, out}, ones)
 	dw := given("dw", true, groups*width*expand, 1, 3, 3)
 	pw := given("pw", true, out, width*expand, 1, 1)
-	shape, values, err := orepa([]argument{{word: "0"}, vector,
+	shape, got, err := made(orepa, []argument{{word: "0"}, vector,
 		given("origin", true, out, width, 3, 3), given("avg_conv", true, out, width, 1, 1), given("avg_avg", true, 3, 3),
 		given("pfir", true, out, width, 1, 1), given("prior", true, out, 3, 3),
 		given("idconv1", true, groups*mid, width, 1, 1), given("id_tensor", true, groups*mid, width, 1, 1),
 		given("conv2", true, out, mid, 3, 3), given("1x1", true, out, width, 1, 1), dw, pw})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := values()
 	if err != nil || !slices.Equal(shape, []int{out, width, 3, 3}) {
 		t.Fatal(shape, err)
 	}
@@ -66,11 +73,7 @@ func TestOREPAGroups(t *testing.T) {
 func TestTurned(t *testing.T) {
 	k := given("k", true, 1, 2, 1, 3)
 	for n, want := range map[string][]float64{"0": {1, 2, 3, 4, 5, 6}, "1": {3, 2, 1, 6, 5, 4}} {
-		_, values, err := turned([]argument{k, {word: n}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got, err := values(); err != nil || !slices.Equal(got, want) {
+		if _, got, err := made(turned, []argument{k, {word: n}}); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: %v %v, want %v", n, got, err, want)
 		}
 	}
@@ -83,11 +86,7 @@ func TestUnrolled(t *testing.T) {
 	if _, _, err := unrolled([]argument{conv, fc, {word: "square"}}); err == nil {
 		t.Error("six elements are no square")
 	}
-	_, values, err := unrolled([]argument{conv, fc, {word: "2"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := values()
+	_, got, err := made(unrolled, []argument{conv, fc, {word: "2"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,7 @@ func (b *builder) generate(p *part, c *call) *op.Param {
 		a := argument{word: b.fill(word)}
 		words[k] = QuoteKey(a.word)
 		switch g.kind(k) {
-		case required:
+		case required, like:
 			a.tensor = b.tensor(p, word)
 		case optional:
 			a.tensor, _ = b.maybe(p, word)
@@ -115,7 +115,7 @@ func (g *generator) tensor(args []argument) (tensor.Tensor, error) {
 		}
 		return s.tensor(), nil
 	}
-	shape, values, err := g.prepare(args)
+	shape, f, err := g.prepare(args)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
@@ -129,18 +129,19 @@ func (g *generator) tensor(args []argument) (tensor.Tensor, error) {
 	if g.roundings != nil {
 		how.Steps, how.Sums = g.roundings(args)
 	}
-	return lazy(shape, how, values), nil
-}
-
-// lazy is a float64 tensor computed when it is opened.
-func lazy(shape []int, how *tensor.Computation, values func() ([]float64, error)) tensor.Tensor {
 	t := tensor.Tensor{Type: tensor.F64, Shape: shape, Computed: how}
 	t.Open = func() (tensor.Data, error) {
-		v, err := values()
-		if err != nil {
-			return nil, err
+		v := make([][]float64, len(args))
+		for k, a := range args {
+			if a.tensor == nil || g.kind(k) == like {
+				continue
+			}
+			var err error
+			if v[k], err = a.tensor.Floats(); err != nil {
+				return nil, err
+			}
 		}
-		return tensor.Of(tensor.F64, shape, v).Open()
+		return tensor.Of(tensor.F64, shape, f(v)).Open()
 	}
-	return t
+	return t, nil
 }
