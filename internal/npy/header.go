@@ -95,6 +95,13 @@ func (h Header) check(size int64) error {
 	return nil
 }
 
+// elements opens the elements behind the header in r, in tensor order. Closing them
+// closes c, if there is one.
+func (h Header) elements(r io.ReaderAt, c io.Closer) tensor.Data {
+	l := tensor.Strided{Type: h.Type, Shape: h.Shape, Strides: tensor.InOrder(h.Shape, h.Fortran), Big: h.BigEndian}
+	return l.Data(r, h.Offset, c)
+}
+
 // prefixes is the length of magic, version and header length by version.
 var prefixes = [...]int{1: 10, 2: 12, 3: 12}
 

@@ -4,14 +4,11 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
-	"io"
 	"math"
-	"math/rand/v2"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 
 	"repfuse/internal/tensor"
@@ -91,11 +88,12 @@ func TestNumpyArrays(t *testing.T) {
 			if !slices.Equal(h.Shape, a.shape) || h.BigEndian != (a.descr[0] == '>') || h.Offset != int64(len(a.header)) {
 				t.Errorf("header %+v, want shape %v and offset %d", h, a.shape, len(a.header))
 			}
-			if many := len(withoutOnes(a.shape)) > 1; len(a.data) > 0 && h.Fortran != (a.kind == "F" && many) {
+			alone := func(n int) bool { return n == 1 }
+			if many := len(slices.DeleteFunc(slices.Clone(a.shape), alone)) > 1; len(a.data) > 0 && h.Fortran != (a.kind == "F" && many) {
 				t.Errorf("fortran %t of an array saved as %s", h.Fortran, a.kind)
 			}
 			got := make([]byte, len(a.data))
-			if err := tensor.ReadFull(h.elements(file, io.NopCloser(nil)), got, 0); err != nil {
+			if err := tensor.ReadFull(h.elements(file, nil), got, 0); err != nil {
 				t.Fatal(err)
 			}
 			if want := counting(h.Type, tensor.Elems(a.shape)); !bytes.Equal(got, want) {
@@ -129,105 +127,6 @@ func TestShorterThanSaid(t *testing.T) {
 	file := arrays(t)[0].file()
 	if _, err := readHeader(bytes.NewReader(file[:len(file)-30]), int64(len(file)), Options{}); err != tensor.ErrShort {
 		t.Errorf("error %v, want %v", err, tensor.ErrShort)
-	}
-}
-
-// fortran puts the row-major elements of b in Fortran order, element by element.
-func fortran(b []byte, shape []int, item int) []byte {
-	out := make([]byte, len(b))
-	for e := range len(b) / item {
-		place, stride, left := 0, 1, e
-		index := make([]int, len(shape))
-		for i, n := range slices.Backward(shape) {
-			index[i], left = left%n, left/n
-		}
-		for i, n := range shape {
-			place += index[i] * stride
-			stride *= n
-		}
-		copy(out[place*item:], b[e*item:][:item])
-	}
-	return out
-}
-
-// Bands and windows of every size give the same bytes, wherever a read begins and
-// ends, from one reader and from several at once.
-func TestTransposed(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	for range 400 {
-		shape := make([]int, 2+r.IntN(4))
-		for i := range shape {
-			shape[i] = 2 + r.IntN(5)
-		}
-		item := []int{1, 2, 4, 8, 16}[r.IntN(5)]
-		want := make([]byte, tensor.Elems(shape)*item)
-		for i := range want {
-			want[i] = byte(r.Uint32())
-		}
-		d := newTransposed(inMemory(fortran(want, shape, item)), shape, item)
-		d.most, d.ahead = item+r.IntN(len(want)), item+r.IntN(200)
-		checkReads(t, r, d, want)
-		var group sync.WaitGroup
-		for i := range 2 {
-			group.Go(func() { checkReads(t, rand.New(rand.NewPCG(7, uint64(i))), d, want) })
-		}
-		group.Wait()
-		if len(d.bands) > bandsKept {
-			t.Errorf("%d bands are kept, want at most %d", len(d.bands), bandsKept)
-		}
-		if t.Failed() {
-			t.Fatalf("shape %v, %d bytes an element, bands of %d bytes, windows of %d", shape, item, d.most, d.ahead)
-		}
-	}
-}
-
-// Where columns lie far apart, each run of elements is read alone.
-func TestTransposedFar(t *testing.T) {
-	shape, item := []int{farBytes, 2, 3}, 1
-	want := make([]byte, tensor.Elems(shape)*item)
-	for i := range want {
-		want[i] = byte(i * 7 >> 3)
-	}
-	d := newTransposed(inMemory(fortran(want, shape, item)), shape, item)
-	d.most = 600
-	got := make([]byte, 3000)
-	if err := tensor.ReadFull(d, got, 100); err != nil || !bytes.Equal(got, want[100:][:len(got)]) {
-		t.Errorf("other bytes than were written, %v", err)
-	}
-}
-
-func TestSwapped(t *testing.T) {
-	r := rand.New(rand.NewPCG(3, 4))
-	for _, word := range []int{2, 4, 8} {
-		want := make([]byte, 30*word)
-		for i := range want {
-			want[i] = byte(r.Uint32())
-		}
-		file := slices.Clone(want)
-		reverse(file, word)
-		checkReads(t, r, &swapped{inMemory(file), int64(len(want)), word}, want)
-	}
-}
-
-func inMemory(b []byte) tensor.Data {
-	return tensor.Section(bytes.NewReader(b), 0, int64(len(b)))
-}
-
-// checkReads reads random pieces, past the end too, and compares bytes and errors
-// with those of a reader of want.
-func checkReads(t *testing.T, r *rand.Rand, d io.ReaderAt, want []byte) {
-	t.Helper()
-	model := bytes.NewReader(want)
-	for range 20 {
-		off := int64(r.IntN(len(want) + 3))
-		n := r.IntN(len(want) + 5)
-		got, exp := make([]byte, n), make([]byte, n)
-		gotN, gotErr := d.ReadAt(got, off)
-		expN, expErr := model.ReadAt(exp, off)
-		if gotN != expN || (gotErr == nil) != (expErr == nil) && n > 0 || !bytes.Equal(got[:gotN], exp[:expN]) {
-			t.Errorf("read of %d at %d: %d bytes, %v, want %d, %v", n, off, gotN, gotErr, expN, expErr)
-			return
-		}
 	}
 }
 

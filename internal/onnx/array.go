@@ -100,16 +100,6 @@ func (a *array) take(shape []int, at []int) *array {
 	return out
 }
 
-// strides are the distances between neighbours along each axis.
-func strides(shape []int) []int {
-	s := make([]int, len(shape))
-	n := 1
-	for k := len(shape) - 1; k >= 0; k-- {
-		s[k], n = n, n*shape[k]
-	}
-	return s
-}
-
 // places lists off + Σ index·step for every index of a shape.
 func places(shape, step []int, off int) []int {
 	at := []int{off}
@@ -127,7 +117,7 @@ func places(shape, step []int, off int) []int {
 
 // spreadTo lists where the elements of a are when it is broadcast to shape.
 func (a *array) spreadTo(shape []int) []int {
-	step, own := make([]int, len(shape)), strides(a.shape)
+	step, own := make([]int, len(shape)), tensor.InOrder(a.shape, false)
 	for k, n := range a.shape {
 		if n > 1 {
 			step[len(shape)-len(a.shape)+k] = own[k]

@@ -148,7 +148,7 @@ func evalExpand(_ *Node, shape []int, in []*array) (*array, error) {
 }
 
 func evalTranspose(n *Node, shape []int, in []*array) (*array, error) {
-	own := strides(in[0].shape)
+	own := tensor.InOrder(in[0].shape, false)
 	step := make([]int, len(own))
 	for k, from := range permutation(n, len(own)) {
 		step[k] = own[from]
@@ -161,7 +161,7 @@ func evalSlice(n *Node, shape []int, in []*array) (*array, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, step, off := strides(in[0].shape), strides(in[0].shape), 0
+	own, step, off := tensor.InOrder(in[0].shape, false), tensor.InOrder(in[0].shape, false), 0
 	for k, c := range cuts {
 		off, step[k] = off+c.from*own[k], own[k]*c.step
 	}
@@ -182,7 +182,7 @@ func evalConcat(n *Node, shape []int, in []*array) (*array, error) {
 	if err != nil {
 		return nil, err
 	}
-	step, off := strides(shape), 0
+	step, off := tensor.InOrder(shape, false), 0
 	for _, a := range in {
 		if a.typ != out.typ {
 			return nil, errFold
@@ -205,7 +205,7 @@ func evalGather(n *Node, shape []int, in []*array) (*array, error) {
 	if !ok || in[1].i == nil {
 		return nil, errFold
 	}
-	own := strides(a.shape)
+	own := tensor.InOrder(a.shape, false)
 	var at []int
 	for _, before := range places(a.shape[:axis], own[:axis], 0) {
 		for _, k := range in[1].i {
@@ -251,7 +251,7 @@ func evalScatter(n *Node, shape []int, in []*array) (*array, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := in[0].take(shape, places(shape, strides(shape), 0))
+	out := in[0].take(shape, places(shape, tensor.InOrder(shape, false), 0))
 	for k, to := range at {
 		for j := range size {
 			if out.f != nil {
@@ -274,7 +274,7 @@ func scattered(n *Node, in []*array) (at []int, size int, err error) {
 	if a := n.Attr("reduction"); depth == 0 || depth > len(data.shape) || a != nil && a.Text != "none" {
 		return nil, 0, errFold
 	}
-	own := strides(data.shape)
+	own := tensor.InOrder(data.shape, false)
 	size = tensor.Elems(data.shape[depth:])
 	for k := 0; k+depth <= len(index.i); k += depth {
 		to := 0
@@ -357,7 +357,7 @@ func evalConv(n *Node, shape []int, in []*array) (*array, error) {
 		return nil, errFold
 	}
 	taps := tensor.Elems(w.shape[2:])
-	xs := strides(x.shape)
+	xs := tensor.InOrder(x.shape, false)
 	for o := range out.f {
 		at := tensor.Place(o, shape)
 		channel := at[1]

@@ -100,7 +100,7 @@ func (p payload) tensor(r *pth.Records) (tensor.Tensor, error) {
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	return r.Tensor(payloads+p.Path, pth.View{Type: typ, Shape: shape, Strides: strides, Offset: int64(offset)})
+	return r.Tensor(payloads+p.Path, tensor.Strided{Type: typ, Shape: shape, Strides: strides, Offset: int64(offset)})
 }
 
 func numbers(list []extent) ([]int, error) {

@@ -44,7 +44,7 @@ func rebuildArray(a *archive, o *pickle.Object, _ int) (stored, error) {
 	if !ok {
 		return stored{}, fmt.Errorf("order of columns %s, want yes or no", pickle.Describe(t[3]))
 	}
-	s := stored{layout: layout{typ, shape, inOrder(shape, fortran), 0, big}}
+	s := stored{Strided: tensor.Strided{Type: typ, Shape: shape, Strides: tensor.InOrder(shape, fortran), Big: big}}
 	return a.arrayBytes(s, t[4])
 }
 
@@ -71,23 +71,9 @@ func arrayType(v any) (typ tensor.Type, big bool, err error) {
 	return typ, big, nil
 }
 
-// inOrder is the strides of an array without gaps.
-func inOrder(shape []int, fortran bool) []int {
-	strides, step := make([]int, len(shape)), 1
-	for k := range shape {
-		i := len(shape) - 1 - k
-		if fortran {
-			i = k
-		}
-		strides[i] = step
-		step *= max(shape[i], 1)
-	}
-	return strides
-}
-
 // arrayBytes says where the elements of an array lie.
 func (a *archive) arrayBytes(s stored, v any) (stored, error) {
-	want := int64(tensor.Elems(s.shape)) * int64(s.typ.Size())
+	want := int64(tensor.Elems(s.Shape)) * int64(s.Type.Size())
 	var n int64
 	switch v := v.(type) {
 	case pickle.Bytes:
@@ -107,7 +93,7 @@ func (a *archive) arrayBytes(s stored, v any) (stored, error) {
 		return s, fmt.Errorf("an array of %s, want bytes", pickle.Describe(v))
 	}
 	if n != want {
-		return s, fmt.Errorf("an array of %d bytes, want the %d of %s %v", n, want, s.typ, s.shape)
+		return s, fmt.Errorf("an array of %d bytes, want the %d of %s %v", n, want, s.Type, s.Shape)
 	}
 	return s, nil
 }

@@ -37,7 +37,7 @@ func (a *archive) differ(chosen string, mine []keyed, other state) string {
 		if t.same(o) {
 			continue
 		}
-		if t.typ == o.typ && slices.Equal(t.shape, o.shape) {
+		if t.Type == o.Type && slices.Equal(t.Shape, o.Shape) {
 			if size += t.tensor().Bytes(); size > maxCompared {
 				return says(fmt.Sprintf("with %d of the keys of %s; too large to be compared", common, chosen))
 			}

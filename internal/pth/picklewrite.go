@@ -85,7 +85,7 @@ func (p *pickler) tensor(i int, s tensor.Spec) {
 	p.op('Q')
 	p.integer(0)
 	p.tuple(s.Shape)
-	p.tuple(inOrder(s.Shape, false))
+	p.tuple(tensor.InOrder(s.Shape, false))
 	p.op(0x89)
 	p.orderedDict()
 	p.op('t')

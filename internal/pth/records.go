@@ -17,13 +17,6 @@ type Records struct {
 	big bool
 }
 
-// View is how a tensor lies in a record: strides and the offset are counted in elements.
-type View struct {
-	Type           tensor.Type
-	Shape, Strides []int
-	Offset         int64
-}
-
 // ReadRecords lists an archive. Its records are in the folder in which one of marks is, or in
 // none; where no mark is, it is an error.
 func ReadRecords(r io.ReaderAt, size int64, marks ...string) (*Records, error) {
@@ -116,14 +109,14 @@ func (r *Records) State(name string) ([]tensor.Named, error) {
 }
 
 // Tensor is a tensor whose storage is a record.
-func (r *Records) Tensor(name string, v View) (tensor.Tensor, error) {
+func (r *Records) Tensor(name string, l tensor.Strided) (tensor.Tensor, error) {
 	rec, err := r.z.checked(name)
 	if err != nil {
 		return tensor.Tensor{}, err
 	}
-	l := layout{v.Type, v.Shape, v.Strides, v.Offset, r.big}
-	if err := l.within(rec.n / int64(v.Type.Size())); err != nil {
+	l.Big = r.big
+	if err := l.Within(rec.n / int64(l.Type.Size())); err != nil {
 		return tensor.Tensor{}, fmt.Errorf("record %s: %w", name, err)
 	}
-	return stored{layout: l, rec: rec}.tensor(), nil
+	return stored{Strided: l, rec: rec}.tensor(), nil
 }

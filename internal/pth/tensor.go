@@ -26,21 +26,21 @@ var dtypes = map[string]tensor.Type{
 
 // stored is a tensor that has been found: which bytes, and how they are laid out.
 type stored struct {
-	layout
+	tensor.Strided
 	rec record
 	// text is set where the bytes are Latin-1 text, and rec is its UTF-8.
 	text *latin1
 }
 
 func (s stored) tensor() tensor.Tensor {
-	return tensor.Tensor{Type: s.typ, Shape: s.shape, Open: func() (tensor.Data, error) {
+	return tensor.Tensor{Type: s.Type, Shape: s.Shape, Open: func() (tensor.Data, error) {
 		if s.text == nil {
-			return s.data(s.rec), nil
+			return s.Data(s.rec.r, s.rec.off, nil), nil
 		}
 		if err := s.text.scan(); err != nil {
 			return nil, err
 		}
-		return s.data(record{s.text, 0, s.text.n}), nil
+		return s.Data(s.text, 0, nil), nil
 	}}
 }
 
@@ -210,11 +210,11 @@ func (a *archive) dense(s storage, typ tensor.Type, args pickle.Tuple) (stored, 
 	if err != nil {
 		return stored{}, err
 	}
-	l := layout{typ, shape, strides, offset, a.big}
-	if err := l.within(count); err != nil {
+	l := tensor.Strided{Type: typ, Shape: shape, Strides: strides, Offset: offset, Big: a.big}
+	if err := l.Within(count); err != nil {
 		return stored{}, fmt.Errorf("storage %s: %w", s.key, err)
 	}
-	return stored{layout: l, rec: rec}, nil
+	return stored{Strided: l, rec: rec}, nil
 }
 
 func numbers(v any) ([]int, error) {
@@ -235,6 +235,6 @@ func numbers(v any) ([]int, error) {
 
 // same says whether two tensors are the same bytes of the file under the same layout.
 func (s stored) same(o stored) bool {
-	return s.rec == o.rec && s.text == nil && o.text == nil && s.offset == o.offset &&
-		s.typ == o.typ && slices.Equal(s.shape, o.shape) && slices.Equal(s.strides, o.strides)
+	return s.rec == o.rec && s.text == nil && o.text == nil && s.Offset == o.Offset &&
+		s.Type == o.Type && slices.Equal(s.Shape, o.Shape) && slices.Equal(s.Strides, o.Strides)
 }
