@@ -108,7 +108,7 @@ func (p *plain) flat() bool {
 
 // requestedPlain is a plain block where --family asks for one. Where it asks for them everywhere,
 // only modules that are plain blocks are taken.
-func (r *recogniser) requestedPlain(n *node, chosen *choice) error {
+func (r *recogniser) requestedPlain(n *node, chosen *rule) error {
 	everywhere := chosen.glob.Match("")
 	if everywhere && !slices.Contains(plainModules(n), n) {
 		return nil

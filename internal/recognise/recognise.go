@@ -156,7 +156,7 @@ func Blocks(tensors []tensor.Named, o Options) (*plan.Found, error) {
 		err = unused("set", r.sets)
 	}
 	if err == nil {
-		err = unusedChoice(r.choices)
+		err = unused("family", r.choices)
 	}
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func newRecogniser(tensors []tensor.Named, o *Options) (*recogniser, error) {
 type recogniser struct {
 	matcher
 	offer   *offer
-	choices []*choice
+	choices []*rule
 	graph   *evidence   // nil without a graph
 	taken   []candidate // in the order of found.Blocks
 	near    []error     // of modules that are a block except for some keys
@@ -210,12 +210,14 @@ type recogniser struct {
 // recognise finds blocks by families, by the graph and, where plain is set, the plain folder.
 func (r *recogniser) recognise(plain bool) error {
 	if r.offer.hasOwn() {
-		if err := r.ownFirst(r.keys.root); err != nil {
+		if err := r.ownFirst(); err != nil {
 			return err
 		}
 	}
-	if err := r.visit(r.keys.root); err != nil {
-		return err
+	for n := range r.keys.root.modules {
+		if err := r.visit(n); err != nil {
+			return err
+		}
 	}
 	if r.graph != nil {
 		unseen := slices.DeleteFunc(slices.Clone(r.taken), func(c candidate) bool { return !c.unseen })
@@ -252,23 +254,16 @@ func (r *recogniser) note(notes ...plan.Note) {
 	r.found.Notes = plan.AddNotes(r.found.Notes, notes...)
 }
 
-// visit tries the families at a module, then goes on to what lies below. What is left as it is, is left
+// visit tries the families at a module. What is left as it is, is left
 // with all below it, except for modules that another choice names.
 func (r *recogniser) visit(n *node) error {
-	if left := r.leaves(n.path); left != nil {
-		left.used = true
-		r.overrule(n.path)
-		r.keep(n.path, r.keys.Below(n.path), "left by --family "+left.text)
-	} else if err := r.try(n); err != nil {
-		return err
+	left := r.leaves(n.path)
+	if left == nil {
+		return r.try(n)
 	}
-	for _, c := range n.children {
-		if c.children != nil {
-			if err := r.visit(c); err != nil {
-				return err
-			}
-		}
-	}
+	left.used = true
+	r.overrule(n.path)
+	r.keep(n.path, r.keys.Below(n.path), "left by --family "+left.text)
 	return nil
 }
 
@@ -313,16 +308,11 @@ func (r *recogniser) try(n *node) error {
 
 // ownFirst tries the families of the user's own files at every module before any other, so that a
 // built-in one of a module around does not take their keys.
-func (r *recogniser) ownFirst(n *node) error {
-	fits := func(f *family.Family) bool { return f.Own && r.proven(r.match(f, n.path)).problem == nil }
-	if slices.ContainsFunc(r.offer.at(r.keys, n), fits) {
-		if err := r.try(n); err != nil {
-			return err
-		}
-	}
-	for _, c := range n.children {
-		if c.children != nil {
-			if err := r.ownFirst(c); err != nil {
+func (r *recogniser) ownFirst() error {
+	for n := range r.keys.root.modules {
+		fits := func(f *family.Family) bool { return f.Own && r.proven(r.match(f, n.path)).problem == nil }
+		if slices.ContainsFunc(r.offer.at(r.keys, n), fits) {
+			if err := r.try(n); err != nil {
 				return err
 			}
 		}

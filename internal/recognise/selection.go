@@ -73,12 +73,7 @@ func Asked(tensors []tensor.Named, by plan.Selection) ([]tensor.Named, error) {
 	if err := s.leaveUnasked(nil); err != nil {
 		return nil, err
 	}
-	var asked []tensor.Named
-	for _, t := range s.sources {
-		if t.Apart == "" {
-			asked = append(asked, t.Named)
-		}
-	}
+	asked := looked(s.sources)
 	if len(asked) == 0 && len(tensors) > 0 {
 		flags := ""
 		for k, glob := range slices.Concat(by.Only, by.Without) {
@@ -97,14 +92,19 @@ func Asked(tensors []tensor.Named, by plan.Selection) ([]tensor.Named, error) {
 func (s *selection) add(adapters [][]plan.Source) {
 	for _, list := range adapters {
 		s.sources = append(s.sources, list...)
-		left := []tensor.Named{}
-		for _, t := range list {
-			if t.Apart == "" {
-				left = append(left, t.Named)
-			}
-		}
-		s.added = append(s.added, left)
+		s.added = append(s.added, looked(list))
 	}
+}
+
+// looked is the tensors that are looked at.
+func looked(list []plan.Source) []tensor.Named {
+	all := []tensor.Named{}
+	for _, t := range list {
+		if t.Apart == "" {
+			all = append(all, t.Named)
+		}
+	}
+	return all
 }
 
 func (s *selection) note(format string, args ...any) {
@@ -155,24 +155,20 @@ func (s *selection) leaveUnasked(adapters [][]plan.Source) error {
 		}
 		return at
 	}
-	for k := range s.sources {
-		t := &s.sources[k]
-		drop, asked := fits(s.Without, without, t.Key), fits(s.Only, only, t.Key) >= 0
-		switch {
-		case t.Apart != "":
-		case drop >= 0:
-			t.Apart, t.Why = plan.Dropped, "--drop "+s.Without[drop]
-		case len(only) == 0 || asked:
-		case s.KeepRest:
-			t.Apart, t.Why = plan.Kept, beside
-		default:
-			t.Apart, t.Why = plan.Dropped, unasked
-		}
-	}
-	for _, list := range adapters {
-		for k := range list {
-			if drop := fits(s.Without, without, list[k].Key); drop >= 0 {
-				list[k].Apart, list[k].Why = plan.Dropped, "--drop "+s.Without[drop]
+	for k, list := range append([][]plan.Source{s.sources}, adapters...) {
+		for j := range list {
+			t := &list[j]
+			drop := fits(s.Without, without, t.Key)
+			asked := k > 0 || len(only) == 0 || fits(s.Only, only, t.Key) >= 0
+			switch {
+			case t.Apart != "":
+			case drop >= 0:
+				t.Apart, t.Why = plan.Dropped, "--drop "+s.Without[drop]
+			case asked:
+			case s.KeepRest:
+				t.Apart, t.Why = plan.Kept, beside
+			default:
+				t.Apart, t.Why = plan.Dropped, unasked
 			}
 		}
 	}

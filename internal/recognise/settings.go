@@ -19,6 +19,7 @@ type rule struct {
 	name, value string
 	anywhere    bool // no glob was given
 	used        bool
+	family      *family.Family // that name is, where it is one's
 }
 
 // placeholder is what hints have in place of a number that only the user knows.
@@ -53,8 +54,8 @@ func parseRules(list []string, parts int, form string) ([]*rule, error) {
 
 // answer finds the last setting of a name at a path.
 func answer(rules []*rule, path, name string) (string, bool) {
-	for k := len(rules) - 1; k >= 0; k-- {
-		if r := rules[k]; r.name == name && r.glob.Match(path) {
+	for _, r := range slices.Backward(rules) {
+		if r.name == name && r.glob.Match(path) {
 			r.used = true
 			return r.value, true
 		}
@@ -75,47 +76,37 @@ func unused(flag string, rules []*rule) error {
 	return nil
 }
 
-// choice is a family that the user names for the modules whose path fits a glob.
-type choice struct {
-	*rule
-	family *family.Family // nil where the name is one of those below
-}
-
 // Names that --family takes besides those of declarations.
 const (
 	noFamily  = "none"  // leaves a module as it is
 	plainName = "plain" // every kernel is a branch, whatever it is called
 )
 
-func parseChoices(list []string, families *family.Set) ([]*choice, error) {
+// parseChoices reads the families that the user names.
+func parseChoices(list []string, families *family.Set) ([]*rule, error) {
 	rules, err := parseRules(list, 1, "[GLOB=]FAMILY")
-	if err != nil {
-		return nil, err
-	}
-	choices := make([]*choice, len(rules))
-	for k, r := range rules {
-		choices[k] = &choice{rule: r}
+	for _, r := range rules {
 		if r.name == noFamily || r.name == plainName {
 			continue
 		}
-		if choices[k].family, err = families.Find(r.name); err != nil {
+		if r.family, err = families.Find(r.name); err != nil {
 			return nil, &hint.Error{Err: fmt.Errorf("--family %s: %w", r.text, err), Hint: "repfuse families lists them"}
 		}
 	}
-	return choices, nil
+	return rules, err
 }
 
 // choicesAt is the last choice that fits a path or, where that has no glob, it and those without
 // one before it.
-func choicesAt(choices []*choice, path string) []*choice {
-	var all []*choice
+func choicesAt(choices []*rule, path string) []*rule {
+	var all []*rule
 	for _, c := range slices.Backward(choices) {
 		switch {
 		case !c.glob.Match(path):
 		case c.anywhere:
 			all = append(all, c)
 		case len(all) == 0:
-			return []*choice{c}
+			return []*rule{c}
 		default:
 			return all
 		}
@@ -126,7 +117,7 @@ func choicesAt(choices []*choice, path string) []*choice {
 // leaves is the choice by which a module stays as it is, nil where there is none: the last that names it by a
 // glob, else the last that names a module around it, else the last of all. One of all modules does not
 // overrule one of some.
-func (r *recogniser) leaves(path string) *choice {
+func (r *recogniser) leaves(path string) *rule {
 	for at := path; ; at = tensor.Parent(at) {
 		for _, c := range slices.Backward(r.choices) {
 			switch {
@@ -171,12 +162,4 @@ func (r *recogniser) overrule(path string) {
 	for _, c := range r.choices {
 		c.used = c.used || c.glob.Match(path) && (!c.anywhere || c.family != nil && c.family.Anchored(r.keys, path))
 	}
-}
-
-func unusedChoice(choices []*choice) error {
-	rules := make([]*rule, len(choices))
-	for k, c := range choices {
-		rules[k] = c.rule
-	}
-	return unused("family", rules)
 }

@@ -13,7 +13,7 @@ import (
 // there is none of these, nor a module that resembles a block, it notes what comes near to one.
 func (r *recogniser) suggest() error {
 	for _, f := range r.offer.all {
-		if f.Own && !r.keys.anchored(f, r.keys.root) {
+		if f.Own && !r.anchored(f) {
 			r.note(plan.Note{Where: f.Name, Text: "no module has the keys of its anchor " + f.AnchorText(),
 				Hint: "an anchor is keys as the block's module sees them"})
 		}
@@ -24,7 +24,7 @@ func (r *recogniser) suggest() error {
 		if !f.OnRequest || f.Network || !tells {
 			continue
 		}
-		if at := r.fitting(r.keys.root, f, nil); len(at) > 0 {
+		if at := r.fitting(f); len(at) > 0 {
 			found = true
 			r.note(plan.Note{Where: list(at), Text: fmt.Sprintf("could be %s (%s), which is taken on request only", f.Name, f.Title),
 				Hint: fmt.Sprintf("--family %s", f.Name)})
@@ -38,9 +38,14 @@ func (r *recogniser) suggest() error {
 	return err
 }
 
-// anchored reports whether n or a module below has an anchor of a family.
-func (t *tree) anchored(f *family.Family, n *node) bool {
-	return f.Anchored(t, n.path) || slices.ContainsFunc(n.children, func(c *node) bool { return c.children != nil && t.anchored(f, c) })
+// anchored reports whether a module has an anchor of a family.
+func (r *recogniser) anchored(f *family.Family) bool {
+	for n := range r.keys.root.modules {
+		if f.Anchored(r.keys, n.path) {
+			return true
+		}
+	}
+	return false
 }
 
 // stays reports whether it is known why a key of a candidate stays.
@@ -60,16 +65,13 @@ func (r *recogniser) fits(c candidate) bool {
 	})
 }
 
-// fitting adds the modules from n on that are blocks of a family and of which nobody said that they stay.
-func (r *recogniser) fitting(n *node, f *family.Family, at []string) []string {
-	if f.Anchored(r.keys, n.path) && r.hears(f, n.path) {
-		if c := r.match(f, n.path); len(c.Used) > 0 && r.fits(c) && !r.stays(c) {
-			at = append(at, plan.Shown(n.path))
-		}
-	}
-	for _, c := range n.children {
-		if c.children != nil {
-			at = r.fitting(c, f, at)
+// fitting lists the modules that are blocks of a family and of which nobody said that they stay.
+func (r *recogniser) fitting(f *family.Family) (at []string) {
+	for n := range r.keys.root.modules {
+		if f.Anchored(r.keys, n.path) && r.hears(f, n.path) {
+			if c := r.match(f, n.path); len(c.Used) > 0 && r.fits(c) && !r.stays(c) {
+				at = append(at, plan.Shown(n.path))
+			}
 		}
 	}
 	return at

@@ -43,7 +43,7 @@ func (r *recogniser) isFirst(c candidate) bool {
 	if f.Dialect != "" || r.facts != nil || r.graph != nil || r.offer.enables(f.Name, c.Module) {
 		return false
 	}
-	if slices.ContainsFunc(choicesAt(r.choices, c.Module), func(named *choice) bool { return named.name == f.Name }) {
+	if slices.ContainsFunc(choicesAt(r.choices, c.Module), func(named *rule) bool { return named.name == f.Name }) {
 		return false
 	}
 	return slices.ContainsFunc(f.Dialects, func(d family.Dialect) bool {

@@ -97,15 +97,21 @@ func (n *node) last(path, name string) *node {
 // names is what modules and tensors are called below their parents.
 func (t *tree) names() map[string]bool {
 	names := map[string]bool{}
-	var add func(n *node)
-	add = func(n *node) {
+	for n := range t.root.modules {
 		for _, c := range n.children {
 			names[c.name] = true
-			add(c)
 		}
 	}
-	add(t.root)
 	return names
+}
+
+// modules visits n and the modules below it, each before those that it holds.
+func (n *node) modules(visit func(*node) bool) {
+	n.untilNo(visit)
+}
+
+func (n *node) untilNo(visit func(*node) bool) bool {
+	return visit(n) && !slices.ContainsFunc(n.children, func(c *node) bool { return c.children != nil && !c.untilNo(visit) })
 }
 
 // Lookup finds a tensor that no block has taken yet, by its key relative to a module.
