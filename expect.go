@@ -14,56 +14,57 @@ import (
 	"repfuse/internal/checkpoint"
 )
 
-// differences holds what would be written against a deploy model's own keys: a sentence
+// expected holds what would be written against a deploy model's own keys: a difference
 // for each that is unexpected, of another shape, or missing.
-func differences(result []Spec, path string) ([]string, error) {
-	want, err := expectedKeys(path)
+func (p *Planned) expected(path string) error {
+	want, read, err := expectedKeys(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var all []string
-	for _, t := range result {
+	p.inputs = append(p.inputs, read...)
+	for _, t := range p.Result {
 		shape, ok := want[t.Key]
 		switch {
 		case !ok:
-			all = append(all, fmt.Sprintf("%s: unexpected, %s has no such key", t.Key, path))
+			p.Differences = append(p.Differences, fmt.Sprintf("%s: unexpected, %s has no such key", t.Key, path))
 		case shape != nil && !slices.Equal(shape, t.Shape):
-			all = append(all, fmt.Sprintf("%s: has shape %v, want %v as %s says", t.Key, t.Shape, shape, path))
+			p.Differences = append(p.Differences, fmt.Sprintf("%s: has shape %v, want %v as %s says", t.Key, t.Shape, shape, path))
 		}
 		delete(want, t.Key)
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
-		all = append(all, fmt.Sprintf("%s: missing, want it as %s says", key, path))
+		p.Differences = append(p.Differences, fmt.Sprintf("%s: missing, want it as %s says", key, path))
 	}
-	return all, nil
+	return nil
 }
 
-// expectedKeys is the shape of each key, nil where any will do.
-func expectedKeys(path string) (map[string][]int, error) {
+// expectedKeys is the shape of each key, nil where any will do, and the files that say so.
+func expectedKeys(path string) (keys map[string][]int, read []string, err error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = fmt.Errorf("--expect %s: %w", path, fs.ErrNotExist)
 	}
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if ext := filepath.Ext(path); !info.IsDir() && (ext == ".txt" || ext == ".list" || ext == "") {
 		text, err := readFile("--expect", path)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return keyList(path, text)
+		keys, err = keyList(path, text)
+		return keys, []string{path}, err
 	}
 	c, err := checkpoint.Open(path, checkpoint.Options{})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer c.Close()
-	keys := make(map[string][]int, len(c.Tensors))
+	keys = make(map[string][]int, len(c.Tensors))
 	for _, t := range c.Tensors {
 		keys[t.Key] = t.Shape
 	}
-	return keys, nil
+	return keys, c.Paths(), nil
 }
 
 // keyList reads lines such as "stage0.weight [48, 3, 3, 3]" or the key alone.

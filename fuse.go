@@ -90,7 +90,7 @@ func Fuse(ctx context.Context, src, dst string, o FuseOptions) (*Fused, error) {
 		err = p.recordable()
 	}
 	if err == nil {
-		err = s.checkAdapters(dst)
+		err = checkpoint.Apart(dst, p.inputs...)
 	}
 	var adapters []record.Adapter
 	if err == nil {
@@ -162,14 +162,12 @@ type writing struct {
 
 // run writes the items to dst, which appears when all is there, or finds that IfChanged leaves it alone.
 func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string) (upToDate bool, err error) {
-	if err := c.Apart(dst); err != nil {
+	if err := checkpoint.Apart(dst, c.Paths()...); err != nil {
 		return false, err
 	}
 	o, err := w.options(c)
 	if err == nil && c.Model != nil && checkpoint.IsModel(dst) {
-		if err = c.Apart(dst + "." + checkpoint.External); err == nil {
-			o.Model, err = c.Model.Rewrite(w.layers, filepath.Base(dst)+"."+checkpoint.External)
-		}
+		o.Model, err = c.Model.Rewrite(w.layers, filepath.Base(dst)+"."+checkpoint.External)
 	}
 	if err != nil {
 		return false, err

@@ -74,7 +74,7 @@ func Inspect(ctx context.Context, path string, o InspectOptions) (*Inspection, e
 		return nil, err
 	}
 	defer c.Close()
-	if err := o.check(append([]string{path}, c.Files...)...); err != nil {
+	if err := o.check(c.Paths()...); err != nil {
 		return nil, err
 	}
 	r := &Inspection{Source: path, Format: c.Format, State: c.State, States: c.States, Metadata: c.Metadata,

@@ -213,7 +213,7 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 	}
 	p := &Planned{Source: s.Path, Format: s.Format, Prefix: s.plan.Prefix, Deployed: s.plan.Deployed,
 		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes(), Conditions: conditions,
-		inputs: slices.Concat(o.inputs(), s.Files, []string{s.Path, o.Expect}), plan: s.plan, from: s, file: planfile.Of(s.plan)}
+		inputs: append(o.inputs(), s.paths()...), plan: s.plan, from: s, file: planfile.Of(s.plan)}
 	for _, b := range s.plan.Blocks {
 		p.Blocks = append(p.Blocks, blockOf(b))
 	}
@@ -237,7 +237,7 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 		p.Result = append(p.Result, specOf(it.Spec))
 	}
 	if o.Expect != "" {
-		p.Differences, err = differences(p.Result, o.Expect)
+		err = p.expected(o.Expect)
 	}
 	return p, items, err
 }

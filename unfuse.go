@@ -107,7 +107,7 @@ func (o *UnfuseOptions) like(ctx context.Context, dst string) (*source, error) {
 	case len(s.plan.Blocks) == 0:
 		err = fmt.Errorf("--like %s: is fused already, want the training form", o.Like)
 	default:
-		err = s.Apart(dst)
+		err = checkpoint.Apart(dst, append(o.inputs(), s.Paths()...)...)
 	}
 	if err != nil {
 		s.Close()

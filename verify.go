@@ -120,7 +120,7 @@ func (o *VerifyOptions) result(ctx context.Context, s *source, dst string, rec *
 	if err != nil {
 		return nil, err
 	}
-	if err := o.checkFiles(slices.Concat(s.Files, out.Files)...); err != nil {
+	if err := o.checkFiles(append(s.paths(), out.Paths()...)...); err != nil {
 		out.Close()
 		return nil, err
 	}

@@ -1,7 +1,6 @@
 package repfuse
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"path/filepath"
 
 	"repfuse/internal/adapter"
-	"repfuse/internal/checkpoint"
 	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
@@ -78,14 +76,13 @@ func (s *source) Close() error {
 	return errors.Join(all...)
 }
 
-// checkAdapters is an error where writing dst could touch an adapter.
-func (s *source) checkAdapters(dst string) error {
-	for k, a := range s.adapters {
-		if err := cmp.Or(checkpoint.CheckPaths(a.Path, dst), s.opened[k].Apart(dst)); err != nil {
-			return err
-		}
+// paths is where the source and its adapters lie.
+func (s *source) paths() []string {
+	paths := s.Paths()
+	for _, c := range s.opened {
+		paths = append(paths, c.Paths()...)
 	}
-	return nil
+	return paths
 }
 
 // recorded is the adapters as a record has them.

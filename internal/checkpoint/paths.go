@@ -45,14 +45,31 @@ func CheckPaths(src, dst string) error {
 	return nil
 }
 
-// Apart is an error where writing dst could touch the checkpoint, a shard of it or its external data.
-func (c *Checkpoint) Apart(dst string) error {
-	err := CheckPaths(c.Path, dst)
-	for k := 0; k < len(c.Files) && err == nil; k++ {
-		err = CheckPaths(c.Files[k], dst)
+// Apart is an error where writing dst, or what comes to lie beside it, could touch one of the files that were
+// read; "" is none.
+func Apart(dst string, read ...string) error {
+	places := []string{dst}
+	if _, file := bySuffix(dst); file {
+		places = append(places, dst+"."+Record)
 	}
-	return err
+	if IsModel(dst) {
+		places = append(places, dst+"."+External)
+	}
+	for _, path := range read {
+		for _, place := range places {
+			if path == "" {
+				continue
+			}
+			if err := CheckPaths(path, place); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
+
+// Paths is where the checkpoint lies, and its shards or external data.
+func (c *Checkpoint) Paths() []string { return append([]string{c.Path}, c.Files...) }
 
 func kind(info fs.FileInfo) string {
 	if info.IsDir() {
