@@ -37,7 +37,7 @@ var mayImport = map[string]string{
 	"exact":       "tensor micro",
 	"fuse":        "op tensor micro exact",
 	"conv":        "op tensor micro parallel",
-	"family":      "op tensor facts disk",
+	"family":      "op tensor facts disk exact micro",
 	"plan":        "op tensor",
 	"planfile":    "plan family",
 	"adapter":     "plan family op tensor",

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 
+	"repfuse/internal/exact"
 	"repfuse/internal/tensor"
 )
 
@@ -35,13 +36,14 @@ func softmax(a []argument) ([]int, formula, error) {
 			own := part*n + o
 			total := 0.0
 			for p := range parts { // 1/Σ e^(z−own z): the exponent in twice the precision
-				var z sum
+				var z exact.DD
 				at := p*n + o
 				for _, v := range []float64{gate[at*w.Shape[1]+column], shift[at], -gate[own*w.Shape[1]+column], -shift[own]} {
-					z.add(v, 1)
+					t := exact.TwoSum(z.Hi, v)
+					z = exact.DD{Hi: t.Hi, Lo: z.Lo + t.Lo}
 				}
-				e := math.Exp(z.hi)
-				total += e + float64(e*z.lo)
+				e := math.Exp(z.Hi)
+				total += e + float64(e*z.Lo)
 			}
 			out[o] = 1 / total
 		}

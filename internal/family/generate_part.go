@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"repfuse/internal/exact"
 	"repfuse/internal/tensor"
 )
 
@@ -170,11 +171,11 @@ func product(a []argument) ([]int, formula, error) {
 	return like.Shape, func(v [][]float64) []float64 {
 		w := make([]float64, rows*columns)
 		for k := range w {
-			var s sum
+			var s exact.DD
 			for r := range inner {
-				s.add(v[0][k/columns*inner+r], v[1][r*columns+k%columns])
+				s = s.Add(exact.DD{Hi: v[0][k/columns*inner+r]}.Times(v[1][r*columns+k%columns]))
 			}
-			w[k] = s.value()
+			w[k] = s.Hi
 		}
 		return w
 	}, nil

@@ -5,35 +5,34 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math"
-	"math/big"
 	"sync"
 
+	"repfuse/internal/exact"
+	"repfuse/internal/micro"
 	"repfuse/internal/op"
 	"repfuse/internal/tensor"
 )
 
 // scaled is a form of weights: a stored kernel times a factor for each index along one
-// axis. Of a stored float64 a factor is the sum of two, within 2⁻⁹⁰ of the real one, and
-// an element the real one rounded to float64 once, up to 2⁻³⁰ of an ulp. Of what is stored
-// in fewer bits factors and elements are within 2⁻⁴² of the real ones, which is 2⁻¹⁸ of an
-// ulp of float32. The kernel is read in pieces, once for the factors and once for the
-// elements, and never held whole.
+// axis. Of a stored float64 a factor is within 2⁻⁹⁰ of the real one, and an element the
+// real one rounded to float64 once, up to 2⁻³⁰ of an ulp. Of what is stored in fewer bits
+// factors and elements are within 2⁻⁴² of the real ones, which is 2⁻¹⁸ of an ulp of
+// float32. Elements are computed as they are read, in the reader's memory. Factors are
+// computed before, from all of the kernel, except where who reads a whole row has in it all
+// that its factor is made of.
 type scaled struct {
 	of      *op.Param
-	axis    int // noAxis: one factor for all
-	make    func() ([]factor, error)
-	once    sync.Once
-	by      []factor
-	less    []factor // what is taken from each element before, by the factor's index, where centred
-	centred bool
-	err     error
-	room    sync.Pool // of *piece
+	axis    int  // noAxis: one factor for all
+	centred bool // factors have something to take away
+	all     func() ([]factor, error)
+	// row, where it is not nil, is factor k from the stored elements of row k: the same as in all.
+	row func(k int, v []float64) (factor, error)
 }
 
 const noAxis = -1
 
-type factor struct{ hi, lo float64 }
+// factor says that less is taken from an element, and the rest multiplied.
+type factor struct{ by, less exact.DD }
 
 // normed(V), normed(V, G): the weight norm, g·v/‖v‖. The norm is over all axes except the
 // one along which g lies, over all of them where g is one number, and over all except the
@@ -54,35 +53,36 @@ func normed(a []argument) (*scaled, error) {
 			return nil, err
 		}
 	}
-	s.make = func() ([]factor, error) {
-		sums := make([]sum, s.factors())
-		err := s.each(func(at int, v []float64) {
-			for k, part := range s.runs(at, v) {
-				sums[k].addSquares(part, s.of.Type)
-			}
-		})
-		if err != nil {
-			return nil, err
+	norms := sync.OnceValues(func() ([]float64, error) { return floatsOrOnes(g, s.factors()) })
+	divided := func(k int, squares exact.DD) (f factor, err error) {
+		g, err := norms()
+		if err == nil && squares.Hi == 0 {
+			err = fmt.Errorf("%s: what lies at %d has norm 0, and so no direction", v.Key, k)
 		}
-		norms := make([]float64, len(sums))
-		for k := range norms {
-			norms[k] = 1
+		if err == nil {
+			f.by = exact.DD{Hi: g[k]}.Div(squares.Sqrt())
 		}
-		if g != nil {
-			if err := g.ReadFloats(norms); err != nil {
-				return nil, err
-			}
-		}
-		list := make([]factor, len(sums))
-		for k, total := range sums {
-			if total.hi == 0 {
-				return nil, fmt.Errorf("%s: what lies at %d has norm 0, and so no direction", v.Key, k)
-			}
-			list[k] = quotient(norms[k], total, true)
-		}
-		return list, nil
+		return f, err
 	}
+	if s.axis == 0 {
+		s.row = func(k int, v []float64) (factor, error) { return divided(k, s.squares(exact.DD{}, k*len(v), v)) }
+	}
+	s.all = sync.OnceValues(func() ([]factor, error) {
+		return s.each(func(total exact.DD, _, at int, v []float64) exact.DD { return s.squares(total, at, v) }, divided)
+	})
 	return s, nil
+}
+
+// floatsOrOnes is the elements of p, or n ones where it is nil.
+func floatsOrOnes(p *op.Param, n int) ([]float64, error) {
+	if p != nil {
+		return p.Floats()
+	}
+	v := make([]float64, n)
+	for k := range v {
+		v[k] = 1
+	}
+	return v, nil
 }
 
 // along is the axis of v along which g has one element an index.
@@ -122,7 +122,7 @@ func spectral(a []argument) (*scaled, error) {
 	}
 	inner := tensor.Elems(w.Shape[axis+1:])
 	s := &scaled{of: w, axis: noAxis}
-	s.make = func() ([]factor, error) {
+	s.all = sync.OnceValues(func() ([]factor, error) {
 		left, err := u.Floats()
 		if err != nil {
 			return nil, err
@@ -131,24 +131,20 @@ func spectral(a []argument) (*scaled, error) {
 		if err != nil {
 			return nil, err
 		}
-		var total sum
-		err = s.each(func(at int, v []float64) {
+		return s.each(func(total exact.DD, _, at int, v []float64) exact.DD {
 			for k, x := range v {
 				k += at
 				row, rest := k/inner%len(left), k/inner/len(left)*inner+k%inner
-				p := float64(left[row] * right[rest])
-				total.add(p, x)
-				total.add(math.FMA(left[row], right[rest], -p), x)
+				total = total.Add(exact.DD{Hi: left[row]}.Times(right[rest]).Times(x))
 			}
+			return total
+		}, func(_ int, σ exact.DD) (factor, error) {
+			if σ.Hi == 0 {
+				return factor{}, fmt.Errorf("%s: σ is 0", w.Key)
+			}
+			return factor{by: exact.DD{Hi: 1}.Div(σ)}, nil
 		})
-		if err == nil && total.value() == 0 {
-			err = fmt.Errorf("%s: σ is 0", w.Key)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return []factor{quotient(1, total, false)}, nil
-	}
+	})
 	return s, nil
 }
 
@@ -161,104 +157,84 @@ func standardized(a []argument) (*scaled, error) {
 		return nil, errors.New("want a kernel and ε")
 	}
 	s := &scaled{of: w, centred: true}
-	n := float64(tensor.Elems(w.Shape[1:]))
-	s.make = func() ([]factor, error) {
-		sums, squares := make([]sum, s.factors()), make([]sum, s.factors())
-		err := s.each(func(at int, v []float64) {
-			for k, part := range s.runs(at, v) {
-				for _, x := range part {
-					sums[k].add(x, 1)
-				}
+	n := exact.DD{Hi: float64(tensor.Elems(w.Shape[1:]))}
+	s.all = sync.OnceValues(func() ([]factor, error) {
+		means, err := s.each(func(total exact.DD, _, _ int, v []float64) exact.DD {
+			for _, x := range v {
+				total = total.Add(exact.DD{Hi: x})
 			}
-		})
+			return total
+		}, func(_ int, total exact.DD) (factor, error) { return factor{less: total.Div(n)}, nil })
 		if err != nil {
 			return nil, err
 		}
-		s.less = make([]factor, len(sums))
-		for k, total := range sums {
-			s.less[k] = ratio(total, n)
-		}
-		err = s.each(func(at int, v []float64) {
-			for k, part := range s.runs(at, v) {
-				for _, x := range part {
-					d := s.less[k].from(x)
-					squares[k].add(d.hi, d.hi)
-					squares[k].add(2*d.hi, d.lo)
-				}
+		return s.each(func(squares exact.DD, k, _ int, v []float64) exact.DD {
+			for _, x := range v {
+				d := means[k].from(x)
+				squares = squares.Add(d.Mul(d))
 			}
+			return squares
+		}, func(k int, squares exact.DD) (factor, error) {
+			d := squares.Div(n).Add(exact.DD{Hi: eps})
+			if d.Hi == 0 {
+				return factor{}, fmt.Errorf("%s: row %d is one number everywhere, and ε is 0", w.Key, k)
+			}
+			return factor{exact.DD{Hi: 1}.Div(d.Sqrt()), means[k].less}, nil
 		})
-		list := make([]factor, len(sums))
-		for k, total := range squares {
-			variance := ratio(total, n)
-			d := sum(variance)
-			if d.add(eps, 1); d.hi == 0 && err == nil {
-				err = fmt.Errorf("%s: row %d is one number everywhere, and ε is 0", w.Key, k)
-			}
-			list[k] = quotient(1, d, true)
-		}
-		return list, err
-	}
+	})
 	return s, nil
 }
 
-// ratio is t/n.
-func ratio(t sum, n float64) factor {
-	hi := t.hi / n
-	return factor{hi, (math.FMA(-hi, n, t.hi) + t.lo) / n}
+// from is x without what is taken from it.
+func (f factor) from(x float64) exact.DD {
+	return exact.DD{Hi: x}.Add(exact.DD{Hi: -f.less.Hi, Lo: -f.less.Lo})
 }
 
-// from is x − f in twice the precision.
-func (f factor) from(x float64) factor {
-	hi := float64(x - f.hi)
-	z := float64(hi - x)
-	return factor{hi, float64(x-float64(hi-z)) - float64(f.hi+z) - f.lo}
-}
-
-// quotient is a/t, or a/√t.
-func quotient(a float64, t sum, root bool) factor {
-	if v := a * t.hi; math.IsNaN(v) || math.IsInf(v, 0) {
-		return factor{hi: math.NaN()}
-	}
-	const precision = 160
-	part := func(v float64) *big.Float { return new(big.Float).SetPrec(precision).SetFloat64(v) }
-	d := part(t.hi)
-	d.Add(d, part(t.lo))
-	if root {
-		d.Sqrt(d)
-	}
-	q := part(a)
-	q.Quo(q, d)
-	hi, _ := q.Float64()
-	if math.IsInf(hi, 0) {
-		return factor{hi: hi}
-	}
-	lo, _ := q.Sub(q, part(hi)).Float64()
-	return factor{hi, lo}
-}
-
-// sum adds products up as if in twice the precision (Ogita, Rump and Oishi, "Accurate Sum
-// and Dot Product", 2005, algorithm 5.3).
-type sum struct{ hi, lo float64 }
-
-func (s *sum) add(a, b float64) {
-	p := float64(a * b)
-	t := float64(s.hi + p)
-	z := float64(t - s.hi)
-	s.lo += float64(float64(s.hi-float64(t-z))+float64(p-z)) + math.FMA(a, b, -p)
-	s.hi = t
-}
-
-func (s *sum) value() float64 { return s.hi + s.lo }
-
-// addSquares adds the squares of a piece of a kernel. Those of what is stored in fewer
-// bits than float64 are exact, and so many of them lose 2⁻⁴³ of their sum at most.
-func (s *sum) addSquares(v []float64, stored tensor.Type) {
-	if stored == tensor.F64 {
-		for _, x := range v {
-			s.add(x, x)
+// scale makes elements of those stored, which are of one factor.
+func (s *scaled) scale(v []float64, f factor) {
+	switch {
+	case s.centred:
+		for k, x := range v {
+			v[k] = f.from(x).Mul(f.by).Hi
 		}
-		return
+	case s.of.Type == tensor.F64:
+		for k, x := range v {
+			v[k] = f.by.Times(x).Hi
+		}
+	default:
+		for k := range v {
+			v[k] *= f.by.Hi
+		}
 	}
+}
+
+// pieceLen is how many elements are added up in float64 at most, and read at once where
+// there may be many more.
+const pieceLen = 4096
+
+// squares adds the squares of elements from place at on. Those of what is stored in
+// fewer bits than float64 are exact, and so many of them lose 2⁻⁴³ of their sum at most.
+// They are added up piece by piece of the kernel, so that a row has one sum, to the bit,
+// however it is read.
+func (s *scaled) squares(total exact.DD, at int, v []float64) exact.DD {
+	if s.of.Type == tensor.F64 {
+		for _, x := range v {
+			total = total.Add(exact.DD{Hi: x}.Times(x))
+		}
+		return total
+	}
+	for len(v) > 0 {
+		n := min(pieceLen-at%pieceLen, len(v))
+		for _, x := range lanes(v[:n]) {
+			total = total.Add(exact.DD{Hi: x})
+		}
+		v, at = v[n:], at+n
+	}
+	return total
+}
+
+// lanes is the squares of v in four sums, which need not wait for each other.
+func lanes(v []float64) [4]float64 {
 	var a, b, c, d float64
 	for ; len(v) >= 4; v = v[4:] {
 		a += float64(v[0] * v[0])
@@ -269,10 +245,7 @@ func (s *sum) addSquares(v []float64, stored tensor.Type) {
 	for _, x := range v {
 		a += float64(x * x)
 	}
-	s.add(a, 1)
-	s.add(b, 1)
-	s.add(c, 1)
-	s.add(d, 1)
+	return [4]float64{a, b, c, d}
 }
 
 func (s *scaled) factors() int {
@@ -282,13 +255,18 @@ func (s *scaled) factors() int {
 	return s.of.Shape[s.axis]
 }
 
+// inner is how many elements lie side by side that are of one factor.
+func (s *scaled) inner() int {
+	if s.axis == noAxis {
+		return s.of.Len()
+	}
+	return tensor.Elems(s.of.Shape[s.axis+1:])
+}
+
 // runs cuts elements from the one at place at on into those of one factor each, which
 // come with its place among the factors.
 func (s *scaled) runs(at int, v []float64) iter.Seq2[int, []float64] {
-	inner := s.of.Len()
-	if s.axis != noAxis {
-		inner = tensor.Elems(s.of.Shape[s.axis+1:])
-	}
+	inner := s.inner()
 	return func(yield func(int, []float64) bool) {
 		for len(v) > 0 {
 			run := min(inner-at%inner, len(v))
@@ -300,23 +278,46 @@ func (s *scaled) runs(at int, v []float64) iter.Seq2[int, []float64] {
 	}
 }
 
-// each reads the stored kernel from end to end, in pieces.
-func (s *scaled) each(do func(at int, v []float64)) error {
+// each is the factors, each of its sum, to which add adds the elements from place at on. The
+// kernel is read from end to end, in pieces.
+func (s *scaled) each(add func(total exact.DD, k, at int, v []float64) exact.DD, of func(k int, total exact.DD) (factor, error)) ([]factor, error) {
 	d, err := s.of.Open()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer d.Close()
-	p := s.piece()
-	defer s.room.Put(p)
+	sums, list := make([]exact.DD, s.factors()), make([]factor, s.factors())
+	piece := make([]float64, pieceLen)
 	for at, n := 0, s.of.Len(); at < n; {
-		v, err := p.read(d, at, n-at)
-		if err != nil {
-			return err
+		v := piece[:min(pieceLen, n-at)]
+		if err := s.read(d, at, v); err != nil {
+			return nil, err
 		}
-		do(at, v)
-		at += len(v)
+		for k, run := range s.runs(at, v) {
+			sums[k] = add(sums[k], k, at, run)
+			at += len(run)
+		}
 	}
+	for k, total := range sums {
+		if list[k], err = of(k, total); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// read is the stored elements from place at on.
+func (s *scaled) read(d io.ReaderAt, at int, v []float64) error {
+	b, inPlace := micro.Bytes(v)
+	if !inPlace {
+		b = make([]byte, 8*len(v))
+	}
+	size := s.of.Type.Size()
+	b = b[(8-size)*len(v):] // whose end is that of v: none is overwritten before it is decoded
+	if err := tensor.ReadFull(d, b, int64(at)*int64(size)); err != nil {
+		return err
+	}
+	micro.Decode(v, b, s.of.Type)
 	return nil
 }
 
@@ -329,11 +330,8 @@ func (s *scaled) tensor() tensor.Tensor {
 	}
 	t := tensor.Tensor{Type: tensor.F64, Shape: s.of.Shape, Computed: how}
 	t.Open = func() (tensor.Data, error) {
-		if s.once.Do(func() { s.by, s.err = s.make() }); s.err != nil {
-			return nil, s.err
-		}
 		d, err := s.of.Open()
-		return &scaledData{s, d}, err
+		return scaledData{s, d}, err
 	}
 	return t
 }
@@ -344,79 +342,46 @@ type scaledData struct {
 	tensor.Data
 }
 
-func (d *scaledData) ReadAt(p []byte, off int64) (int, error) {
+func (d scaledData) ReadAt(p []byte, off int64) (int, error) {
 	const size = 8
 	if off%size != 0 || len(p)%size != 0 {
 		return 0, errors.New("family: a computed kernel is read by whole elements")
 	}
-	at, n := int(off/size), len(p)/size
-	have := min(n, max(d.of.Len()-at, 0))
-	in := d.piece()
-	defer d.room.Put(in)
-	for done := 0; done < have; {
-		v, err := in.read(d.Data, at+done, have-done)
-		if err != nil {
-			return done * size, err
-		}
-		d.scale(v, at+done)
-		tensor.Encode(p[done*size:], v, tensor.F64)
-		done += len(v)
+	at := int(off / size)
+	have := min(len(p)/size, max(d.of.Len()-at, 0))
+	v, inPlace := micro.Floats(p[:have*size])
+	if !inPlace {
+		v = make([]float64, have)
 	}
-	if have < n {
+	if err := d.read(d.Data, at, v); err != nil {
+		return 0, err
+	}
+	for k, run := range d.runs(at, v) {
+		f, err := d.factor(k, run)
+		if err != nil {
+			return 0, err
+		}
+		d.scale(run, f)
+	}
+	if !inPlace {
+		tensor.Encode(p, v, tensor.F64)
+	}
+	if have*size < len(p) {
 		return have * size, io.EOF
 	}
 	return len(p), nil
 }
 
-// scale multiplies elements from the one at place at on.
-func (d *scaledData) scale(v []float64, at int) {
-	for k, run := range d.runs(at, v) {
-		f := d.by[k]
-		if d.centred {
-			for j, x := range run {
-				e := d.less[k].from(x)
-				p := float64(e.hi * f.hi)
-				run[j] = p + (math.FMA(e.hi, f.hi, -p) + float64(e.hi*f.lo) + float64(e.lo*f.hi))
-			}
-			continue
-		}
-		if d.of.Type != tensor.F64 {
-			for k := range run {
-				run[k] *= f.hi
-			}
-			continue
-		}
-		for k, x := range run {
-			p := float64(x * f.hi)
-			run[k] = p + (math.FMA(x, f.hi, -p) + float64(x*f.lo))
-		}
+// factor is number k, which v is to be multiplied by.
+func (s *scaled) factor(k int, v []float64) (factor, error) {
+	if s.row != nil && len(v) == s.inner() {
+		return s.row(k, v)
 	}
-}
-
-// piece is room for some elements of a stored tensor.
-type piece struct {
-	typ   tensor.Type
-	bytes []byte
-	v     []float64
-}
-
-func (s *scaled) piece() *piece {
-	if p, ok := s.room.Get().(*piece); ok {
-		return p
+	all, err := s.all()
+	if err != nil {
+		return factor{}, err
 	}
-	const elements = 4096
-	return &piece{s.of.Type, make([]byte, elements*s.of.Type.Size()), make([]float64, elements)}
-}
-
-// read is elements from at on, n of them or fewer.
-func (p *piece) read(d io.ReaderAt, at, n int) ([]float64, error) {
-	n = min(n, len(p.v))
-	b := p.bytes[:n*p.typ.Size()]
-	if err := tensor.ReadFull(d, b, int64(at)*int64(p.typ.Size())); err != nil {
-		return nil, err
-	}
-	tensor.Decode(p.v[:n], b, p.typ)
-	return p.v[:n], nil
+	return all[k], nil
 }
 
 // gain(EPS, VARIANCE), gain(EPS, VARIANCE, GAMMA): what a batch norm multiplies by,
@@ -431,15 +396,8 @@ func gain(a []argument) ([]int, formula, error) {
 		return nil, nil, fmt.Errorf("%s has shape %v, want %v", a[2].tensor.Key, a[2].tensor.Shape, variance.Shape)
 	}
 	return []int{variance.Len()}, func(v [][]float64) []float64 {
-		for k, x := range v[1] {
-			var s sum
-			s.add(x, 1)
-			s.add(eps, 1)
-			gamma := 1.0
-			if len(a) == 3 && a[2].tensor != nil {
-				gamma = v[2][k]
-			}
-			v[1][k] = quotient(gamma, s, true).hi
+		for k, f := range exact.Norm(append(v, nil)[2], v[1], eps).Value { // γ of nil is 1
+			v[1][k] = f.Hi
 		}
 		return v[1]
 	}, nil

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -153,6 +154,47 @@ func TestScaledInPieces(t *testing.T) {
 	if n, err := d.ReadAt(make([]byte, 16), int64(8*len(want)-8)); n != 8 || err == nil {
 		t.Errorf("reading past the end gives %d bytes and %v", n, err)
 	}
+	odd, got := make([]byte, 8*5000+1)[1:], make([]float64, 5000) // memory that float64 cannot lie in
+	if err := tensor.ReadFull(d, odd, 8*5000); err != nil {
+		t.Fatal(err)
+	}
+	if tensor.Decode(got, odd, tensor.F64); !slices.Equal(got, want[5000:10000]) {
+		t.Error("a row read into an odd place is another")
+	}
+}
+
+// Of a kernel whose rows have factors of their own, each byte is read once by who reads rows.
+func TestRowsReadOnce(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	v := random(r, "v", tensor.F32, 4, 30, 5)
+	read, open := 0, v.tensor.Open
+	v.tensor.Open = func() (tensor.Data, error) {
+		d, err := open()
+		return counted{d, &read}, err
+	}
+	for _, args := range [][]argument{{v}, {v, random(r, "g", tensor.F32, 4, 1, 1)}} {
+		read = 0
+		s, err := normed(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		floats(t, s.tensor())
+		if want := int(v.tensor.Bytes()); read != want {
+			t.Errorf("%d bytes were read, want %d", read, want)
+		}
+	}
+}
+
+// counted is data of which is counted what is read.
+type counted struct {
+	tensor.Data
+	read *int
+}
+
+func (d counted) ReadAt(p []byte, off int64) (int, error) {
+	n, err := d.Data.ReadAt(p, off)
+	*d.read += n
+	return n, err
 }
 
 // γ/√(σ²+ε) is rounded once, which float64 arithmetic does for some values only.
@@ -174,6 +216,10 @@ func TestGain(t *testing.T) {
 		d := exactly(v[k])
 		d.Add(d, exactly(eps))
 		rounded(t, "gain", got[k], new(big.Float).SetPrec(300).Quo(exactly(g[k]), d.Sqrt(d)), tensor.F64)
+	}
+	negative := argument{word: "var", tensor: &op.Param{Key: "var", Tensor: tensor.Of(tensor.F64, []int{2}, []float64{-1, 1})}}
+	if _, got, err = made(gain, []argument{{word: "0"}, negative}); err != nil || !math.IsNaN(got[0]) || got[1] != 1 {
+		t.Errorf("of variances -1 and 1: %g, %v", got, err)
 	}
 }
 

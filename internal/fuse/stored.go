@@ -46,6 +46,9 @@ func recode(dst []byte, to tensor.Type, src []byte, from tensor.Type, a float64)
 		some, all := micro.Rescale(dst, src, to, a)
 		return masksOf(to).tell(dst, to, some, all)
 	}
+	if v, ok := micro.Floats(src); ok && from == tensor.F64 && a == 1 {
+		return encode(dst, v, to)
+	}
 	if v, ok := micro.Floats(dst); ok && to == tensor.F64 {
 		micro.Scale(v, src, from, a)
 		return scan(dst, to)

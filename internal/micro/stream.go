@@ -23,7 +23,8 @@ func Scale(dst []float64, src []byte, t tensor.Type, a float64) {
 	}
 }
 
-// Decode is tensor.Decode, by the fast pass where there is one: 1·x is x.
+// Decode is tensor.Decode, by the fast pass where there is one: 1·x is x. src may be the end
+// of dst's own memory.
 func Decode(dst []float64, src []byte, t tensor.Type) { Scale(dst, src, t, 1) }
 
 // Pick sets sum[i] to a times element i·step of src, which holds stored elements of type
