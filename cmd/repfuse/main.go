@@ -27,6 +27,8 @@ const (
 	exitYes   = 0 // done; verify: nothing changed
 	exitNo    = 1 // verify found a difference; plan --expect found a key amiss
 	exitError = 2 // could not be done: usage, bad input, nothing recognised
+
+	exitSignal = 128 // and the signal's number: 130 after Ctrl-C, as a shell has it
 )
 
 func main() {
@@ -53,7 +55,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 			return exitError
 		}
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := untilSignal()
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
@@ -70,13 +72,35 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	case errors.Is(err, errNo):
 		return exitNo
 	case ctx.Err() != nil:
-		err = errors.New("interrupted, nothing is left behind")
+		printError(stderr, errors.New("interrupted, nothing is left behind"))
+		return exitSignal + int(context.Cause(ctx).(signalled))
 	}
 	if open := (*repfuse.OpenError)(nil); errors.As(err, &open) && len(open.Flags) > 0 {
 		err = hint.Add(err, "%s", hint.Command(slices.Insert(slices.Clone(args), 1, open.Flags...)...))
 	}
 	printError(stderr, suggested(root, err))
 	return exitError
+}
+
+// signalled is the signal that ended a context.
+type signalled syscall.Signal
+
+func (s signalled) Error() string { return syscall.Signal(s).String() }
+
+// untilSignal is a context that an interrupt, and what asks a process to end, ends. The signals come here until stop is called.
+func untilSignal() (ctx context.Context, stop func()) {
+	ctx, end := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		if s, ok := <-signals; ok {
+			end(signalled(s.(syscall.Signal)))
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(signals)
+	}
 }
 
 // asTyped is the annotation of the root that holds the command line.

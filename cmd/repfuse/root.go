@@ -15,7 +15,8 @@ import (
 )
 
 // exitText says what the exit status means.
-const exitText = "Exit status: 0 yes, 1 no (verify found a difference), 2 could not do it."
+const exitText = `Exit status: 0 yes or done, 1 no (verify: they differ; inspect: a number is at fault;
+plan: not as --expect says), 2 could not do it, 130 after Ctrl-C (128 and the signal).`
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
