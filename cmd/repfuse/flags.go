@@ -10,43 +10,43 @@ import (
 	"github.com/spf13/cobra"
 
 	"repfuse"
-	"repfuse/internal/family"
 )
 
 // addTypes declares --dtype.
 func addTypes(c *cobra.Command, to *[]string) {
-	c.Flags().StringArrayVar(to, "dtype", nil, "`[GLOB=]TYPE` of floating tensors of DST, of all or of those whose keys fit: float16, bfloat16, float32, float64")
+	c.Flags().StringArrayVar(to, "dtype", nil, "`[GLOB=]TYPE`: element type of the floating tensors of DST, all or those whose keys fit: float16, bfloat16, float32, float64")
 	words(c, "dtype", "float16", "bfloat16", "float32", "float64")
 }
 
 // addSelection declares the flags for a part of a checkpoint.
 func addSelection(c *cobra.Command, only, drop *[]string, rest string) {
-	c.Flags().StringArrayVar(only, "only", nil, "`GLOB` of keys to look at, such as 'Student.**'; the rest is left out"+rest)
-	c.Flags().StringArrayVar(drop, "drop", nil, "`GLOB` of keys that are left out")
+	c.Flags().StringArrayVar(only, "only", nil, "`GLOB`: keys to look at, such as 'Student.**'; the rest is left out"+rest)
+	c.Flags().StringArrayVar(drop, "drop", nil, "`GLOB`: keys that are left out")
 }
 
 // reportUsage is what --report of verify, plan and inspect is.
-const reportUsage = "`FILE.html` for all of it on a page of its own, with pictures"
+const reportUsage = "`FILE.html`: write all of it as a page, with pictures"
 
 func addReading(c *cobra.Command, r *repfuse.Reading) {
 	c.Flags().BoolVar(&r.BFloat16, "bfloat16", false, "take two-byte .npy elements without a type for bfloat16")
-	c.Flags().StringVar(&r.State, "state", "", "`NAME` of the dict to read of a file that holds several")
+	c.Flags().StringVar(&r.State, "state", "", "`NAME`: the dict to read of a file that holds several")
+	complete(c, "state", states)
 }
 
 func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	f := c.Flags()
-	f.StringArrayVar(&r.Eps, "eps", nil, "`[GLOB=]E` added to the variance by batch norms, where no fact says it")
+	f.StringArrayVar(&r.Eps, "eps", nil, "`[GLOB=]E`: what batch norms add to the variance, where no fact says it")
 	f.StringArrayVar(&r.Identity, "identity", nil, "`[GLOB=]yes|no`: whether blocks add their input, where no key says it")
 	f.StringArrayVar(&r.Set, "set", nil, "`[GLOB=]NAME=VALUE`: answer another question that no key answers")
-	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]` of blocks; none leaves modules as they are, with all below them")
+	f.StringArrayVar(&r.Family, "family", nil, "`[GLOB=]NAME[/DIALECT]`: what family blocks are of; none leaves modules as they are, with all below them")
 	addFamilies(c, &r.Families)
 	f.BoolVar(&r.FoldNorms, "fold-bn", false, "fold every batch norm that stands behind a layer, of any network: nothing stands between, by your word")
 	addNetwork(c, &r.Graph, &r.Prefix)
 	addSelection(c, &r.Only, &r.Drop, ", or see --rest")
 	f.Var(choice{&r.AnyCost, "same", "any"}, "cost", "`same|any`: whether a layer that a graph shows may cost more products than its parts (default same)")
 	f.BoolVar(&r.FreezeInputs, "freeze-inputs", false, "take initializers of an .onnx that are inputs too for constants")
-	f.StringVar(&r.Plan, "plan", "", "`FILE` that names the blocks by hand (repfuse plan --yaml prints one)")
-	f.StringArrayVar(&r.With, "with", nil, "`FILE[=WEIGHT]` of an adapter (LoRA, LoCon; PEFT's directory too) that is merged into the layers; several add up")
+	f.StringVar(&r.Plan, "plan", "", "`FILE`: a file that names the blocks by hand (repfuse plan --yaml prints one)")
+	f.StringArrayVar(&r.With, "with", nil, "`FILE[=WEIGHT]`: an adapter (LoRA, LoCon; PEFT's directory too) that is merged into the layers; several add up")
 	f.Var(choice{&r.KeepRest, "drop", "keep"}, "rest", "`drop|keep`: what becomes of keys that no --only fits (default drop)")
 	f.BoolVar(&r.Strict, "strict", false, "assume nothing: what no key, fact or flag says is an error that says what to type")
 	addReading(c, &r.Reading)
@@ -55,52 +55,18 @@ func addRecognition(c *cobra.Command, r *repfuse.Recognition) {
 	words(c, "cost", "same", "any")
 	words(c, "rest", "drop", "keep")
 	complete(c, "family", familyNames)
+	complete(c, "set", answers)
 }
 
 // addNetwork declares the flags for the graph of a checkpoint's network and for what its keys begin with.
 func addNetwork(c *cobra.Command, graph, prefix *string) {
-	c.Flags().StringVar(graph, "graph", "", "`FILE` with the network's graph (export.graph of repfuse exporter, a .pt2 or an .onnx): nothing is assumed")
-	c.Flags().StringVar(prefix, "prefix", "", "`PREFIX` that is taken off every key (module. and _orig_mod. are by themselves)")
+	c.Flags().StringVar(graph, "graph", "", "`FILE`: the network's graph (export.graph of repfuse exporter, a .pt2 or an .onnx): nothing is assumed")
+	c.Flags().StringVar(prefix, "prefix", "", "`PREFIX`: what is taken off every key (module. and _orig_mod. go by themselves)")
 }
 
 func addFamilies(c *cobra.Command, files *[]string) {
-	c.Flags().StringArrayVar(files, "families", nil, "`FILE` of declarations beside the built-in ones")
+	c.Flags().StringArrayVar(files, "families", nil, "`FILE`: declarations beside the built-in ones")
 	yaml(c, "families")
-}
-
-// yaml has the shell complete a flag with files of YAML.
-func yaml(c *cobra.Command, flag string) {
-	if err := c.MarkFlagFilename(flag, "yaml", "yml"); err != nil {
-		panic(err) // a flag that no line above declares
-	}
-}
-
-// words has the shell complete a flag with some words.
-func words(c *cobra.Command, flag string, list ...string) {
-	complete(c, flag, cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func complete(c *cobra.Command, flag string, f cobra.CompletionFunc) {
-	if err := c.RegisterFlagCompletionFunc(flag, f); err != nil {
-		panic(err) // a flag that no line above declares
-	}
-}
-
-// familyNames completes the name of a family.
-func familyNames(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	set, err := family.Builtin()
-	var list []*family.Family
-	if err == nil {
-		list, err = set.All()
-	}
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveError
-	}
-	var names []string
-	for _, f := range list {
-		names = append(names, f.Name+"\t"+f.Title)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
 // addDestination gives a function that sets what needs reading first.
@@ -108,8 +74,8 @@ func addDestination(c *cobra.Command, d *repfuse.Destination, otherwise string) 
 	var shardSize string
 	f := c.Flags()
 	f.StringVar(&d.Format, "format", "", "`npy|safetensors`: what DST holds if it is a directory (default "+otherwise+")")
-	f.StringVar(&shardSize, "shard-size", "", "`SIZE` of a .safetensors shard at most, such as 500MB or 2GiB (default 5GB); needs a directory DST")
-	f.StringVar(&d.Wrap, "wrap", "", "`KEY` that a .pth has the state dict under, such as state_dict or params (default none)")
+	f.StringVar(&shardSize, "shard-size", "", "`SIZE`: what a .safetensors shard holds at most, such as 500MB or 2GiB (default 5GB); needs a directory DST")
+	f.StringVar(&d.Wrap, "wrap", "", "`KEY`: what a .pth has the state dict under, such as state_dict or params (default none)")
 	f.BoolVarP(&d.Force, "force", "f", false, "replace a checkpoint that is at DST")
 	f.BoolVar(&d.IfChanged, "if-changed", false, "write nothing if DST is what would be written, byte for byte, record and all; else replace it, as -f does")
 	f.BoolVar(&d.Sync, "sync", false, "have everything on the disk before returning")

@@ -40,7 +40,7 @@ Exit status: 0, or 1 where an element is no finite number or a variance is negat
 	f.BoolVarP(&verbose, "verbose", "v", false, "print every kernel and every tensor")
 	f.StringVar(&o.Report, "report", "", reportUsage)
 	f.BoolVarP(&o.Force, "force", "f", false, "replace what is at --report")
-	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N` goroutines (default one a processor)")
+	f.VarP((*positive)(&o.Jobs), "jobs", "j", "`N`: how many goroutines (default one a processor)")
 	c.RunE = func(c *cobra.Command, args []string) error {
 		o.Command = c.Root().Annotations[asTyped]
 		r, err := repfuse.Inspect(c.Context(), args[0], o)

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/spf13/cobra"
+
 	"repfuse"
 	"repfuse/internal/hint"
 	"repfuse/internal/micro"
@@ -59,6 +61,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) (code int) {
 	defer stop()
 	root := newRoot()
 	root.SetArgs(args)
+	if len(args) > 0 && args[0] == cobra.ShellCompRequestCmd {
+		describeFlags(root)
+	}
 	root.Annotations = map[string]string{asTyped: hint.Command(args...)}
 	root.SetIn(stdin)
 	root.SetOut(shown)

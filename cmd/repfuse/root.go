@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"regexp"
 	"slices"
 	"strconv"
@@ -48,6 +50,8 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 	})
 	root.SuggestionsMinimumDistance, root.DisableSuggestions = 2, true // suggested says them on a line
 	root.AddCommand(newFuse(), newVerify(), newPlan(), newDraft(), newFamilies(), newConvert(), newUnfuse(), newInspect(), newExporter())
+	root.SetUsageFunc(usageOnce(root.UsageFunc()))
+	completeArguments(root.Commands())
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() { // cobra's own are content with any word behind them
@@ -65,6 +69,30 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 		}
 	}
 	return root
+}
+
+// repeated is a flag's line in a table, of which pflag has the value's name once more before what is said of it.
+var repeated = regexp.MustCompile(`(?m)^( +(?:-\w, )?--[\w-]+ (\S.*?)  +)(\S+): `)
+
+// usageOnce is how a command prints its usage, with no name of a value there twice.
+func usageOnce(usage func(*cobra.Command) error) func(*cobra.Command) error {
+	return func(c *cobra.Command) error {
+		var b bytes.Buffer
+		to := c.OutOrStderr()
+		c.SetOut(&b)
+		err := usage(c)
+		c.SetOut(to)
+		text := repeated.ReplaceAllStringFunc(b.String(), func(line string) string {
+			if m := repeated.FindStringSubmatch(line); m[2] == m[3] {
+				return m[1]
+			}
+			return line
+		})
+		if err == nil {
+			_, err = io.WriteString(to, text)
+		}
+		return err
+	}
 }
 
 // nearFlag is the flag that is most like one that a command does not have.

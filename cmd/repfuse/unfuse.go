@@ -29,7 +29,7 @@ What flags say of blocks is of those of TRAIN.`,
   repfuse fuse to-train.pth again.pth && repfuse verify to-train.pth fused.pth`,
 		Args: arguments(2, 2, "SRC and DST"),
 	}
-	c.Flags().StringVar(&o.Like, "like", "", "`TRAIN`, a checkpoint of the training form")
+	c.Flags().StringVar(&o.Like, "like", "", "`TRAIN`: a checkpoint of the training form")
 	addRecognition(c, &o.Recognition)
 	if err := c.Flags().MarkHidden("with"); err != nil { // always an error, which says why
 		panic(err) // a flag that no line above declares

@@ -19,7 +19,7 @@ type work struct {
 // addWork declares the flags; more is what --jobs says besides.
 func addWork(c *cobra.Command, to *repfuse.Work, more string) *work {
 	w, f := &work{c: c, to: to, show: addProgress(c)}, c.Flags()
-	f.VarP((*positive)(&to.Jobs), "jobs", "j", "`N` goroutines (default one for each processor, 2 to 8)"+more)
+	f.VarP((*positive)(&to.Jobs), "jobs", "j", "`N`: how many goroutines (default one for each processor, 2 to 8)"+more)
 	f.BoolVarP(&w.quiet, "quiet", "q", false, "print errors only")
 	f.BoolVar(&w.json, "json", false, "print what was done as JSON")
 	return w
