@@ -29,7 +29,8 @@ left in float16, bfloat16 and int8, the worst first, with what to do about it.
   channels  the same with a scale for each channel
   zero      the share of the elements that int8 with one scale makes zero
 
-Exit status: 0, or 1 where an element is no finite number or a variance is negative.`,
+Exit status: 0, 1 where an element is no finite number or a variance is negative, 2
+where it could not be done, 130 after Ctrl-C.`,
 		Example: `  repfuse inspect out/
   repfuse inspect --json model.safetensors`,
 		Args: arguments(1, 1, "PATH"),

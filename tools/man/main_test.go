@@ -1,10 +1,13 @@
 package main
 
 import (
+	"cmp"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,7 +31,22 @@ func TestPages(t *testing.T) {
 		}
 	}
 	for page, want := range map[string]string{
-		"repfuse.1":          `^0 yes, 1 no`,
+		"repfuse.1": `^\.SH COMMANDS
+\.TP
+\\fBcompletion\\fR
+(.|
+)*\.SH EXIT STATUS
+0 yes or done, 1 no (.|
+)*\.SH FILES
+(.|
+)*\\fBmodules\.json\\fR
+(.|
+)*\.SH ENVIRONMENT
+(.|
+)*\\fBREPFUSE_CPU\\fR
+`,
+		"repfuse-inspect.1": `^\.SH EXIT STATUS
+0, 1 where an element `,
 		"repfuse-convert.1":  `^\\fBrepfuse\\-fuse\\fR\(1\)`,
 		"repfuse-families.1": `^repfuse families repvgg$`,
 		"repfuse-fuse.1": `^\.TH "REPFUSE\\-FUSE" 1 "1970-01-02" "repfuse .*
@@ -44,6 +62,11 @@ repfuse\\-fuse \\- Fuse every block(.|
 		if err != nil {
 			t.Error(err)
 			continue
+		}
+		if lint, err := exec.LookPath("mandoc"); err == nil {
+			if faults, _ := exec.Command(lint, "-T", "lint", "-W", "warning", filepath.Join(pages, page)).Output(); len(faults) > 0 {
+				t.Errorf("%s", faults)
+			}
 		}
 		if !regexp.MustCompile("(?m)" + want).Match(b) {
 			t.Errorf("%s: no %q in\n%s", page, want, b)
@@ -62,5 +85,30 @@ repfuse\\-fuse \\- Fuse every block(.|
 	list, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(list) != 3 {
 		t.Errorf("%q, %v: want the command and twice its pages", list, err)
+	}
+}
+
+// TestEnvironment: whatever variable the command asks for is on the page.
+func TestEnvironment(t *testing.T) {
+	asked := regexp.MustCompile(`os\.(?:Getenv|LookupEnv)\("(\w+)"\)`)
+	met := 0
+	err := filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
+		switch name := d.Name(); {
+		case err != nil || d.IsDir() && (name == "tools" || name == "bench" || name == "chromium"): // which the command is not made of
+			return cmp.Or(err, fs.SkipDir)
+		case d.IsDir() || filepath.Ext(name) != ".go" || strings.HasSuffix(name, "_test.go"):
+			return nil
+		}
+		b, err := os.ReadFile(path)
+		for _, m := range asked.FindAllSubmatch(b, -1) {
+			met++
+			if !slices.ContainsFunc(surroundings[1].items, func(item [2]string) bool { return item[0] == string(m[1]) }) {
+				t.Errorf("%s asks for %s, which the page has not", path, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || met < 3 {
+		t.Errorf("%d variables, %v", met, err)
 	}
 }

@@ -6,10 +6,16 @@ import (
 	"strings"
 )
 
-// page is the manual page of command i in the language of man(7).
+// page is the manual page of command i, of which the first is repfuse itself, in the language of man(7).
 func page(all []command, i int, date string) []byte {
 	var b bytes.Buffer
 	c := all[i]
+	const exit = "Exit status: "
+	about, status, own := strings.Cut(c.sections[""], exit)
+	examples, common, _ := strings.Cut(c.sections["Examples"], exit)
+	if !own {
+		_, status, _ = strings.Cut(all[0].sections["Examples"], exit)
+	}
 	fmt.Fprintf(&b, ".TH \"%s\" 1 \"%s\" \"%s\" \"repfuse\"\n", roff(strings.ToUpper(c.name)), date, roff(c.version))
 	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", roff(c.name), roff(c.short))
 	b.WriteString(".SH SYNOPSIS\n.nf\n")
@@ -17,19 +23,29 @@ func page(all []command, i int, date string) []byte {
 		b.WriteString(roff(strings.TrimSpace(line)) + "\n")
 	}
 	b.WriteString(".fi\n.SH DESCRIPTION\n")
-	prose(&b, c.sections[""])
+	prose(&b, strings.TrimRight(about, "\n"))
+	if commands := listed.FindAllStringSubmatch(c.sections["Available Commands"], -1); len(commands) > 0 {
+		b.WriteString(".SH COMMANDS\n")
+		for _, m := range commands {
+			item(&b, m[1], m[2])
+		}
+	}
 	b.WriteString(".SH OPTIONS\n")
 	for line := range strings.SplitSeq(c.sections["Flags"], "\n") {
 		option(&b, line)
 	}
-	const exit = "Exit status: "
-	if examples, _, _ := strings.Cut(c.sections["Examples"], exit); examples != "" {
+	if examples != "" {
 		b.WriteString(".SH EXAMPLES\n")
 		verbatim(&b, strings.Split(strings.TrimRight(examples, "\n"), "\n"))
 	}
-	if !strings.Contains(c.sections[""], exit) {
-		_, status, _ := strings.Cut(all[0].sections["Examples"], exit)
-		fmt.Fprintf(&b, ".SH EXIT STATUS\n%s\n", roff(status))
+	fmt.Fprintf(&b, ".SH EXIT STATUS\n%s\n", roff(status))
+	if common != "" {
+		for _, s := range surroundings {
+			fmt.Fprintf(&b, ".SH %s\n%s\n", s.title, roff(s.text))
+			for _, m := range s.items {
+				item(&b, m[0], m[1])
+			}
+		}
 	}
 	var others []string
 	for k, other := range all {
@@ -39,6 +55,25 @@ func page(all []command, i int, date string) []byte {
 	}
 	b.WriteString(".SH SEE ALSO\n" + strings.Join(others, ",\n") + "\n")
 	return b.Bytes()
+}
+
+// surroundings is what the commands read and write besides what is named to them.
+var surroundings = []struct {
+	title, text string
+	items       [][2]string
+}{
+	{"FILES", "These lie in a directory of tensors.", [][2]string{
+		{"repfuse.json", "The record that fuse leaves in DST, and as DST.repfuse.json beside a DST that is a file: what was assumed, what was made, and a checksum of each tensor. verify reads it, and plan and fuse of what is fused already."},
+		{"modules.json", "What the exporter's Python knows of a model and its keys do not say: epsilon, groups, strides, classes. Read where it lies beside the tensors."},
+		{"graph.json", "The operators that the model ran, from the exporter too. Read where it lies beside the tensors, or as --graph names it."},
+		{".DST.repfuse-tmp-N, .DST.repfuse-old-N", "DST while process N writes it, and what it replaces. What a run that was killed leaves of them is removed by the next one to the same DST."},
+	}},
+	{"ENVIRONMENT", "The bytes that are written depend on none of these. Temporary files lie beside DST: TMPDIR is not read.", [][2]string{
+		{"REPFUSE_CPU", "generic or avx2: which instructions compute. Default: those that the processor has."},
+		{"GOMAXPROCS", "How many processors are used at most."},
+		{"GOGC", "How much garbage may lie about, in percent, as for any program in Go."},
+		{"TERM", "With dumb, no line of progress is shown on a terminal."},
+	}},
 }
 
 // prose writes paragraphs; lines that are indented stand as they are.
@@ -89,6 +124,11 @@ func option(b *bytes.Buffer, line string) {
 		fmt.Fprintf(b, " \\fI%s\\fR", roff(m[3]))
 	}
 	b.WriteString("\n" + roff(m[4]) + "\n")
+}
+
+// item writes a name and what is said of it.
+func item(b *bytes.Buffer, name, text string) {
+	fmt.Fprintf(b, ".TP\n\\fB%s\\fR\n%s\n", roff(name), roff(text))
 }
 
 // roff is text that means nothing to roff but itself.
