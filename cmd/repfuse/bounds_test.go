@@ -303,6 +303,13 @@ func TestNonsense(t *testing.T) {
 		put("weights/modules.json", `{"version": 1, "modules": {`+text+`}}`)
 		refused(t, dir, want, "plan", "weights")
 	}
+	put("weights/modules.json", `{"version": 1, "modules": {}}`)
+	put("weights/graph.json", `{"version": 1, "nodes": [], "values": [], "nodes": []}`)
+	refused(t, dir, `graph.json: "nodes" is there twice`, "plan", "weights")
+	put("weights/graph.json", `{"version": 1, "nodes": [], "values": []} {}`)
+	refused(t, dir, "graph.json: invalid character '{' after", "plan", "weights")
+	edit(t, filepath.Join(dir, "out", "repfuse.json"), func(b []byte) []byte { return bytes.Replace(b, []byte(`{`), []byte(`{"version": 9,`), 1) })
+	refused(t, dir, `"version" is there twice`, "verify", "weights", "out")
 }
 
 // A folder of keys that read like expressions is a folder of keys.

@@ -8,7 +8,6 @@
 package adapter
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"regexp"
@@ -16,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
@@ -82,7 +82,7 @@ func New(n int, from Source, tensors []tensor.Named, configText []byte) (*Adapte
 		return a, nil
 	}
 	a.config = &config{}
-	if err := json.Unmarshal(configText, a.config); err != nil {
+	if err := disk.JSON(configText, a.config); err != nil {
 		return nil, fmt.Errorf("%s: %w", from.Config, err)
 	}
 	switch c := a.config; {

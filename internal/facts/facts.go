@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+
+	"repfuse/internal/disk"
 )
 
 // File is the name of the facts in a directory of .npy files.
@@ -66,23 +68,18 @@ func Read(text []byte) (*Model, error) {
 		Version int             `json:"version"`
 		Modules json.RawMessage `json:"modules"`
 	}
-	if err := json.Unmarshal(text, &file); err != nil {
+	if err := disk.JSON(text, &file); err != nil {
 		return nil, fmt.Errorf("%s: %w", File, err)
 	}
 	if file.Version != Version {
 		return nil, fmt.Errorf("%s: version %d, want %d", File, file.Version, Version)
 	}
 	m := Model{Version: file.Version}
-	if err := json.Unmarshal(file.Modules, &m.Modules); err != nil {
+	if err := disk.JSON(file.Modules, &m.Modules); err != nil {
 		return nil, fmt.Errorf("%s: %w", File, err)
 	}
 	m.Order = names(file.Modules)
-	seen := map[string]bool{}
 	for _, path := range m.Order {
-		if seen[path] {
-			return nil, fmt.Errorf("%s: module %q is there twice", File, path)
-		}
-		seen[path] = true
 		if err := m.Modules[path].check(); err != nil {
 			return nil, fmt.Errorf("%s: module %q has %w", File, path, err)
 		}

@@ -35,7 +35,7 @@ func TestReadRefuses(t *testing.T) {
 		`{"version": 1, "modules": {"a": {"kernel": [0]}}}`:              `modules.json: module "a" has kernel 0, want at least 1`,
 		`{"version": 1, "modules": {"a": {"padding": [-1]}}}`:            `modules.json: module "a" has padding -1, want at least 0`,
 		`{"version": 1, "modules": {"a": {"groups": -4}}}`:               `modules.json: module "a" has groups -4, want at least 0`,
-		`{"version": 1, "modules": {"a": {"eps": 1}, "b": {}, "a": {}}}`: `modules.json: module "a" is there twice`,
+		`{"version": 1, "modules": {"a": {"eps": 1}, "b": {}, "a": {}}}`: `modules.json: "a" is there twice`,
 	} {
 		if _, err := Read([]byte(text)); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v, want %s…", text, err, want)

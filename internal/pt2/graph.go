@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"repfuse/internal/disk"
 )
 
 // schema is the version of the program's text that is known; a minor one only adds what may be
@@ -105,7 +107,7 @@ type maker struct {
 // textOf makes the text of a graph.json of a program's.
 func textOf(text []byte) ([]byte, error) {
 	var p exported
-	if err := json.Unmarshal(text, &p); err != nil {
+	if err := disk.JSON(text, &p); err != nil {
 		return nil, err
 	}
 	if p.Version.Major != schema {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/pth"
 	"repfuse/internal/tensor"
 )
@@ -35,20 +36,15 @@ var types = map[int]tensor.Type{
 // listed is the tensors of a list of weights, in its order.
 func listed(r *pth.Records, text []byte) ([]tensor.Named, error) {
 	var list struct{ Config json.RawMessage }
-	if err := json.Unmarshal(text, &list); err != nil {
+	if err := disk.JSON(text, &list); err != nil {
 		return nil, err
 	}
 	var all []tensor.Named
-	seen := map[string]bool{}
 	err := eachOf(list.Config, func(key string, p payload) error {
 		t, err := p.tensor(r)
-		if err == nil && seen[key] {
-			err = errors.New("is there twice")
-		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)
 		}
-		seen[key] = true
 		all = append(all, tensor.Named{Key: key, Tensor: t})
 		return nil
 	})

@@ -183,7 +183,7 @@ func TestRefused(t *testing.T) {
 		{later, "later/byteorder", replace("little", "middle"), zip.Store, `byteorder "middle"`},
 		{later, list, gone, zip.Store, "record data/weights/model_weights_config.json is missing"},
 		{later, list, replace(`"config"`, `"others"`), zip.Store, "no list of tensors under config"},
-		{later, list, replace(`"bn.weight"`, `"a.weight"`), zip.Store, "a.weight: is there twice"},
+		{later, list, replace(`"bn.weight"`, `"a.weight"`), zip.Store, `"a.weight" is there twice`},
 		{later, list, replace(`"weight_3"`, `"weight_99"`), zip.Store, "b.weight: record data/weights/weight_99 is missing"},
 		{later, list, replace(`"use_pickle": false`, `"use_pickle": true`), zip.Store, "a.weight: a pickled object"},
 		{later, list, replace(`"dtype": 7`, `"dtype": 77`), zip.Store, "a.weight: element type 77 is not known"},

@@ -126,8 +126,8 @@ func Read(output string) (*Record, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	var r Record
-	if err := json.Unmarshal(b, &r); err != nil {
-		return nil, fmt.Errorf("%s: is no record of repfuse fuse: %w", path, plainly(err))
+	if err := disk.JSON(b, &r); err != nil {
+		return nil, fmt.Errorf("%s: is no record of repfuse fuse: %w", path, err)
 	}
 	if r.Version != Version {
 		return nil, fmt.Errorf("%s: version %d, want %d", path, r.Version, Version)
@@ -136,18 +136,6 @@ func Read(output string) (*Record, error) {
 		return nil, fmt.Errorf("%s: has no plan", path)
 	}
 	return &r, nil
-}
-
-// plainly says which field is amiss without the names of our own types.
-func plainly(err error) error {
-	var t *json.UnmarshalTypeError
-	if !errors.As(err, &t) {
-		return err
-	}
-	if t.Field == "" {
-		return fmt.Errorf("%s, want an object", t.Value)
-	}
-	return fmt.Errorf("%s is of type %s", t.Field, t.Value)
 }
 
 // Fused lists the modules that are fused in a checkpoint by the record beside it, the

@@ -4,14 +4,13 @@
 package trace
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -76,8 +75,7 @@ func parse(text []byte) (*file, []value, error) {
 		return nil, nil, fmt.Errorf("%d bytes, want at most %d", len(text), MaxBytes)
 	}
 	f := &file{}
-	d := json.NewDecoder(bytes.NewReader(text))
-	if err := d.Decode(f); err != nil {
+	if err := disk.JSON(text, f); err != nil {
 		return nil, nil, err
 	}
 	if f.Version != Version {

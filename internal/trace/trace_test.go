@@ -117,7 +117,7 @@ func TestOtherArchitecture(t *testing.T) {
 // TestUnsound: what is no graph is an error that says where.
 func TestUnsound(t *testing.T) {
 	for text, want := range map[string]string{
-		``:                               "EOF",
+		``:                               "unexpected end of JSON input",
 		`{"version": 2}`:                 "version 2, want 1",
 		`{"version": 1, "values": [[]]}`: "value 0: empty",
 		`{"version": 1, "values": [["float32", -1]]}`:                                                                                                 "extent -1",
