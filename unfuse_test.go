@@ -21,7 +21,7 @@ var refused = strings.Fields(`
 	field-hifigan field-yoloe-text fmen-rrrb gmp-linear hifigan-generator lkdn-bsconvu-rep mfdnet-repconv-REFBUG
 	omnishift-flexnet orepa-1x1-expand orepa-k3 orepa-k3-g8 orepa-large-k7 orepa-largebase-k5 orepa-repvgg-s1-id
 	plainusr-blockv2 plainusr-mbconv rapidnet-repcpe repghost-module-identity repmlp-block-s1-noconv
-	repmlp-block-s4-k13 repvit-residual-dw rmnet-resblock rmnet-resblock-s2 rt4ksr-resblock rtmosr-repconv
+	repmlp-block-s4-k13 repvit-residual-dw rmnet-resblock rmnet-resblock-s2 rmnet-rmblock rmnet-rmblock-s2 rt4ksr-resblock rtmosr-repconv
 	shvit-model-tiny slab-merging slak-lkconv-decom spectral-norm-conv spectral-norm-convt spectral-norm-linear
 	spectral-norm-new syenet-model-isp timm-fastvit-model-tiny timm-fastvit-repcpe timm-shvit-residual-dw
 	weight-norm-all weight-norm-taps wespeaker-repspk-s1 yolov6-qarepvggv2-id

@@ -238,7 +238,7 @@ func (n *poolNode) build(b *builder) part {
 
 func (n *splitNode) build(b *builder) part {
 	var p part
-	s := op.Select{}
+	s := op.Select{Apart: n.apart}
 	for k, key := range n.keys {
 		shape := b.like(&p, key, 2)
 		if shape == nil {
@@ -255,7 +255,7 @@ func (n *splitNode) build(b *builder) part {
 
 func (n *channelsNode) build(b *builder) part {
 	var p part
-	s := op.Select{Of: n.of}
+	s := op.Select{Of: n.of, Apart: n.apart}
 	if n.like != "" {
 		shape := b.like(&p, n.like, 2)
 		if shape == nil {

@@ -51,6 +51,9 @@ func (f formatter) expr(e op.Expr, nested bool) string {
 		}
 		return s + ")"
 	case op.Select:
+		if e.Apart {
+			return fmt.Sprintf("channels(%d, %d, %d, apart)", e.From, e.To, e.Of)
+		}
 		return fmt.Sprintf("channels(%d, %d, %d)", e.From, e.To, e.Of)
 	case op.Concat:
 		return "concat(" + f.join(e, ", ", false) + ")"

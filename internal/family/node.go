@@ -56,8 +56,9 @@ type (
 	// splitNode is split(K, KEY, KEY…): part K of the input, which the given kernels
 	// share among them.
 	splitNode struct {
-		part int
-		keys []string
+		part  int
+		keys  []string
+		apart bool
 	}
 	// channelsNode is channels(FROM, TO, OF): part of the input, in numbers; TO may be
 	// end, and OF the key of a kernel over as many input channels.
@@ -65,6 +66,7 @@ type (
 		from, to string
 		of       int
 		like     string
+		apart    bool
 	}
 	// askNode is ask(NAME: EXPR): there or not, as the question NAME is answered; or
 	// ask(NAME: EXPR, EXPR): the one for yes, the other for no.

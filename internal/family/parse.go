@@ -158,6 +158,7 @@ func (p *parser) channels() Node {
 	} else {
 		c.like = p.word()
 	}
+	p.options(options{"apart": yes(&c.apart)})
 	return c
 }
 
@@ -317,6 +318,9 @@ func (p *parser) pool() Node {
 func (p *parser) split() Node {
 	s := &splitNode{part: p.integer()}
 	for p.accept(",") {
+		if s.apart = p.accept("apart"); s.apart {
+			break
+		}
 		s.keys = append(s.keys, p.word())
 	}
 	if s.part < 0 || s.part >= len(s.keys) {

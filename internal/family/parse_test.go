@@ -109,6 +109,8 @@ func TestFormat(t *testing.T) {
 		{"split(1, c1.weight, wide.weight) > conv(wide)", "channels(2, 5, 5) > conv(wide, unbiased)"},
 		{"channels(1, end, c1.weight) > scale(2)", "channels(1, 2, 2) > scale(2)"},
 		{"channels(0, 2, 7) > conv(c1)", "channels(0, 2, 7) > conv(c1)"},
+		{"split(1, c1.weight, wide.weight, apart) > conv(wide)", "channels(2, 5, 5, apart) > conv(wide, unbiased)"},
+		{"channels(0, 2, 7, apart) > conv(c1)", "channels(0, 2, 7, apart) > conv(c1)"},
 		{"concat(conv(c1), conv(tall) + conv(tall))", "concat(conv(c1), conv(tall, unbiased)\n+ conv(tall, unbiased))"},
 		{"ask(q: conv(c1)) + conv(c3)", "conv(c1)\n+ conv(c3, unbiased)"},
 		{"ask(never: conv(c1), kernel(k0)) + ask(never: x) + conv(c3)", "kernel(k0)\n+ conv(c3, unbiased)"},

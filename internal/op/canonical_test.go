@@ -28,6 +28,7 @@ func TestCanonical(t *testing.T) {
 		{Seq{c3, norm(1)}, Seq{norm(1), c3}, false},
 		{c3, Conv{Weight: c3.Weight, Dilation: []int{2}}, false},
 		{c1, Conv{Weight: c1.Weight, Dilation: []int{2}}, true},
+		{Select{From: 1, To: 2, Of: 8}, Select{From: 1, To: 2, Of: 8, Apart: true}, false},
 		{Sum{Seq{c3, norm(1)}, Seq{c1, norm(1)}}, Seq{Sum{c3, c1}, norm(1)}, false},
 	} {
 		if a, b := Canonical(row.a), Canonical(row.b); (a == b) != row.same {

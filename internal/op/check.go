@@ -133,7 +133,11 @@ func (s Select) form(c checker, in int) (Form, error) {
 	if s.From < 0 || s.To > in || s.From >= s.To || s.Of != in {
 		return Form{}, fmt.Errorf("%s of %d channels", s, in)
 	}
-	return c.point(in, s.To-s.From, 1), nil
+	f := c.point(in, s.To-s.From, 1)
+	if s.Apart {
+		f.apart = window{s.From, s.To, f.Out}
+	}
+	return f, nil
 }
 
 func (e Conv) form(c checker, in int) (Form, error) {
@@ -239,43 +243,50 @@ func (s Seq) form(c checker, in int) (Form, error) {
 	return all, nil
 }
 
-func (s Sum) form(c checker, in int) (Form, error) { return c.branches(s, in, "sum") }
+func (s Sum) form(c checker, in int) (Form, error) {
+	f, _, err := c.branches(s, in, "sum")
+	return f, err
+}
 
-func (s Concat) form(c checker, in int) (Form, error) { return c.branches(s, in, "concatenation") }
-
-// branches is the form of a Sum or a Concat.
-func (c checker) branches(parts []Expr, in int, kind string) (Form, error) {
-	if len(parts) == 0 {
-		return Form{}, fmt.Errorf("an empty %s", kind)
+func (s Concat) form(c checker, in int) (Form, error) {
+	f, each, err := c.branches(s, in, "concatenation")
+	if err == nil {
+		f, err = stacked(f, each)
 	}
-	var all Form
+	return f, err
+}
+
+// branches is the form of the parts of a Sum or a Concat laid over each other, and that of each.
+func (c checker) branches(parts []Expr, in int, kind string) (all Form, each []Form, err error) {
+	if len(parts) == 0 {
+		return Form{}, nil, fmt.Errorf("an empty %s", kind)
+	}
 	var first Expr // the one whose stride is all's
 	for k, part := range parts {
 		f, err := part.form(c, in)
 		switch {
 		case err != nil:
-			return Form{}, err
+			return Form{}, nil, err
 		case f.Transposed && len(parts) > 1:
-			return Form{}, fmt.Errorf("%s: a transposed convolution stands beside another branch", part)
-		case k == 0:
+			return Form{}, nil, fmt.Errorf("%s: a transposed convolution stands beside another branch", part)
+		}
+		if each = append(each, f); k == 0 {
 			all, first = f, part
 			continue
 		}
 		g := beside(all, f)
 		if kind == "sum" {
 			err = adds(parts[0], all, part, f)
-		} else {
-			g.Out, g.Groups = all.Out+f.Out, 1
 		}
 		if err = cmp.Or(err, fits(first, all, part, f)); err != nil {
-			return Form{}, err
+			return Form{}, nil, err
 		}
 		if all.Stride == nil {
 			first = part
 		}
 		all = g
 	}
-	return all, nil
+	return all, each, nil
 }
 
 // adds refuses branches whose outputs do not lie over each other.

@@ -25,6 +25,8 @@ type Form struct {
 	loose bool
 	// borders is where zeros are put back within, which what stands around may spoil.
 	borders []border
+	// apart is the channels that a part of a concat has apart.
+	apart window
 }
 
 // Rank is the number of axes of the kernel: 2 for images, 0 for a Linear layer.
@@ -112,7 +114,7 @@ func (f Form) looks() bool { return f.Transposed || f.reachesAny() || !f.sampled
 func after(f, g Form) Form {
 	h := Form{In: f.In, Out: g.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
 		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode),
-		Transposed:  f.Transposed || g.Transposed, loose: f.loose || g.loose}
+		Transposed:  f.Transposed || g.Transposed, loose: f.loose || g.loose, apart: f.windowBefore(g)}
 	for a, s := range f.sampled.by {
 		h.Lo = append(h.Lo, f.Lo[a]+s*g.Lo[a])
 		h.Hi = append(h.Hi, f.Hi[a]+s*g.Hi[a])
@@ -132,7 +134,7 @@ func after(f, g Form) Form {
 func beside(f, g Form) Form {
 	h := Form{In: f.In, Out: f.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
 		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode), loose: f.loose || g.loose,
-		borders: append(slices.Clip(f.borders), g.borders...)}
+		borders: append(slices.Clip(f.borders), g.borders...), apart: f.apart.beside(g.apart)}
 	h.sampled, _ = f.sampled.beside(g.sampled)
 	for a := range f.Lo {
 		h.Lo = append(h.Lo, min(f.Lo[a], g.Lo[a]))

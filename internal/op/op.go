@@ -121,8 +121,12 @@ type AvgPool struct {
 	ExcludesPadding, Plane            bool
 }
 
-// Select takes channels From to To-1 of Of.
-type Select struct{ From, To, Of int }
+// Select takes channels From to To-1 of Of. Apart says that no other part of the Concat takes any of them,
+// which then has groups.
+type Select struct {
+	From, To, Of int
+	Apart        bool
+}
 
 // Seq is its parts one after the other, the first applied first.
 type Seq []Expr
@@ -210,7 +214,14 @@ func (p AvgPool) String() string {
 	return "avgpool(" + shape(p.Kernel) + options(p.Stride, p.Padding, p.Dilation, "") + ")"
 }
 
-func (s Select) String() string { return fmt.Sprintf("channels(%d:%d of %d)", s.From, s.To, s.Of) }
+func (s Select) String() string {
+	apart := ""
+	if s.Apart {
+		apart = ", apart"
+	}
+	return fmt.Sprintf("channels(%d:%d of %d%s)", s.From, s.To, s.Of, apart)
+}
+
 func (c Concat) String() string { return "concat(" + join(c, ", ") + ")" }
 func (s Seq) String() string    { return join(s, " > ") }
 func (s Sum) String() string    { return join(s, " + ") }

@@ -113,11 +113,13 @@ func (counter) Sum(parts []counted) (counted, error) {
 }
 
 func (counter) Concat(parts []counted) (counted, error) {
-	all := besides(parts)
-	for _, n := range parts[1:] {
-		all.Out, all.Groups = all.Out+n.Out, 1
+	all, each := besides(parts), make([]Form, len(parts))
+	for k, n := range parts {
+		each[k] = n.Form
 	}
-	return all, nil
+	var err error
+	all.Form, err = stacked(all.Form, each)
+	return all, err
 }
 
 // besides is the most of each for branches.

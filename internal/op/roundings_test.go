@@ -49,6 +49,9 @@ func TestFusingRoundings(t *testing.T) {
 		// Stacked kernels are not added up; the 1×1 behind them sums over their 16 channels.
 		{"concat", op.Concat{op.Seq{dense, norm(8)}, point}, op.Roundings{Steps: 6}, op.Roundings{Steps: 7}},
 		{"concat, 1×1", op.Seq{op.Concat{op.Seq{dense, norm(8)}, point}, op.Conv{Weight: param(2, 16, 1, 1)}}, op.Roundings{Steps: 7, Sums: 15}, op.Roundings{Steps: 8, Sums: 15}},
+		// Of channels apart, 6 of them reach each input.
+		{"channels apart, 1×1", op.Seq{op.Concat{apart(0, 6, kernel(6, 6, 1, 1)), apart(6, 12, kernel(6, 6, 1, 1))}, kernel(2, 12, 1, 1)},
+			op.Roundings{Steps: 1, Sums: 5}, op.Roundings{}},
 		{"identity is one", op.Seq{op.Identity{}, dense, op.Identity{}}, op.Roundings{}, op.Roundings{}},
 		// 1/k², then the product: each tap of the mean meets the 1×1 once.
 		{"mean", op.Seq{point, op.AvgPool{Kernel: []int{3, 3}}}, op.Roundings{Steps: 2}, op.Roundings{}},

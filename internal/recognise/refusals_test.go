@@ -42,8 +42,6 @@ var lookalikes = []struct{ name, train, want string }{
 		"want one over at most"},
 	{"a fused YOLOv7", `model.0.conv.weight[8,3,3,3] model.0.conv.bias[8] model.1.m.0.weight[21,8,1,1] model.1.m.0.bias[21]
 		model.1.ia.0.implicit[1,8,1,1] model.1.im.0.implicit[1,21,1,1]`, "would be scaled a second time"},
-	{"RMNet's RMBlock", `b.conv1.weight[12,4,1,1] b.bn1:12 b.conv2.weight[12,4,3,3] b.bn2:12 b.conv3.weight[4,12,1,1] b.bn3:4
-		b.running1.running_mean[4] b.running1.running_var[4] b.running2.running_mean[4] b.running2.running_var[4]`, "whose deploy form has a grouped convolution"},
 	{"MBConv without its gate", under("b", strings.ReplaceAll(mbConv, "NAME.se.tensor[1,16,1,1]", "")), "b.se.tensor is missing"},
 }
 

@@ -138,6 +138,12 @@ func (g *generator) expr(depth, in, out int, s []int) op.Expr {
 		}
 		return all
 	case 4:
+		if in%2 == 0 && out%2 == 0 && g.IntN(2) == 0 {
+			half := func(from int) op.Expr {
+				return op.Seq{op.Select{From: from, To: from + in/2, Of: in, Apart: true}, g.expr(depth-1, in/2, out/2, s)}
+			}
+			return op.Concat{half(0), half(in / 2)}
+		}
 		if out > 1 {
 			k := 1 + g.IntN(out-1)
 			return op.Concat{g.expr(depth-1, in, k, s), g.expr(depth-1, in, out-k, s)}

@@ -56,6 +56,8 @@ func TestEverySetting(t *testing.T) {
 				note("a padded mean", e.Padding != nil && strided(e.Padding))
 				note("a dilated mean", strided(e.Dilation))
 				note("a mean without its padding", e.ExcludesPadding)
+			case op.Select:
+				note("channels apart", e.Apart)
 			case op.Identity:
 				note("a shifted identity", e.Padding != nil)
 				note("a sampled identity", strided(e.Stride))
@@ -63,7 +65,7 @@ func TestEverySetting(t *testing.T) {
 		})
 	}
 	for _, what := range []string{"a stride", "a stride that nobody said", "a padding mode", "a negative padding", "a padded mean", "a dilated mean",
-		"a mean without its padding", "a shifted identity", "a sampled identity"} {
+		"a mean without its padding", "channels apart", "a shifted identity", "a sampled identity"} {
 		if seen[what] < 50 {
 			t.Errorf("%s: %d times in 2000 expressions, want some", what, seen[what])
 		}
