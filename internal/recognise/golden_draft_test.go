@@ -28,7 +28,7 @@ var drafts = map[string]string{
 		mobileone-block-dw-k4 mobileone-block-pw-k1 mobileone-model-tiny nanodet-repvggconvmodule orepa-convbn-dbb plksr-repconv ppyoloe-repvgg
 		qarepvgg-base-s1-id qarepvgg-v2-s1-id qarepvgg-v2-s2-in_eq_out qarepvgg-v2-se-refbug qarepvgg-v6-id rdrnet-rb-s1 replknet-lkconv-dw-k13-s5
 		replknet-model-tiny-deepfuse repplain-id reprlfn-repblock repvgg-block-g4 repvgg-block-s1 repvgg-block-s2-in_eq_out repvgg-block-se repvgg-model-tiny
-		repvggplus-model-tiny repvit-model-tiny repvit-repvggdw rtdetr-repvggblock rtdetrv2-cspresnet-alpha0 rtdetrv2-repvggblock slak-lkconv-decom
+		repvggplus-model-tiny repvit-model-tiny repvit-repvggdw rmnet-repblock rtdetr-repvggblock rtdetrv2-cspresnet-alpha0 rtdetrv2-repvggblock slak-lkconv-decom
 		snowvision-reparamdw textnet-1x3 textnet-3x1 textnet-3x3 timm-mobileone-block-dw-k4 timm-mobileone-block-s2-k1 timm-mobileone-model-tiny
 		timm-repvgg-block-gs4 timm-repvgg-block-s1 timm-repvgg-model-tiny timm-repvit-dw-legacy timm-repvit-dw-new tinyvim-axias-h ultralytics-conv-d2
 		ultralytics-repconv ultralytics-repconv-bn wespeaker-repvgg-se yolomif-dbb yolomif-widedbb yolov10-cib-lk yolov10-repvggdw yolov6-qarepvgg-id-full

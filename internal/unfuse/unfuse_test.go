@@ -30,9 +30,9 @@ var refused = map[string]string{
 	"omnishift": small, "rtmosr": small, "slak": small, "wespeaker-repspk": small,
 	"deanet": formula, "gmp": formula, "mobileone-scale": formula, "orepa": formula, "orepa-large": formula, "orepa-large-base": formula,
 	"orepa-repvgg": formula, "repmlp": formula, "spectral-norm": formula, "weight-norm": formula, "yoloe-text": formula,
-	"orepa-1x1":    "does not pass its input on",
-	"etds":         "no kernel of it can hold another", // of two kernels that are stacked
-	"rmnet":        "no kernel of it can hold another",
+	"orepa-1x1": "does not pass its input on",
+	"etds":      "no kernel of it can hold another", // of two kernels that are stacked
+	"rmnet":     "no kernel of it can hold another", "rmnet-rmblock": "no kernel of it can hold another",
 	"slab-merging": "nothing behind its kernel adds a bias",
 	"syenet/tenth": "scale(0.1) is no power of two",
 }
