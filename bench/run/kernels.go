@@ -112,13 +112,14 @@ func (l layer) time(o conv.Options) (float64, error) {
 	all := make([]float64, l.out*tensor.Elems(image.Size))
 	e := op.Conv{Weight: op.Param{Key: "weight", Tensor: kernel}}
 	o.Memory = &conv.Memory{}
+	var crew parallel.Crew[conv.Workspace]
 	run := func() error {
 		runners, err := conv.NewAll([]op.Expr{e}, image, o)
 		if err != nil {
 			return err
 		}
 		r := runners[0]
-		return errors.Join(pass(r, all), r.Close())
+		return errors.Join(pass(&crew, r, all), r.Close())
 	}
 	var times []float64
 	for end := time.Now().Add(100 * time.Millisecond); len(times) < 3 || time.Now().Before(end); {
@@ -132,12 +133,11 @@ func (l layer) time(o conv.Options) (float64, error) {
 }
 
 // pass computes all channels of r once, by all processors.
-func pass(r *conv.Runner, all []float64) error {
+func pass(crew *parallel.Crew[conv.Workspace], r *conv.Runner, all []float64) error {
 	jobs := runtime.GOMAXPROCS(0)
 	size := r.Share(jobs)
-	return parallel.Each(context.Background(), jobs, (r.Channels()+size-1)/size, func() func(int) error {
-		w := r.Worker()
-		return func(i int) error { return w.Rows(i*size, min((i+1)*size, r.Channels()), all[i*size*r.Elems():]) }
+	return crew.Each(context.Background(), jobs, (r.Channels()+size-1)/size, func(space *conv.Workspace, i int) error {
+		return r.Rows(space, i*size, min((i+1)*size, r.Channels()), all[i*size*r.Elems():])
 	})
 }
 

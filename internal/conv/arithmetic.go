@@ -18,13 +18,13 @@ type arithmetic[T element] struct {
 	inPlace  func(stored []byte) (v []T, ok bool)
 	narrow   func(dst []T, src []float64)
 	widen    func(dst []float64, src []T)
-	in       func(memory []float64) []T
-	workers  func(*Memory) *workers[T]
+	of       func(memory []float64) []T
+	worker   func(*Workspace) *worker[T]
 }
 
 var (
 	in32 = &arithmetic[float32]{typ: tensor.F32, size: 4, lanes: micro.Lanes32, taps: micro.Taps32,
-		inPlace: micro.Singles, narrow: micro.Narrow, widen: micro.Widen, in: micro.Halves, workers: func(m *Memory) *workers[float32] { return &m.idle.in32 }}
+		inPlace: micro.Singles, narrow: micro.Narrow, widen: micro.Widen, of: micro.Halves, worker: func(s *Workspace) *worker[float32] { return &s.in32 }}
 	in64 = &arithmetic[float64]{typ: tensor.F64, size: 8, lanes: micro.Lanes64, taps: micro.Taps64, packed: micro.Packed64, winograd: micro.Winograd64,
-		inPlace: micro.Floats, narrow: func(dst, src []float64) { copy(dst, src) }, widen: func(dst, src []float64) { copy(dst, src) }, in: func(memory []float64) []float64 { return memory }, workers: func(m *Memory) *workers[float64] { return &m.idle.in64 }}
+		inPlace: micro.Floats, narrow: func(dst, src []float64) { copy(dst, src) }, widen: func(dst, src []float64) { copy(dst, src) }, of: func(memory []float64) []float64 { return memory }, worker: func(s *Workspace) *worker[float64] { return &s.in64 }}
 )

@@ -51,8 +51,8 @@ func runOnce(e op.Expr, x conv.Map, o conv.Options) error {
 	jobs := runtime.GOMAXPROCS(0)
 	size := r.Share(jobs)
 	err = parallel.Each(context.Background(), jobs, (r.Channels()+size-1)/size, func() func(int) error {
-		w, dst := r.Worker(), make([]float64, size*r.Elems())
-		return func(k int) error { return w.Rows(k*size, min((k+1)*size, r.Channels()), dst) }
+		space, dst := new(conv.Workspace), make([]float64, size*r.Elems())
+		return func(k int) error { return r.Rows(space, k*size, min((k+1)*size, r.Channels()), dst) }
 	})
 	return errors.Join(err, r.Close())
 }

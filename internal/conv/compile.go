@@ -3,7 +3,6 @@ package conv
 import (
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -27,35 +26,28 @@ type compiler[T element] struct {
 	squares []*squares[T]
 	memory  *Memory
 	taken   [][]float64 // of memory, until release
-	mu      sync.Mutex
-	lent    []*worker[T] // likewise
 }
 
 // take gives n elements with anything in them, until release.
 func (c *compiler[T]) take(n int) []T {
 	v := c.memory.maps.take((n*c.size + 7) / 8)
 	c.taken = append(c.taken, v)
-	return c.in(v)[:n]
+	return c.of(v)[:n]
 }
 
-// lend gives a worker until release.
-func (c *compiler[T]) lend() *worker[T] {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	w := c.workers(c.memory).take(c.arithmetic)
-	c.lent = append(c.lent, w)
-	return w
-}
-
-// release gives the memory of all maps and workers back.
+// release gives the memory of all maps back.
 func (c *compiler[T]) release() {
 	for _, v := range c.taken {
 		c.memory.maps.give(v)
 	}
-	for _, w := range c.lent {
-		c.workers(c.memory).give(w)
-	}
-	c.taken, c.lent = nil, nil
+	c.taken = nil
+}
+
+// in is the worker of a goroutine.
+func (c *compiler[T]) in(space *Workspace) *worker[T] {
+	w := c.worker(space)
+	w.arithmetic = c.arithmetic
+	return w
 }
 
 // planes is a map of zeros.
@@ -186,13 +178,19 @@ func (c *compiler[T]) conv(e op.Conv, f op.Form, in source[T], out box) (source[
 	s := &dense[T]{k: k, bias: bias, in: whole, f: c.f}
 	s.first, s.n = c.f.span(out)
 	s.n = upTo(s.n, c.lanes)
-	shift := make([]int, k.taps)
-	for t, at := range taps(f, e.Weight.Shape[2:]) {
-		shift[t] = c.f.shift(at)
-	}
-	s.low = slices.Min(shift)
-	for _, d := range shift {
-		s.off = append(s.off, d-s.low)
+	places(e.Weight.Shape[2:], func(p []int) { // of the taps
+		d := c.f.shift(f.Lo)
+		for a, k := range p {
+			d += k * f.Step[a] * c.f.step[a]
+		}
+		if e.Transposed {
+			d = -d
+		}
+		s.off = append(s.off, d)
+	})
+	s.low = slices.Min(s.off)
+	for t := range s.off {
+		s.off[t] -= s.low
 	}
 	return s, nil
 }

@@ -30,30 +30,3 @@ type Map struct {
 func Zeros(channels int, lo, size []int) Map {
 	return Map{channels, lo, size, make([]float64, channels*tensor.Elems(size))}
 }
-
-// rows visits a box row by row along its last axis: the position of each row's
-// first element and its length. A box without axes has one row of one element.
-func rows(lo, size []int, visit func(p []int, n int)) {
-	last := len(size) - 1
-	if last < 0 {
-		visit(nil, 1)
-		return
-	}
-	if tensor.Elems(size) == 0 {
-		return
-	}
-	p := append([]int(nil), lo...)
-	for {
-		visit(p, size[last])
-		a := last - 1
-		for ; a >= 0; a-- {
-			if p[a]++; p[a] < lo[a]+size[a] {
-				break
-			}
-			p[a] = lo[a]
-		}
-		if a < 0 {
-			return
-		}
-	}
-}

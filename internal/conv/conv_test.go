@@ -194,7 +194,7 @@ func TestErrors(t *testing.T) {
 		}
 		r, err := newRunner(test.e, x, conv.Options{})
 		if err == nil {
-			err = r.Worker().Rows(0, r.Channels(), make([]float64, r.Channels()*r.Elems()))
+			err = r.Rows(new(conv.Workspace), 0, r.Channels(), make([]float64, r.Channels()*r.Elems()))
 			defer r.Close()
 		}
 		if err == nil || err.Error() != test.want {
@@ -219,8 +219,8 @@ func TestOtherErrors(t *testing.T) {
 		{of, "5 values for a map of 2×[3], want 6"},
 		{box, "a box of 1 axes, want 2 as the image has"},
 		{sample, "axis 1: elements 1 to 3, want some from 0 to 2"},
-		{r.Worker().Rows(1, 3, make([]float64, 18)), "channels 1 to 3 of 2 into 18 places"},
-		{r.Worker().Rows(0, 2, make([]float64, 17)), "channels 0 to 2 of 2 into 17 places"},
+		{r.Rows(new(conv.Workspace), 1, 3, make([]float64, 18)), "channels 1 to 3 of 2 into 18 places"},
+		{r.Rows(new(conv.Workspace), 0, 2, make([]float64, 17)), "channels 0 to 2 of 2 into 17 places"},
 	} {
 		if test.err == nil || test.err.Error() != test.want {
 			t.Errorf("%v, want %s", test.err, test.want)

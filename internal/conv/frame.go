@@ -47,10 +47,12 @@ type lines struct {
 	length int
 }
 
-func (f frame) lines(b box) (l lines) {
-	rows(b.lo, b.size, func(p []int, n int) {
-		l.begin, l.length = append(l.begin, f.index(p)), n
-	})
+func (f frame) lines(b box) lines {
+	first, l, outer := f.index(b.lo), lines{length: 1}, b.size
+	if last := len(b.size) - 1; last >= 0 {
+		outer, l.length = b.size[:last], b.size[last]
+	}
+	places(outer, func(p []int) { l.begin = append(l.begin, first+f.shift(p)) })
 	return l
 }
 

@@ -2,42 +2,22 @@ package conv
 
 import (
 	"slices"
-	"sync"
+
+	"repfuse/internal/parallel"
 )
 
-// Memory is what Runners and their Workers work in, kept for the Runners that follow: they
+// Memory is what Runners lie in, and are made with, kept for the Runners that follow: they
 // want about as much, and the garbage of a few images is more than all else takes. Its
 // zero value is ready for use. Runners that share it are made and closed by one goroutine.
 type Memory struct {
 	maps buffers[float64]
-	idle struct {
-		in32 workers[float32]
-		in64 workers[float64]
-	}
+	crew parallel.Crew[Workspace]
 }
 
-// workers is the workers that are idle.
-type workers[T element] struct {
-	mu   sync.Mutex
-	idle []*worker[T]
-}
-
-func (c *workers[T]) take(by *arithmetic[T]) *worker[T] {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	last := len(c.idle) - 1
-	if last < 0 {
-		return &worker[T]{arithmetic: by}
-	}
-	w := c.idle[last]
-	c.idle = c.idle[:last]
-	return w
-}
-
-func (c *workers[T]) give(w *worker[T]) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.idle = append(c.idle, w)
+// Workspace is what one goroutine computes in, of any Runners by turns. Its zero value is ready for use.
+type Workspace struct {
+	in32 worker[float32]
+	in64 worker[float64]
 }
 
 // buffers is memory that waits to be used again.

@@ -1,9 +1,6 @@
 package conv
 
-import (
-	"repfuse/internal/op"
-	"repfuse/internal/tensor"
-)
+import "repfuse/internal/op"
 
 // node is an expression with all that its shapes say: the channels that go in and
 // come out, and how far it looks.
@@ -157,23 +154,6 @@ func beside[T element](parts []*node[T]) *node[T] {
 		}
 	}
 	return all
-}
-
-// taps lists the places that the taps of a kernel look at.
-func taps(f op.Form, kernel []int) [][]int {
-	at := make([][]int, tensor.Elems(kernel))
-	for t := range at {
-		p := make([]int, len(kernel))
-		for a, rest := len(kernel)-1, t; a >= 0; a-- {
-			p[a] = f.Lo[a] + rest%kernel[a]*f.Step[a]
-			rest /= kernel[a]
-		}
-		if f.Transposed {
-			p = negated(p)
-		}
-		at[t] = p
-	}
-	return at
 }
 
 // before is the box that n must be given to be known on the box out.

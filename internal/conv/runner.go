@@ -11,7 +11,6 @@ import (
 
 	"repfuse/internal/micro"
 	"repfuse/internal/op"
-	"repfuse/internal/parallel"
 	"repfuse/internal/tensor"
 )
 
@@ -54,20 +53,12 @@ func Reach(exprs []op.Expr, channels, rank int) (lo, hi int, err error) {
 // channels of; kernels are read as they are needed.
 type Runner struct {
 	channels int
-	together int // that Worker.Rows is fastest for; see the function together
+	together int // that Rows is fastest for; see the function together
 	size     []int
 	ahead    atomic.Int64 // nanoseconds
 	opened   []tensor.Data
+	rows     func(space *Workspace, a, b int, dst []float64) error
 	closed   func() // nil after Close
-	// memory makes what a Worker works in, a *worker, and with a Worker in it.
-	memory func() any
-	with   func(memory any) *Worker
-}
-
-// Worker is what one goroutine needs to run rows of its Runner.
-type Worker struct {
-	rows   func(a, b int, dst []float64) error
-	memory any
 }
 
 // NewAll prepares expressions for running on one image, of which they share a copy. Close
@@ -101,15 +92,13 @@ func (r *Runner) Share(jobs int) int {
 // of, added up over all goroutines: they were computed when the Runner was made.
 func (r *Runner) Ahead() time.Duration { return time.Duration(r.ahead.Load()) }
 
-// Worker makes a Worker; each goroutine needs its own.
-func (r *Runner) Worker() *Worker { return r.with(r.memory()) }
+// Rows computes output channels a to b-1 on the image's box, into the first places
+// of dst, in a space that no other goroutine computes in. It is fastest for as many as Share says.
+func (r *Runner) Rows(space *Workspace, a, b int, dst []float64) error {
+	return r.rows(space, a, b, dst)
+}
 
-// Beside makes a Worker for the goroutine that has w, of a Runner that was made together
-// with r. They take turns in the same memory.
-func (r *Runner) Beside(w *Worker) *Worker { return r.with(w.memory) }
-
-// Close closes the tensors that the Runner reads from. Its Workers must not be used
-// after it.
+// Close closes the tensors that the Runner reads from. It must not be used after it.
 func (r *Runner) Close() error {
 	var err error
 	for _, d := range r.opened {
@@ -123,12 +112,7 @@ func (r *Runner) Close() error {
 	return err
 }
 
-// Rows computes output channels a to b-1 on the image's box, into the first places
-// of dst. It is fastest for as many as Runner.Share says.
-func (w *Worker) Rows(a, b int, dst []float64) error { return w.rows(a, b, dst) }
-
-// worker is the memory that one goroutine works in: it belongs to the sources of
-// one Runner by turns.
+// worker is a Workspace in one type of element: it belongs to the sources of a Runner by turns.
 type worker[T element] struct {
 	*arithmetic[T]
 	buffers[T]
@@ -208,30 +192,28 @@ func (c *compiler[T]) runner(n *node[T], in *stored[T]) (*Runner, error) {
 		return r, err
 	}
 	each, lines := c.out.elems(), c.f.lines(c.out)
-	r.memory = func() any { return c.lend() }
-	r.with = func(memory any) *Worker {
-		w := memory.(*worker[T])
-		return &Worker{memory: memory, rows: func(a, b int, dst []float64) error {
-			if a < 0 || b > n.out || len(dst) < (b-a)*each {
-				return fmt.Errorf("channels %d to %d of %d into %d places", a, b, n.out, len(dst))
+	r.rows = func(space *Workspace, a, b int, dst []float64) error {
+		if a < 0 || b > n.out || len(dst) < (b-a)*each {
+			return fmt.Errorf("channels %d to %d of %d into %d places", a, b, n.out, len(dst))
+		}
+		w := c.in(space)
+		planes := w.take(c.together * c.f.plane)
+		defer w.give(planes)
+		for o := a; o < b; o += c.together {
+			end := min(b, o+c.together)
+			if err := s.rows(w, o, end, planes); err != nil {
+				return err
 			}
-			return chunks(a, b, c.together, func(o, end int) error {
-				planes := w.take((end - o) * c.f.plane)
-				defer w.give(planes)
-				if err := s.rows(w, o, end, planes); err != nil {
-					return err
-				}
-				for k := range end - o {
-					c.copyOut(w, lines, dst[(o-a+k)*each:][:each], planes[k*c.f.plane:][:c.f.plane])
-				}
-				return nil
-			})
-		}}
+			for k := range end - o {
+				c.copyOut(w, lines, dst[(o-a+k)*each:][:each], planes[k*c.f.plane:][:c.f.plane])
+			}
+		}
+		return nil
 	}
 	return r, nil
 }
 
-// together is how many channels Worker.Rows is fastest for, a multiple of micro.Rows, of planes
+// together is how many channels Runner.Rows is fastest for, a multiple of micro.Rows, of planes
 // of so many bytes and rows of the largest stored kernel: they share what is near of the
 // input, and their own maps still fit the second cache.
 func together(plane, row int) int {
@@ -239,28 +221,10 @@ func together(plane, row int) int {
 	return micro.Rows * max(1, min(most, planes/(micro.Rows*plane), rows/(micro.Rows*max(row, 1))))
 }
 
-// chunks calls do for channels a to b-1, so many at a time.
-func chunks(a, b, size int, do func(a, b int) error) error {
-	for ; a < b; a += size {
-		if err := do(a, min(b, a+size)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // concurrently calls do for channels 0 to n-1, so many at a time, from several
 // goroutines, each with its own worker.
 func (c *compiler[T]) concurrently(n, size int, do func(w *worker[T], a, b int) error) error {
-	var started []*worker[T]
-	defer func() {
-		for _, w := range started {
-			c.workers(c.memory).give(w)
-		}
-	}()
-	return parallel.Each(context.Background(), c.jobs, (n+size-1)/size, func() func(int) error {
-		w := c.workers(c.memory).take(c.arithmetic)
-		started = append(started, w)
-		return func(k int) error { return do(w, k*size, min(n, (k+1)*size)) }
+	return c.memory.crew.Each(context.Background(), c.jobs, (n+size-1)/size, func(space *Workspace, k int) error {
+		return do(c.in(space), k*size, min(n, (k+1)*size))
 	})
 }

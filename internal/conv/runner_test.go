@@ -135,10 +135,10 @@ func runAll(t *testing.T, e op.Expr, x conv.Map, o conv.Options) []float64 {
 	var wait sync.WaitGroup
 	for _, part := range [][3]int{{0, middle, micro.Rows + 3}, {middle, r.Channels(), 4*micro.Rows + 3}} {
 		wait.Go(func() {
-			w := r.Worker()
+			space := new(conv.Workspace)
 			for a := part[0]; a < part[1]; a += part[2] {
 				b := min(part[1], a+part[2])
-				if err := w.Rows(a, b, got[a*r.Elems():]); err != nil {
+				if err := r.Rows(space, a, b, got[a*r.Elems():]); err != nil {
 					t.Error(err)
 				}
 			}
@@ -164,7 +164,7 @@ func TestRunnersOfOneImage(t *testing.T) {
 	}
 	for k, want := range [][]float64{{1, 10, 100}, {1, 10, 100}, {111, 111, 111}} {
 		got := make([]float64, 3)
-		if err := errors.Join(all[k].Worker().Rows(0, 1, got), all[k].Close()); err != nil {
+		if err := errors.Join(all[k].Rows(new(conv.Workspace), 0, 1, got), all[k].Close()); err != nil {
 			t.Fatal(err)
 		}
 		if !slices.Equal(got, want) {
@@ -173,7 +173,7 @@ func TestRunnersOfOneImage(t *testing.T) {
 	}
 }
 
-// Workers of two Runners that take turns in the same memory give what each gives by itself.
+// Two Runners that take turns in the same space give what each gives by itself.
 func TestBeside(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	x := conv.Random(40, []int{9, 9}, 1, 1)
@@ -185,26 +185,25 @@ func TestBeside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := all[0].Worker()
-	workers := []*conv.Worker{first, all[1].Beside(first)}
+	space := new(conv.Workspace)
 	for k, e := range exprs {
 		defer all[k].Close()
 		want := runAll(t, e, x, conv.Options{})
 		each := all[k].Elems()
 		got := make([]float64, 40*each)
 		for a := 0; a < 40; a += 10 {
-			for j := range workers { // the other one's rows go into places that are not looked at
+			for j, runner := range all { // the other one's rows go into places that are not looked at
 				to := got[a*each:][:10*each]
 				if j != k {
 					to = make([]float64, 10*each)
 				}
-				if err := workers[j].Rows(a, a+10, to); err != nil {
+				if err := runner.Rows(space, a, a+10, to); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 		if !slices.Equal(got, want) {
-			t.Errorf("%s: not what a Worker in memory of its own gives", e)
+			t.Errorf("%s: not what it gives in a space of its own", e)
 		}
 	}
 }

@@ -133,33 +133,19 @@ func normaliser[T element](e op.BatchNorm, channels int) (func(c int, v []T), er
 	}, nil
 }
 
-// vector is floats in T.
-func vector[T element](p *op.Param, channels int, literal float64) ([]T, error) {
-	v, err := floats(p, channels, literal)
-	w := make([]T, len(v))
-	for k, x := range v {
-		w[k] = T(x)
-	}
-	return w, err
-}
-
-// floats reads a vector of one element for each channel. One element stands for
+// vector reads a vector of one element for each channel. One element stands for
 // all channels; where there is no vector, literal does.
-func floats(p *op.Param, channels int, literal float64) ([]float64, error) {
-	one := []float64{literal}
+func vector[T element](p *op.Param, channels int, literal float64) ([]T, error) {
+	v := []float64{literal}
 	if p != nil {
-		v, err := p.Floats()
-		if err != nil {
+		var err error
+		if v, err = p.Floats(); err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Key, err)
 		}
-		if len(v) != 1 {
-			return v, nil
-		}
-		one = v
 	}
-	v := make([]float64, channels)
-	for c := range v {
-		v[c] = one[0]
+	w := make([]T, channels)
+	for c := range w {
+		w[c] = T(v[min(c, len(v)-1)])
 	}
-	return v, nil
+	return w, nil
 }

@@ -92,7 +92,7 @@ func runRows(t *testing.T, e op.Expr, x conv.Map, o conv.Options) [][]float64 {
 		t.Fatal(err)
 	}
 	all := make([]float64, r.Channels()*r.Elems())
-	if err := errors.Join(r.Worker().Rows(0, r.Channels(), all), r.Close()); err != nil {
+	if err := errors.Join(r.Rows(new(conv.Workspace), 0, r.Channels(), all), r.Close()); err != nil {
 		t.Fatal(err)
 	}
 	return slices.Collect(slices.Chunk(all, r.Elems()))

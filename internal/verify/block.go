@@ -127,13 +127,13 @@ func (c *comparison) pass(f forms, size, most int, visit func(o int, want, got [
 	tasks := min(groups, (most+size-1)/size)
 	clock.begin(tasks, groups)
 	return c.pairs.Each(c.ctx, c.Jobs, tasks, func(h *outputs, k int) error {
-		h.run(f, size*elems)
+		h.want, h.got = tensor.Sized(h.want, size*elems), tensor.Sized(h.got, size*elems)
 		a := k * groups / tasks * size
 		b := min(channels, a+size)
-		if err := clock.time(before, k, func() error { return h.branches.Rows(a, b, h.want) }); err != nil {
+		if err := clock.time(before, k, func() error { return f.branches.Rows(&h.space, a, b, h.want) }); err != nil {
 			return err
 		}
-		if err := clock.time(after, k, func() error { return h.fused.Rows(a, b, h.got) }); err != nil {
+		if err := clock.time(after, k, func() error { return f.fused.Rows(&h.space, a, b, h.got) }); err != nil {
 			return err
 		}
 		for o := a; o < b; o++ {
@@ -146,16 +146,6 @@ func (c *comparison) pass(f forms, size, most int, visit func(o int, want, got [
 
 // outputs is one goroutine's means to run both forms, and what they give.
 type outputs struct {
-	of              forms
-	branches, fused *conv.Worker
-	want, got       []float64
-}
-
-// run has h run f, where it does not yet, and makes room for n elements of each.
-func (h *outputs) run(f forms, n int) {
-	if h.of != f {
-		h.of, h.branches = f, f.branches.Worker()
-		h.fused = f.fused.Beside(h.branches)
-	}
-	h.want, h.got = tensor.Sized(h.want, n), tensor.Sized(h.got, n)
+	space     conv.Workspace
+	want, got []float64
 }
