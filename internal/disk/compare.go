@@ -10,6 +10,19 @@ import (
 // Maker makes a file that is to be written at path: Create or Compare.
 type Maker func(path string) (*File, error)
 
+// With makes a file that begins with head.
+func (m Maker) With(path string, head []byte) (*File, error) {
+	f, err := m(path)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.WriteAt(head, 0); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
 // ErrDiffers says that a file of Compare is not what would be written.
 var ErrDiffers = errors.New("differs from what would be written")
 

@@ -143,55 +143,6 @@ func TestCreateZip(t *testing.T) {
 	}
 }
 
-// More members than 16 bits count, and offsets that need 64 bits (in a file with a hole).
-func TestZip64(t *testing.T) {
-	if runtime.GOOS == "windows" || math.MaxInt == math.MaxInt32 {
-		t.Skip("a file with a hole takes its whole size, or an int cannot count it")
-	}
-	gigabyte := 1 << 30
-	for _, test := range []struct {
-		name  string
-		specs []tensor.Spec
-	}{
-		{"members", func() (all []tensor.Spec) {
-			for i := range 1<<16 + 1 {
-				all = append(all, tensor.Spec{Key: fmt.Sprint(i), Type: tensor.F32, Shape: []int{0}})
-			}
-			return all
-		}()},
-		{"bytes", []tensor.Spec{
-			{Key: "large", Type: tensor.I8, Shape: []int{5 * gigabyte}},
-			{Key: "far", Type: tensor.I8, Shape: []int{3}},
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "x.npz")
-			w, err := CreateZip(path, test.specs, disk.Create)
-			must(t, err)
-			z := w.(*zipWriter)
-			for i := range z.members { // as if all was written
-				must(t, z.tally.Take(i, int(test.specs[i].Bytes()), 0))
-				must(t, w.Done(i, crc32.ChecksumIEEE(make([]byte, test.specs[i].Bytes()%int64(5*gigabyte)))))
-			}
-			must(t, w.Close())
-			set, err := OpenZip(path, Options{})
-			must(t, err)
-			defer set.Close()
-			if len(set.Tensors) != len(test.specs) {
-				t.Errorf("%d members, want %d", len(set.Tensors), len(test.specs))
-			}
-			for _, n := range set.Tensors {
-				if n.Key == "far" {
-					b, err := n.ReadAll()
-					if err != nil || !bytes.Equal(b, make([]byte, 3)) {
-						t.Errorf("far holds %v, %v", b, err)
-					}
-				}
-			}
-		})
-	}
-}
-
 // edit is testdata's file with the bytes after the last place of mark replaced.
 func edit(t *testing.T, name, mark string, skip int, by ...byte) []byte {
 	t.Helper()

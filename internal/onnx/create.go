@@ -4,18 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
-
-// writer takes the tensors of a model whose other bytes are written.
-type writer struct {
-	model, data *disk.File // data is that of external data, nil where there is none
-	places      []place
-	tally       *tensor.Tally
-}
 
 // Create makes, by create, the model's file at path and, where r.External, that of its external data
 // at data. specs are r's tensors, in the order in which the writer will
@@ -28,34 +20,45 @@ func (r *Rewrite) Create(path, data string, specs []tensor.Spec, create disk.Mak
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	out := &writer{places: make([]place, len(specs)), tally: tally}
+	out := &disk.Writer{Tally: tally, Places: make([]disk.Place, len(specs))}
 	for i, s := range specs {
 		p, ok := r.places[s.Key]
 		if !ok || p.size != s.Bytes() {
 			return nil, fmt.Errorf("%s: %s: %d bytes, want %d", path, s.Key, s.Bytes(), p.size)
 		}
-		out.places[i] = p
+		out.Places[i] = p.Place
 	}
-	if out.model, err = create(path); err != nil {
-		return nil, err
-	}
+	files := []string{path}
 	if r.External {
-		out.data, err = create(data)
+		files = append(files, data)
 	}
-	if err == nil {
-		err = copyPieces(out.model, r.m.file.in, r.pieces)
-	}
-	if err == nil && len(r.between) > 0 {
-		var old *os.File
-		if old, err = r.m.file.folder.Open(r.old); err == nil {
-			err = errors.Join(copyPieces(out.data, old, r.between), old.Close())
+	out.Begin = func(k int) (*disk.File, error) {
+		f, err := create(files[k])
+		if err != nil {
+			return nil, err
 		}
+		if err := r.begin(f, k); err != nil {
+			f.Close()
+			return nil, err
+		}
+		return f, nil
 	}
+	return out.StartOpen(len(files))
+}
+
+// begin writes what is not streamed into the model's file, or into that of its external data.
+func (r *Rewrite) begin(f *disk.File, k int) error {
+	if k == modelFile {
+		return copyPieces(f, r.m.file.in, r.pieces)
+	}
+	if len(r.between) == 0 {
+		return nil
+	}
+	old, err := r.m.file.folder.Open(r.old)
 	if err != nil {
-		out.Close()
-		return nil, err
+		return err
 	}
-	return out, nil
+	return errors.Join(copyPieces(f, old, r.between), old.Close())
 }
 
 // copyPieces writes what is not streamed.
@@ -79,30 +82,4 @@ func copyPieces(to *disk.File, source io.ReaderAt, pieces []piece) error {
 		}
 	}
 	return nil
-}
-
-// WriteAt stores p at byte off of tensor i.
-func (w *writer) WriteAt(i int, p []byte, off int64) error {
-	at := w.places[i]
-	err := w.tally.Take(i, len(p), off)
-	switch {
-	case err != nil || at.copied:
-	case at.external:
-		_, err = w.data.WriteAt(p, at.off+off)
-	default:
-		_, err = w.model.WriteAt(p, at.off+off)
-	}
-	return err
-}
-
-// Done says that tensor i is whole. The format has no place for its CRC.
-func (w *writer) Done(i int, _ uint32) error { return w.tally.Done(i) }
-
-// Close closes the files, which are whole if every tensor is.
-func (w *writer) Close() error {
-	err := errors.Join(w.tally.Whole(), w.model.Close())
-	if w.data != nil {
-		err = errors.Join(err, w.data.Close())
-	}
-	return err
 }

@@ -59,7 +59,7 @@ func FuzzOpen(f *testing.F) {
 			n += p.len()
 		}
 		for _, p := range r.places {
-			if !p.external && !p.copied {
+			if p.File == modelFile {
 				n += p.size
 			}
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -86,12 +87,18 @@ func (m *Model) relength(h *holder, by int64) (edit, error) {
 	return edit{span: span{h.from, h.at}, with: []piece{{text: text}}}, err
 }
 
-// place is where the elements of a streamed tensor go.
+// place is where the elements of a streamed tensor go, size bytes.
 type place struct {
-	off, size int64
-	external  bool // in the file of external data
-	copied    bool // they are numbers, which were copied with what is around them
+	disk.Place
+	size int64
 }
+
+// The files of a model that is written.
+const (
+	copied    = -1 // none: the elements are numbers, which are copied with what is around them
+	modelFile = 0
+	dataFile  = 1 // of external data
+)
 
 // lay lays the pieces out; the source's own tensors are cut out of the ranges that
 // are copied, since they are streamed.
@@ -105,7 +112,7 @@ func lay(pieces []piece, kept []*Tensor, to map[string]place) (out []piece) {
 		}
 		p.off = size
 		if p.key != "" {
-			to[p.key] = place{off: size, size: p.len()}
+			to[p.key] = place{disk.Place{File: modelFile, Off: size}, p.len()}
 		} else {
 			out = append(out, p)
 		}
@@ -168,9 +175,9 @@ func spread(kept []*Tensor, fresh []tensor.Spec, same bool, to map[string]place)
 			off = next(e.length)
 		}
 		shared[b] = off
-		to[t.Key] = place{off: off, size: e.length, external: true}
+		to[t.Key] = place{disk.Place{File: dataFile, Off: off}, e.length}
 	}
 	for _, s := range fresh {
-		to[s.Key] = place{off: next(s.Bytes()), size: s.Bytes(), external: true}
+		to[s.Key] = place{disk.Place{File: dataFile, Off: next(s.Bytes())}, s.Bytes()}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -111,7 +112,7 @@ func (r *Rewrite) keep(s *sweep) (inside, outside []*Tensor) {
 		case t.data.to > 0:
 			inside = append(inside, t)
 		default:
-			r.places[t.Key] = place{size: t.Bytes(), copied: true}
+			r.places[t.Key] = place{disk.Place{File: copied}, t.Bytes()}
 		}
 		r.Kept = append(r.Kept, t.Named)
 	}
@@ -127,7 +128,7 @@ func (r *Rewrite) moveOut(outside []*Tensor, unchanged bool, location string) (e
 		r.between = lay([]piece{{span: span{0, r.m.file.sizes[r.old]}}}, outside, map[string]place{})
 	}
 	for _, t := range outside {
-		edits = append(edits, t.moved(location, r.places[t.Key].off)...)
+		edits = append(edits, t.moved(location, r.places[t.Key].Off)...)
 	}
 	return edits
 }
@@ -180,7 +181,7 @@ func (r *Rewrite) tensor(t tensor.Spec, location string) []piece {
 	b = appendText(b, 8, t.Key)
 	if r.External {
 		e := reference{length: t.Bytes()}
-		b = appendInt(append(b, e.text(location, r.places[t.Key].off)...), 14, 1)
+		b = appendInt(append(b, e.text(location, r.places[t.Key].Off)...), 14, 1)
 		return []piece{{text: appendText(nil, 5, b)}}
 	}
 	b = appendLen(appendTag(b, 9, wireLen), t.Bytes())

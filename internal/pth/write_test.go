@@ -127,6 +127,9 @@ func TestUnfinished(t *testing.T) {
 	if err := w.Close(); err == nil || err.Error() != "a: not written to its end" {
 		t.Errorf("%v", err)
 	}
+	if _, err := Open(path, Options{}); err == nil {
+		t.Error("an archive with a hole looks whole")
+	}
 	if _, err := Create(path, "x", "", nil, disk.Create); !errors.Is(err, os.ErrExist) {
 		t.Errorf("%v, want %v", err, os.ErrExist)
 	}

@@ -5,8 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"hash/crc32"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -215,42 +213,5 @@ func TestStorageCRC(t *testing.T) {
 		if _, err := f.Tensors[0].ReadAll(); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %s…", err, want)
 		}
-	}
-}
-
-// Records that need the 64-bit fields lie where the directory says. The file is sparse.
-func TestZip64(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "large.pth")
-	f, err := os.Create(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	specs := []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{5 << 30}}, {Key: "b", Type: tensor.U8, Shape: []int{3}}}
-	pkl, err := stateDict("", specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, first, err := archivePlan("large", pkl, specs)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.WriteAt([]byte("xyz"), p.records[first+1].data); err != nil {
-		t.Fatal(err)
-	}
-	p.records[first+1].crc = crc32.ChecksumIEEE([]byte("xyz"))
-	if err := p.write(f); err != nil {
-		t.Fatal(err)
-	}
-	f.Close()
-	r, err := Open(path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if got := r.Tensors[0].Bytes(); got != 5<<30 {
-		t.Errorf("a has %d bytes, want %d", got, 5<<30)
-	}
-	if got, err := r.Tensors[1].ReadAll(); err != nil || string(got) != "xyz" {
-		t.Errorf("b is %q, %v", got, err)
 	}
 }

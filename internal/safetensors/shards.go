@@ -3,11 +3,8 @@ package safetensors
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
-	"sync"
 
 	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
@@ -46,72 +43,81 @@ func CreateDir(dir string, specs []tensor.Spec, o DirOptions) (tensor.Writer, er
 	if o.Create == nil {
 		o.Create = disk.Create
 	}
-	w := &dirWriter{dir: dir, o: o, specs: specs, home: make([]home, len(specs))}
-	if err := tensor.Distinct(specs); err != nil {
+	tally, err := tensor.NewTally(specs)
+	if err != nil {
 		return nil, err
 	}
-	for _, s := range specs {
-		if err := storable(s); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.Key, err)
-		}
-		if s.Bytes() > maxTotal-w.total {
-			return nil, fmt.Errorf("%s: ends beyond byte 2⁶²", s.Key)
-		}
-		w.total += s.Bytes()
+	shards, total, err := divide(specs, o.ShardSize)
+	if err != nil {
+		return nil, err
 	}
-	w.divide()
-	for k, s := range w.shards {
-		s.name = shardName(k, len(w.shards))
-		s.left = len(s.specs)
-		if _, _, err := layout(s.specs, o.Metadata); err != nil {
-			return nil, fmt.Errorf("%s: %w", s.name, err)
+	w := &disk.Writer{Tally: tally}
+	for k, s := range shards {
+		_, at, err := layout(s.specs, o.Metadata)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", shardName(k, len(shards)), err)
+		}
+		for _, off := range at {
+			w.Places = append(w.Places, disk.Place{File: k, Off: off})
 		}
 	}
-	return w, nil
+	w.Begin = func(k int) (*disk.File, error) {
+		s, path := shards[k], filepath.Join(dir, shardName(k, len(shards)))
+		head, _, err := layout(s.specs, o.Metadata)
+		if err != nil {
+			return nil, err
+		}
+		f, err := o.Create.With(path, head)
+		if err != nil || o.Reserve == nil {
+			return f, err
+		}
+		return f, o.Reserve(path, s.bytes)
+	}
+	if len(shards) > 1 {
+		w.Last = func() error {
+			text, err := indexText(shards, total)
+			if err != nil {
+				return err
+			}
+			f, err := o.Create.With(filepath.Join(dir, stem+IndexSuffix), text)
+			if err != nil {
+				return err
+			}
+			return f.Close()
+		}
+	}
+	return w.Start(len(shards)), nil
 }
 
 // maxTotal is what the shards hold together at most; no sum of sizes overflows below it.
 const maxTotal = 1 << 62
 
-type dirWriter struct {
-	dir    string
-	o      DirOptions
-	specs  []tensor.Spec
-	home   []home // of tensor i
-	shards []*shard
-	total  int64
-}
-
-// home is where a tensor goes: which shard, and which of its tensors it is.
-type home struct {
-	shard *shard
-	i     int
-}
-
-// shard is one file of several.
+// shard is one file of several, of tensors that stand together in the list of all.
 type shard struct {
-	name  string
 	specs []tensor.Spec
 	bytes int64
-
-	mu   sync.Mutex // of what follows
-	w    tensor.Writer
-	left int // tensors that are not done
 }
 
-// divide fills shards in the order of the tensors.
-func (w *dirWriter) divide() {
-	last := &shard{}
-	w.shards = []*shard{last}
-	for i, s := range w.specs {
-		if len(last.specs) > 0 && s.Bytes() > w.o.ShardSize-last.bytes {
-			last = &shard{}
-			w.shards = append(w.shards, last)
+// divide fills shards of size bytes in the order of the tensors; total is what these have.
+func divide(specs []tensor.Spec, size int64) (shards []shard, total int64, err error) {
+	shards = []shard{{}}
+	first := 0 // of the last shard
+	for i, s := range specs {
+		if err := storable(s); err != nil {
+			return nil, 0, fmt.Errorf("%s: %w", s.Key, err)
 		}
-		w.home[i] = home{last, len(last.specs)}
-		last.specs = append(last.specs, s)
-		last.bytes += s.Bytes()
+		n := s.Bytes()
+		if n > maxTotal-total {
+			return nil, 0, fmt.Errorf("%s: ends beyond byte 2⁶²", s.Key)
+		}
+		total += n
+		if last := shards[len(shards)-1]; i > first && n > size-last.bytes {
+			shards, first = append(shards, shard{}), i
+		}
+		last := &shards[len(shards)-1]
+		last.specs, last.bytes = specs[first:i+1], last.bytes+n
 	}
+	return shards, total, nil
 }
 
 // shardName is the name of shard k of n, counted from 0.
@@ -122,108 +128,21 @@ func shardName(k, n int) string {
 	return fmt.Sprintf("%s-%05d-of-%05d%s", stem, k+1, n, Ext)
 }
 
-// WriteAt stores p at byte off of tensor i.
-func (w *dirWriter) WriteAt(i int, p []byte, off int64) error {
-	h := w.home[i]
-	file, err := w.open(h.shard)
-	if err != nil {
-		return err
-	}
-	return file.WriteAt(h.i, p, off)
-}
-
-// open gives the writer of a shard, which it makes the first time.
-func (w *dirWriter) open(s *shard) (tensor.Writer, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.w != nil {
-		return s.w, nil
-	}
-	if s.left == 0 {
-		return nil, fmt.Errorf("%s: %w", s.name, os.ErrClosed)
-	}
-	path := filepath.Join(w.dir, s.name)
-	file, err := Create(path, s.specs, w.o.Metadata, w.o.Create)
-	if err != nil {
-		return nil, err
-	}
-	s.w = file
-	if w.o.Reserve == nil {
-		return file, nil
-	}
-	return file, w.o.Reserve(path, s.bytes)
-}
-
-// Done says that tensor i is whole, and closes its shard with the last.
-func (w *dirWriter) Done(i int, crc uint32) error {
-	h := w.home[i]
-	file, err := w.open(h.shard) // an empty tensor had no write that would have
-	if err != nil {
-		return err
-	}
-	if err := file.Done(h.i, crc); err != nil {
-		return err
-	}
-	s := h.shard
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.left--; s.left > 0 {
-		return nil
-	}
-	s.w = nil
-	return file.Close()
-}
-
-// Close closes what is still open and writes the index. A tensor that is not done
-// is an error.
-func (w *dirWriter) Close() error {
-	var all error
-	for _, s := range w.shards {
-		all = errors.Join(all, s.close())
-	}
-	if all != nil || len(w.shards) == 1 {
-		return all
-	}
-	text, err := w.index()
-	if err != nil {
-		return err
-	}
-	f, err := w.o.Create(filepath.Join(w.dir, stem+IndexSuffix))
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteAt(text, 0)
-	return errors.Join(err, f.Close())
-}
-
-func (s *shard) close() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.left == 0 {
-		return nil
-	}
-	missing := fmt.Errorf("%s: %d of its tensors were not written", s.name, s.left)
-	s.left = 0
-	if s.w != nil {
-		s.w.Close() // says the same
-		s.w = nil
-	}
-	return missing
-}
-
-// index is the text of the index as the transformers library writes it: indented,
+// indexText is the index as the transformers library writes it: indented,
 // sorted, with a line's end.
-func (w *dirWriter) index() ([]byte, error) {
+func indexText(shards []shard, total int64) ([]byte, error) {
 	var x struct {
 		Metadata struct {
 			TotalSize int64 `json:"total_size"`
 		} `json:"metadata"`
 		WeightMap map[string]string `json:"weight_map"`
 	}
-	x.Metadata.TotalSize = w.total
-	x.WeightMap = make(map[string]string, len(w.specs))
-	for i, s := range w.specs {
-		x.WeightMap[s.Key] = w.home[i].shard.name
+	x.Metadata.TotalSize = total
+	x.WeightMap = map[string]string{}
+	for k, s := range shards {
+		for _, spec := range s.specs {
+			x.WeightMap[spec.Key] = shardName(k, len(shards))
+		}
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

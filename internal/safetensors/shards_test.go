@@ -173,9 +173,8 @@ func TestShardsUnfinished(t *testing.T) {
 	if err := w.WriteAt(2, make([]byte, 9), 32); err == nil {
 		t.Error("wrote beyond the end of a tensor")
 	}
-	want := "model-00002-of-00003.safetensors: 1 of its tensors were not written\nmodel-00003-of-00003.safetensors: 2 of its tensors were not written"
-	if err := w.Close(); err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	if err := w.Close(); err == nil || !strings.HasSuffix(err.Error(), ": not written to its end") {
+		t.Errorf("%v, want that a tensor was not written", err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "model.safetensors.index.json")); err == nil {
 		t.Error("an index of what is not there")

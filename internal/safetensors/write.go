@@ -16,13 +16,6 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// writer writes one file: its header at once, the spans as they come.
-type writer struct {
-	f     *disk.File
-	at    []int64 // of tensor i, in the file
-	tally *tensor.Tally
-}
-
 // Create makes a file at path, by create, for the tensors of specs.
 // They are laid out by type, the larger alignment first, then by key; metadata that
 // is nil is {"format": "pt"}, which the transformers library asks for. The bytes of
@@ -36,15 +29,12 @@ func Create(path string, specs []tensor.Spec, metadata map[string]string, create
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	f, err := create(path)
-	if err != nil {
-		return nil, err
+	w := &disk.Writer{Tally: tally, Places: make([]disk.Place, len(specs)),
+		Begin: func(int) (*disk.File, error) { return create.With(path, head) }}
+	for i := range at {
+		w.Places[i].Off = at[i]
 	}
-	if _, err := f.WriteAt(head, 0); err != nil {
-		f.Close()
-		return nil, err
-	}
-	return &writer{f, at, tally}, nil
+	return w.StartOpen(1)
 }
 
 // layout plans the file: the bytes before the data, and where each tensor begins.
@@ -155,18 +145,3 @@ func quote(s string) string {
 	}
 	return string(bytes.TrimSuffix(b.Bytes(), []byte("\n")))
 }
-
-// WriteAt stores p at byte off of tensor i.
-func (w *writer) WriteAt(i int, p []byte, off int64) error {
-	if err := w.tally.Take(i, len(p), off); err != nil {
-		return err
-	}
-	_, err := w.f.WriteAt(p, w.at[i]+off)
-	return err
-}
-
-// Done says that tensor i is whole. The format has no place for its CRC.
-func (w *writer) Done(i int, _ uint32) error { return w.tally.Done(i) }
-
-// Close closes the file, which is whole if every tensor is.
-func (w *writer) Close() error { return errors.Join(w.tally.Whole(), w.f.Close()) }
