@@ -89,7 +89,11 @@ func (v *Verdict) decide(requested bool) error {
 		v.different("%s", m.Findings[0])
 	case !requested && c.Verdict == Different:
 		b := c.Blocks[c.Worst]
-		v.different("%s", cmp.Or(b.Skipped, b.Worst.String()))
+		why, w := cmp.Or(b.Skipped, b.Worst.String()), b.Worst
+		if b.Type == "float64" && w.Stored != 0 && w.Stored == float64(float32(w.Real)) {
+			why += ", as float32 rounds it: what was float32 keeps those digits in float64"
+		}
+		v.different("%s", why)
 	}
 	for k, b := range m.Blocks {
 		switch {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 	"repfuse/internal/npy"
 	"repfuse/internal/pt2"
@@ -105,7 +106,7 @@ func reader(path string, info fs.FileInfo) (format, error) {
 		return formats[0], nil
 	}
 	if !info.Mode().IsRegular() {
-		return format{}, fmt.Errorf("%s is %s, want a checkpoint: %s", path, info.Mode().Type(), wanted())
+		return format{}, fmt.Errorf("%s is %s, want a checkpoint: %s", path, disk.Kind(info.Mode()), wanted())
 	}
 	if f, ok, err := byContent(path); ok || err != nil {
 		return f, err

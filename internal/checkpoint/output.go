@@ -201,7 +201,7 @@ func (out *Output) checkPlace() error {
 	case !info.IsDir() && out.dir():
 		return fmt.Errorf("%s is a file, want a directory or nothing there", out.path)
 	case !info.IsDir() && !info.Mode().IsRegular():
-		return fmt.Errorf("%s is %s, want a file or nothing there", out.path, info.Mode().Type())
+		return fmt.Errorf("%s is %s, want a file or nothing there", out.path, disk.Kind(info.Mode()))
 	case info.IsDir():
 		return out.checkDir(info)
 	case !out.o.Force:

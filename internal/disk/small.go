@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // SmallLimit is how many bytes a file that is read whole may have: ten times the record of a
@@ -64,14 +63,25 @@ func small(path string, stat func(string) (fs.FileInfo, error), open func(string
 // fit is an error for what cannot be read whole.
 func fit(info fs.FileInfo) error {
 	switch {
-	case info.IsDir():
-		return errors.New("a directory, want a regular file")
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s, want a regular file", strings.TrimRight(info.Mode().Type().String(), "-"))
+		return fmt.Errorf("%s, want a regular file", Kind(info.Mode()))
 	case info.Size() > SmallLimit:
 		return tooLong(info.Size())
 	}
 	return nil
+}
+
+// Kind says what a file is that is not regular.
+func Kind(mode fs.FileMode) string {
+	switch {
+	case mode.IsDir():
+		return "a directory"
+	case mode&fs.ModeNamedPipe != 0:
+		return "a pipe"
+	case mode&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
 }
 
 func tooLong(n int64) error { return fmt.Errorf("%d bytes, want at most %d", n, SmallLimit) }

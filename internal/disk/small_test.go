@@ -39,7 +39,7 @@ func TestSmall(t *testing.T) {
 		"file": {"", ""}, "link": {"", ""}, "most": {"", ""},
 		"out":   {"", "path escapes"},
 		"zero":  {"want a regular file", "path escapes"},
-		"pipe":  {"want a regular file", "want a regular file"},
+		"pipe":  {"a pipe, want a regular file", "a pipe, want a regular file"},
 		".":     {"want a regular file", "want a regular file"},
 		"more":  {"134217729 bytes, want at most 134217728", "134217729 bytes, want at most 134217728"},
 		"never": {"file does not exist", "file does not exist"},

@@ -189,7 +189,7 @@ func (d folder) open(e entry) (*disk.File, disk.Identity, error) {
 		return nil, disk.Identity{}, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, disk.Identity{}, fmt.Errorf("%s, want a regular file", info.Mode().Type())
+		return nil, disk.Identity{}, fmt.Errorf("%s, want a regular file", disk.Kind(info.Mode()))
 	}
 	opened, err := d.root.Open(e.name)
 	if err != nil {

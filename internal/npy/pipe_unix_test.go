@@ -12,7 +12,7 @@ import (
 func TestPipe(t *testing.T) {
 	dir := t.TempDir()
 	must(t, syscall.Mkfifo(filepath.Join(dir, "x.npy"), 0o666))
-	const want = "x.npy: p---------, want a regular file"
+	const want = "x.npy: a pipe, want a regular file"
 	if _, err := OpenDir(dir, Options{}); err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -26,7 +26,7 @@ func OpenZip(path string, o Options) (*Set, error) {
 	if info, err := os.Stat(path); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return nil, fmt.Errorf("%s, want a regular file", info.Mode().Type())
+		return nil, fmt.Errorf("%s, want a regular file", disk.Kind(info.Mode()))
 	}
 	f, err := disk.Open(path)
 	if err != nil {

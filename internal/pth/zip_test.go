@@ -177,6 +177,7 @@ func TestNotTensors(t *testing.T) {
 		{"more than the record", rebuild(storage("FloatStorage", text("0"), "K\x05"), "K\x00K\x05\x85K\x01\x85"), "b: storage 0: 5 elements of float32, but its record has 16 bytes"},
 		{"more than the storage", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x05\x85K\x01\x85"), "b: storage 0: shape [5] with strides [1] from 0 on reaches element 4 of a storage of 4"},
 		{"negative stride", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x03K\x02\x85J\xff\xff\xff\xff\x85"), "b: storage 0: stride -1 is negative"},
+		{"offset of 2⁶³", rebuild(storage("FloatStorage", text("0"), "K\x04"), "\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\x00K\x04\x85K\x01\x85"), "b: offset a number beyond 64 bits, want a number"},
 		{"no strides", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00"), "b: torch._utils._rebuild_tensor_v2 of 2 arguments, want at least 4"},
 		{"negative bit", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("neg")+"\x88u"), `b: the tensor has the metadata "neg", want none`},
 		{"conjugate bit", rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("conj")+"\x88u"), `b: the tensor has the metadata "conj", want none`},

@@ -54,8 +54,8 @@ func (c *comparison) affordable(maps, multiplyAdds int64) error {
 	if c.ForceSize || bytes <= mostBytes && work <= mostWork {
 		return nil
 	}
-	err := fmt.Errorf("%s: images of %s, %d in all, take %.4g GB for %d rows and %.4g multiply-adds, want at most %.4g GB and %.4g",
-		c.out.Weight, text.Extents(c.size), c.Trials, bytes/1e9, c.height, work, mostBytes/1e9, mostWork)
+	err := fmt.Errorf("images of %s, %d in all, take %.4g GB for %d rows and %.4g multiply-adds, want at most %.4g GB and %.4g",
+		text.Extents(c.size), c.Trials, bytes/1e9, c.height, work, mostBytes/1e9, mostWork)
 	return hint.Add(err, "--size and --trials make it less, --force-size runs it all the same")
 }
 

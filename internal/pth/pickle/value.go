@@ -161,5 +161,5 @@ func Describe(v any) string {
 	case *Persistent:
 		return "a persistent reference"
 	}
-	return "a number"
+	return "a number beyond 64 bits"
 }
