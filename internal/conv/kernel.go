@@ -24,7 +24,7 @@ type kernel[T element] struct {
 func (k *kernel[T]) rows(w *worker[T], a, b int) error {
 	size := k.of.Type.Size()
 	row := k.inner * k.taps * size
-	w.raw = grown(w.raw, upTo(b-a, micro.Rows)*row)
+	w.raw = tensor.Sized(w.raw, upTo(b-a, micro.Rows)*row)
 	if !k.transposed {
 		return k.failed(tensor.ReadFull(k.data, w.raw[:(b-a)*row], int64(a)*int64(row)))
 	}
@@ -63,7 +63,7 @@ func (k *kernel[T]) decode(w *worker[T], dst []T, at int) {
 			micro.LoadF32(dst, src)
 			return
 		}
-		w.wide = grown(w.wide, len(dst))
+		w.wide = tensor.Sized(w.wide, len(dst))
 		micro.Decode(w.wide, src, k.of.Type)
 		for i, v := range w.wide {
 			dst[i] = float32(v)

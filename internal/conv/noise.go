@@ -36,7 +36,7 @@ func (n Noise) Rows(a, b int, data []float64) Map {
 		m.Lo[0], m.Size[0] = a, b-a
 	}
 	each := (b - a) * row
-	m.Data = grown(data, n.Channels*each)
+	m.Data = tensor.Sized(data, n.Channels*each)
 	for i := range n.Channels {
 		r := rand.New(rand.NewPCG(ahead(n.Seed, 0x7265706675736521, uint64((i*rows+a)*row))))
 		for k := range each {

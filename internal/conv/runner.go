@@ -123,19 +123,11 @@ type worker[T element] struct {
 
 // shifts is 0, d, 2d, …
 func (w *worker[T]) shifts(n, d int) []int {
-	w.off = grown(w.off, n)
+	w.off = tensor.Sized(w.off, n)
 	for k := range w.off {
 		w.off[k] = k * d
 	}
 	return w.off
-}
-
-// grown is v with n elements, which may be new ones.
-func grown[E any](v []E, n int) []E {
-	if cap(v) < n {
-		return make([]E, n)
-	}
-	return v[:n]
 }
 
 // prepare makes Runners that compute in T, in one frame that holds the

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"repfuse/internal/family"
-	"repfuse/internal/pairs"
+	"repfuse/internal/text"
 )
 
 // Family is a proposed declaration of blocks of one kind.
@@ -92,7 +92,7 @@ func (f *Family) merge(blocks []block) bool {
 	}
 	slices.SortFunc(f.units, before)
 	f.Modules = paths(blocks)
-	slices.SortFunc(f.Modules, pairs.Natural)
+	slices.SortFunc(f.Modules, text.Natural)
 	for sig, n := range times {
 		f.optional[sig] = n < len(blocks)
 	}

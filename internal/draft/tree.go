@@ -19,6 +19,7 @@ import (
 	"repfuse/internal/facts"
 	"repfuse/internal/pairs"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // Input is what is known of a network.
@@ -51,7 +52,7 @@ func newDrafter(in Input) *drafter {
 	specs := in.Tensors
 	if !in.Ordered {
 		specs = slices.Clone(specs)
-		slices.SortStableFunc(specs, func(a, b tensor.Spec) int { return pairs.Natural(a.Key, b.Key) })
+		slices.SortStableFunc(specs, func(a, b tensor.Spec) int { return text.Natural(a.Key, b.Key) })
 	}
 	for k, t := range specs {
 		module, name := split(t.Key)

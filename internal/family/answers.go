@@ -107,10 +107,10 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 		if parent.Keyless == nil && (name == arg || parent.Class == "") {
 			return "", false
 		}
-		return yesNo(parent.Keyless[name] == "Identity"), true
+		return YesNo(parent.Keyless[name] == "Identity"), true
 	case "has": // a keyless child of whatever class
 		_, there := own.Keyless[arg]
-		return yesNo(there), ok && own.Class != ""
+		return YesNo(there), ok && own.Class != ""
 	case "flag":
 		v, there := own.Flags[arg]
 		return flagValue(v), there
@@ -118,10 +118,10 @@ func (b *builder) factRule(verb, arg string) (string, bool) {
 		return enclosing(modules, b.site.Module, arg)
 	case "stride":
 		m, there := modules[b.whole(arg)]
-		return yesNo(!slices.ContainsFunc(m.Stride, func(s int) bool { return s != 1 })), there && len(m.Stride) > 0
+		return YesNo(!slices.ContainsFunc(m.Stride, func(s int) bool { return s != 1 })), there && len(m.Stride) > 0
 	case "transposed":
 		m, there := modules[b.whole(arg)]
-		return yesNo(m.Transposed), there
+		return YesNo(m.Transposed), there
 	case "eps":
 		if !ok || own.Eps == nil {
 			return "", false
@@ -152,7 +152,7 @@ func enclosing(modules map[string]facts.Module, path, flag string) (string, bool
 func flagValue(v any) string {
 	switch v := v.(type) {
 	case bool:
-		return yesNo(v)
+		return YesNo(v)
 	case float64:
 		return strconv.FormatFloat(v, 'g', -1, 64)
 	case []any:
@@ -169,7 +169,8 @@ func flagValue(v any) string {
 // its flags as numbers.
 func isYes(answer string) bool { return answer == "yes" || answer == "1" }
 
-func yesNo(b bool) string {
+// YesNo is an answer.
+func YesNo(b bool) string {
 	if b {
 		return "yes"
 	}

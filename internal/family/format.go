@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"repfuse/internal/op"
+	"repfuse/internal/text"
 )
 
 // Format writes an expression in the notation that Parse reads, with keys relative
@@ -206,10 +207,4 @@ func mode(name string, plane bool) string {
 
 func number(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
 
-func extents(k []int) string {
-	s := make([]string, len(k))
-	for a, n := range k {
-		s[a] = strconv.Itoa(n)
-	}
-	return strings.Join(s, "x")
-}
+func extents(k []int) string { return text.Join(k, "x") }

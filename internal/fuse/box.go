@@ -40,7 +40,7 @@ func (b box) hi(a int) int { return b.lo[a] + (b.ext[a]-1)*b.step[a] }
 func (b box) times(c box) box {
 	p := point(len(b.lo))
 	for a := range b.lo {
-		p.set(a, b.lo[a]+c.lo[a], b.hi(a)+c.hi(a), gcd(b.gap(a), c.gap(a)))
+		p.set(a, b.lo[a]+c.lo[a], b.hi(a)+c.hi(a), op.GCD(b.gap(a), c.gap(a)))
 	}
 	return p
 }
@@ -49,7 +49,7 @@ func (b box) times(c box) box {
 func (b box) plus(c box) box {
 	p := point(len(b.lo))
 	for a := range b.lo {
-		gap := gcd(gcd(b.gap(a), c.gap(a)), b.lo[a]-c.lo[a])
+		gap := op.GCD(op.GCD(b.gap(a), c.gap(a)), b.lo[a]-c.lo[a])
 		p.set(a, min(b.lo[a], c.lo[a]), max(b.hi(a), c.hi(a)), gap)
 	}
 	return p
@@ -90,11 +90,4 @@ func (b box) each(visit func(shift []int)) {
 			s[a] = b.lo[a]
 		}
 	}
-}
-
-func gcd(a, b int) int {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return max(a, -a)
 }

@@ -1,5 +1,7 @@
 package graph
 
+import "repfuse/internal/op"
+
 // maxAxes is the axes of an image that a layer may have: as many as ONNX runtimes and
 // PyTorch convolve.
 const maxAxes = 3
@@ -32,7 +34,7 @@ const bound = 1 << 14
 // then is g behind f: the taps of g lie f's stride apart.
 func (f *axis) then(g *axis) axis {
 	h := axis{
-		lo: f.lo + f.stride*g.lo, hi: f.hi + f.stride*g.hi, step: gcd(f.step, f.stride*g.step),
+		lo: f.lo + f.stride*g.lo, hi: f.hi + f.stride*g.hi, step: op.GCD(f.step, f.stride*g.step),
 		stride: f.stride * g.stride, extent: f.extent + f.stride*(1+g.extent),
 		before: f.before, behind: f.behind,
 	}
@@ -49,7 +51,7 @@ func (f *axis) then(g *axis) axis {
 // known to be equally long all the same.
 func (f *axis) beside(g *axis) axis {
 	return axis{
-		lo: min(f.lo, g.lo), hi: max(f.hi, g.hi), step: gcd(gcd(f.step, g.step), f.lo-g.lo),
+		lo: min(f.lo, g.lo), hi: max(f.hi, g.hi), step: op.GCD(op.GCD(f.step, g.step), f.lo-g.lo),
 		stride: f.stride, extent: max(f.extent, g.extent),
 		before: max(f.before, g.before), behind: min(f.behind, g.behind),
 	}
@@ -59,11 +61,4 @@ func (f *axis) taps() float64 { return float64((f.hi-f.lo)/max(f.step, 1) + 1) }
 
 func (f *axis) bounded() bool {
 	return max(f.hi, -f.hi, f.lo, -f.lo, f.stride, f.extent, -f.extent) <= bound
-}
-
-func gcd[T int | int32](a, b T) T {
-	for b != 0 {
-		a, b = b, a%b
-	}
-	return max(a, -a)
 }

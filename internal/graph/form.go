@@ -242,7 +242,7 @@ func (f *form) beside(g *form, equal bool) (form, *failure) {
 // meet is what f and g have together, in whatever order.
 func (f *form) meet(g *form) (form, *failure) {
 	h := form{rank: max(f.rank, g.rank), from: f.from, to: g.to, moved: f.moved || g.moved,
-		groups: gcd(f.groups, g.groups), bias: f.bias || g.bias, outside: f.outside || g.outside,
+		groups: op.GCD(f.groups, g.groups), bias: f.bias || g.bias, outside: f.outside || g.outside,
 		border: max(f.border, g.border), like: -1, layers: f.layers + g.layers, size: f.size + g.size}
 	if f.from == AnyAxis {
 		h.from = g.from

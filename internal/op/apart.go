@@ -10,7 +10,7 @@ type window struct{ from, to, groups int }
 func (f Form) windowBefore(g Form) window {
 	switch w := f.apart; {
 	case w.groups > 0:
-		w.groups = gcd(w.groups, g.Groups)
+		w.groups = GCD(w.groups, g.Groups)
 		return w
 	case f.Groups == f.In && f.Out == f.In:
 		return g.apart
@@ -23,7 +23,7 @@ func (w window) beside(v window) window {
 	if w.from != v.from || w.to != v.to {
 		return window{}
 	}
-	return window{w.from, w.to, gcd(w.groups, v.groups)}
+	return window{w.from, w.to, GCD(w.groups, v.groups)}
 }
 
 // stacked is the form of parts, laid over each other in all, one behind the other. Where they have channels apart,
@@ -44,7 +44,7 @@ func stacked(all Form, parts []Form) (Form, error) {
 		}
 		at = w.to
 		size := (w.to - w.from) / w.groups
-		width *= size / gcd(width, size)
+		width *= size / GCD(width, size)
 	}
 	for _, f := range parts {
 		if w := f.apart.to - f.apart.from; at != all.In || w%width != 0 || f.Out*at != all.Out*w {

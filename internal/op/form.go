@@ -112,13 +112,13 @@ func (f Form) looks() bool { return f.Transposed || f.reachesAny() || !f.sampled
 
 // after is the form of g applied to what f gives: its taps lie f's stride apart.
 func after(f, g Form) Form {
-	h := Form{In: f.In, Out: g.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
+	h := Form{In: f.In, Out: g.Out, Groups: GCD(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
 		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode),
 		Transposed:  f.Transposed || g.Transposed, loose: f.loose || g.loose, apart: f.windowBefore(g)}
 	for a, s := range f.sampled.by {
 		h.Lo = append(h.Lo, f.Lo[a]+s*g.Lo[a])
 		h.Hi = append(h.Hi, f.Hi[a]+s*g.Hi[a])
-		h.Step = append(h.Step, gcd(f.Step[a], s*g.Step[a]))
+		h.Step = append(h.Step, GCD(f.Step[a], s*g.Step[a]))
 	}
 	h.sampled = f.sampled.then(g.sampled.by)
 	h.sampled.known = f.sampled.known && g.sampled.known
@@ -132,19 +132,20 @@ func after(f, g Form) Form {
 
 // beside is the form of f and g added.
 func beside(f, g Form) Form {
-	h := Form{In: f.In, Out: f.Out, Groups: gcd(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
+	h := Form{In: f.In, Out: f.Out, Groups: GCD(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
 		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode), loose: f.loose || g.loose,
 		borders: append(slices.Clip(f.borders), g.borders...), apart: f.apart.beside(g.apart)}
 	h.sampled, _ = f.sampled.beside(g.sampled)
 	for a := range f.Lo {
 		h.Lo = append(h.Lo, min(f.Lo[a], g.Lo[a]))
 		h.Hi = append(h.Hi, max(f.Hi[a], g.Hi[a]))
-		h.Step = append(h.Step, gcd(gcd(f.Step[a], g.Step[a]), f.Lo[a]-g.Lo[a]))
+		h.Step = append(h.Step, GCD(GCD(f.Step[a], g.Step[a]), f.Lo[a]-g.Lo[a]))
 	}
 	return h.strided()
 }
 
-func gcd(a, b int) int {
+// GCD is the greatest common divisor, 0 of two zeros.
+func GCD[T int | int32](a, b T) T {
 	for b != 0 {
 		a, b = b, a%b
 	}

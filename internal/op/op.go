@@ -29,6 +29,7 @@
 package op
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -36,6 +37,7 @@ import (
 	"strings"
 
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // Expr is an expression of the algebra: one operator, or a Seq, Sum or Concat of
@@ -238,14 +240,7 @@ func join(parts []Expr, sep string) string {
 }
 
 func shape(s []int) string {
-	if len(s) == 0 {
-		return "[]"
-	}
-	t := make([]string, len(s))
-	for k, n := range s {
-		t[k] = strconv.Itoa(n)
-	}
-	return strings.Join(t, "×")
+	return cmp.Or(text.Extents(s), "[]")
 }
 
 // Walk calls visit on e and on all its parts, outermost first.

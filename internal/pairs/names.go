@@ -1,7 +1,6 @@
 package pairs
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strconv"
@@ -43,23 +42,6 @@ func agree(layer, norm string, linear, within bool) bool {
 		return !strings.HasPrefix(norm, "norm")
 	}
 	return true
-}
-
-// Natural compares paths, in which numbers count as numbers: block.2 before block.10.
-func Natural(a, b string) int {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
-	for k := range min(len(as), len(bs)) {
-		m, errM := strconv.Atoi(as[k])
-		n, errN := strconv.Atoi(bs[k])
-		c := strings.Compare(as[k], bs[k])
-		if errM == nil && errN == nil {
-			c = cmp.Compare(m, n)
-		}
-		if c != 0 {
-			return c
-		}
-	}
-	return cmp.Compare(len(as), len(bs))
 }
 
 // word is a number, an extent such as 3x3, or a word, whose first letter may be large.

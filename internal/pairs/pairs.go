@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // Pair is a layer and the batch norm behind it, by the paths of their modules.
@@ -104,7 +105,7 @@ func newFinder(tensors []tensor.Spec, ordered bool) *finder {
 		m.tensors[name] = t.Shape
 	}
 	if !ordered {
-		slices.SortStableFunc(f.modules, func(a, b *module) int { return Natural(a.path, b.path) })
+		slices.SortStableFunc(f.modules, func(a, b *module) int { return text.Natural(a.path, b.path) })
 	}
 	listed := map[string]bool{}
 	for _, m := range f.modules {

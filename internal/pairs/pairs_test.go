@@ -9,6 +9,7 @@ import (
 
 	"repfuse/internal/golden"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // measure holds what Find gives to what traced passes show: the traced pairs, those of
@@ -26,7 +27,7 @@ func measure(t *testing.T, ordered bool) (traced, found, wrong int) {
 		tensors := s.Tensors
 		if !ordered {
 			tensors = slices.Clone(tensors)
-			slices.SortFunc(tensors, func(a, b tensor.Spec) int { return -Natural(a.Key, b.Key) })
+			slices.SortFunc(tensors, func(a, b tensor.Spec) int { return -text.Natural(a.Key, b.Key) })
 		}
 		traced += len(s.Layer)
 		pairs, _ := Find(tensors, ordered)

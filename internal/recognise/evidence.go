@@ -83,18 +83,11 @@ func variants(c candidate) []map[string]string {
 	for bits := range 1 << len(free) {
 		m := map[string]string{}
 		for k, name := range free {
-			m[name] = yesNo(bits>>k&1 == 1)
+			m[name] = family.YesNo(bits>>k&1 == 1)
 		}
 		all = append(all, m)
 	}
 	return all
-}
-
-func yesNo(yes bool) string {
-	if yes {
-		return "yes"
-	}
-	return "no"
 }
 
 // silent reports whether a candidate has weights that the network computes before use, so that the

@@ -3,7 +3,6 @@ package recognise
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
@@ -150,7 +149,7 @@ func foldable(norms int) string {
 
 // foldPair matches a pair as any block is, so that ε, groups and facts are found as always.
 func (r *recogniser) foldPair(p pairs.Pair) (candidate, error) {
-	parent := commonParent(p.Layer, p.Norm)
+	parent := tensor.Common(p.Layer, p.Norm)
 	layer := "conv"
 	if known := r.facts.Of(p.Layer); known.Transposed || len(known.Kernel) == 0 && p.Transposed {
 		layer = "convt"
@@ -165,19 +164,6 @@ func (r *recogniser) foldPair(p pairs.Pair) (candidate, error) {
 	out := family.NewOutput(family.Child(of, "weight"), family.Child(of, "bias"), text)
 	out.Expr = expr
 	return r.match(&family.Family{Name: foldName, Title: "Batch norms behind layers", Keep: []string{"**"}, Make: []family.Output{out}, Eps: r.offer.epsAt(p.Norm)}, parent), nil
-}
-
-// commonParent is the module that two modules are both in.
-func commonParent(a, b string) string {
-	parent := ""
-	for at := 0; ; {
-		dot := strings.IndexByte(a[at:], '.')
-		if dot < 0 || !strings.HasPrefix(b, a[:at+dot+1]) {
-			return parent
-		}
-		parent = a[:at+dot]
-		at += dot + 1
-	}
 }
 
 // reasons is why the first norm is left, and how many more are.

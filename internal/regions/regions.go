@@ -131,19 +131,7 @@ func (m *maker) block(r graph.Region) (b plan.Block, why string) {
 	if r.Form.Bias && m.stored[out.Bias] && !slices.Contains(used, out.Bias) {
 		return b, out.Bias + " is there already"
 	}
-	return plan.Block{Path: common(used), Family: Name, Title: Title, Outputs: []plan.Output{out}, Used: used}, ""
-}
-
-// common is the module that all keys are in.
-func common(keys []string) string {
-	first := strings.Split(keys[0], ".")
-	n := len(first) - 1
-	for _, key := range keys[1:] {
-		names := strings.Split(key, ".")
-		for n = min(n, len(names)-1); n > 0 && !slices.Equal(first[:n], names[:n]); n-- {
-		}
-	}
-	return strings.Join(first[:n], ".")
+	return plan.Block{Path: tensor.Common(used...), Family: Name, Title: Title, Outputs: []plan.Output{out}, Used: used}, ""
 }
 
 // leave notes why a region stays as it is, with its keys.

@@ -42,7 +42,7 @@ func rows(in Input) []row {
 // byName sorts rows by their names, numbers in them counting as numbers, which is the order of
 // most networks, and numbers them.
 func byName(all []row) []row {
-	slices.SortStableFunc(all, func(a, b row) int { return natural(a.name, b.name) })
+	slices.SortStableFunc(all, func(a, b row) int { return text.Natural(a.name, b.name) })
 	for k := range all {
 		all[k].position = k + 1
 	}

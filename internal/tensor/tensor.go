@@ -41,6 +41,17 @@ type Named struct {
 	Tensor
 }
 
+// Common is the module that the modules or tensors under all keys are in.
+func Common(keys ...string) string {
+	module := Parent(keys[0])
+	for _, key := range keys[1:] {
+		for module != "" && !strings.HasPrefix(key, module+".") {
+			module = Parent(module)
+		}
+	}
+	return module
+}
+
 // Parent is a key, or the path of a module, without its last name: the module that it is in.
 func Parent(key string) string { return key[:max(strings.LastIndexByte(key, '.'), 0)] }
 

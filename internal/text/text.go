@@ -35,10 +35,30 @@ func Ratio(before, after float64) string {
 }
 
 // Extents is a number for each axis, as 3×3.
-func Extents(k []int) string {
+func Extents(k []int) string { return Join(k, "×") }
+
+// Join is numbers with a sign between them.
+func Join(k []int, sign string) string {
 	s := make([]string, len(k))
 	for a, n := range k {
 		s[a] = strconv.Itoa(n)
 	}
-	return strings.Join(s, "×")
+	return strings.Join(s, sign)
+}
+
+// Natural compares paths, in which numbers count as numbers: block.2 before block.10.
+func Natural(a, b string) int {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for k := range min(len(as), len(bs)) {
+		m, errM := strconv.Atoi(as[k])
+		n, errN := strconv.Atoi(bs[k])
+		c := strings.Compare(as[k], bs[k])
+		if errM == nil && errN == nil {
+			c = cmp.Compare(m, n)
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Compare(len(as), len(bs))
 }
