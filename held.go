@@ -172,19 +172,32 @@ func recorded(notes []Note, said record.Said) {
 	}
 }
 
-// layers is what a plan makes, by the key of the weight; the branches of each sum are sorted, as
-// it is the same in any order.
-func layers(p *plan.Plan) map[string]string {
-	made := map[string]string{}
-	for _, b := range p.Blocks {
-		for _, o := range b.Outputs {
-			made[o.Weight] = strings.ReplaceAll(family.Format(op.Sorted(o.Expr), ""), "\n", " ")
-			if o.Bias != "" {
-				made[o.Weight] += ", with " + o.Bias
-			}
-		}
-	}
+// layers is what a plan makes, by the key of the weight.
+func layers(p *plan.Plan) map[string]*plan.Output {
+	made := map[string]*plan.Output{}
+	p.EachOutput(nil, func(_ *plan.Block, o *plan.Output) error {
+		made[o.Weight] = o
+		return nil
+	})
 	return made
+}
+
+// layerText is a layer as people may read it, "" of none; the branches of each sum are sorted, as it is the
+// same in any order.
+func layerText(o *plan.Output) string {
+	if o == nil {
+		return ""
+	}
+	text := strings.ReplaceAll(family.Format(op.Sorted(o.Expr), ""), "\n", " ")
+	if o.Bias != "" {
+		text += ", with " + o.Bias
+	}
+	return text
+}
+
+// sameLayer reports whether two layers of one weight, either of which may be nil, are the same.
+func sameLayer(a, b *plan.Output) bool {
+	return a != nil && b != nil && a.Bias == b.Bias && op.Equal(a.Expr, b.Expr) || layerText(a) == layerText(b)
 }
 
 // unlike is how a record's plan is not the source's own.
@@ -192,23 +205,23 @@ func unlike(own, theirs *plan.Plan) []verify.Finding {
 	var all []verify.Finding
 	ours, recorded := layers(own), layers(theirs)
 	differ := func(key, got, want string) {
-		if got != want {
-			all = append(all, verify.Finding{Kind: verify.Record, Key: key, Got: got, Want: want})
-		}
+		all = append(all, verify.Finding{Kind: verify.Record, Key: key, Got: got, Want: want})
 	}
 	theirs.EachOutput(nil, func(_ *plan.Block, o *plan.Output) error {
-		differ(o.Weight, recorded[o.Weight], ours[o.Weight])
+		if mine := ours[o.Weight]; !sameLayer(o, mine) {
+			differ(o.Weight, layerText(o), layerText(mine))
+		}
 		return nil
 	})
 	own.EachOutput(nil, func(_ *plan.Block, o *plan.Output) error {
-		if recorded[o.Weight] == "" {
-			differ(o.Weight, "", ours[o.Weight])
+		if recorded[o.Weight] == nil {
+			differ(o.Weight, "", layerText(o))
 		}
 		return nil
 	})
 	for k, f := range own.Fates {
-		if f.Fate != plan.Fused && theirs.Fates[k].Fate != plan.Fused { // of those the layers tell
-			differ(f.Key, fate(theirs.Fates[k]), fate(f))
+		if got := theirs.Fates[k]; f.Fate != plan.Fused && got.Fate != plan.Fused && fate(got) != fate(f) { // of those the layers tell
+			differ(f.Key, fate(got), fate(f))
 		}
 	}
 	return all
@@ -226,8 +239,8 @@ func fate(f plan.Fate) string {
 // source's own plan reads.
 func against(own, theirs *plan.Plan) bool {
 	ours, recorded := layers(own), layers(theirs)
-	for key, text := range ours {
-		if recorded[key] != text {
+	for key, layer := range ours {
+		if !sameLayer(layer, recorded[key]) {
 			return true
 		}
 	}
@@ -250,16 +263,16 @@ func alone(own, theirs *plan.Plan, rec *record.Record) []Condition {
 	default:
 		c.Flag, c.Value = "--families", rec.Said.Families[0]
 	}
-	ours, recorded := map[string]string{}, layers(theirs)
+	var ours map[string]*plan.Output
 	if own != nil {
 		ours = layers(own)
 	}
 	theirs.EachOutput(nil, func(b *plan.Block, o *plan.Output) error {
-		if ours[o.Weight] != "" {
+		if ours[o.Weight] != nil {
 			return nil
 		}
 		if c.If == "" {
-			expression, _, _ := strings.Cut(recorded[o.Weight], ", with ")
+			expression, _, _ := strings.Cut(layerText(o), ", with ")
 			c.If = o.Weight + " is " + expression
 		} else if len(c.Modules) == 1 && c.Modules[0] != b.Path {
 			c.If += " and others are what the record has"

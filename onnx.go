@@ -51,7 +51,7 @@ func (r *Recognition) model(s *source) (*plan.Plan, error) {
 func blockOfLayer(net *onnx.Net, f onnx.Fused) plan.Block {
 	out := plan.Output{Weight: f.Weight, Bias: f.Bias, Expr: f.Region.Expr, Form: f.Region.Form}
 	b := plan.Block{Path: net.Vals[f.Region.Sink].Name, Family: regions.Name, Title: regions.Title, Outputs: []plan.Output{out}}
-	for _, p := range op.Params(f.Region.Expr) {
+	for p := range op.Params(f.Region.Expr) {
 		b.Used = append(b.Used, p.Key)
 	}
 	return b

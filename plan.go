@@ -212,11 +212,9 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 		return nil, nil, err
 	}
 	p := &Planned{Source: s.Path, Format: s.Format, Prefix: s.plan.Prefix, Deployed: s.plan.Deployed,
-		Blocks: []Block{}, Tensors: []Fate{}, Notes: s.notes(), Conditions: conditions,
+		Tensors: make([]Fate, 0, len(s.plan.Fates)), Notes: s.notes(), Conditions: conditions,
 		inputs: append(o.inputs(), s.paths()...), plan: s.plan, from: s, file: planfile.Of(s.plan)}
-	for _, b := range s.plan.Blocks {
-		p.Blocks = append(p.Blocks, blockOf(b))
-	}
+	p.Blocks = blocksOf(s.plan, p.file)
 	for _, f := range s.plan.Fates {
 		p.SourceBytes += f.Bytes()
 		t := Fate{Key: f.Key, Fate: f.Fate, Why: f.Why}
@@ -242,17 +240,24 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 	return p, items, err
 }
 
-func blockOf(b plan.Block) Block {
-	j := Block{Module: b.Path, Family: b.Family, Title: b.Title, Used: b.Used}
-	for _, o := range b.Outputs {
-		f := o.Form
-		j.Makes = append(j.Makes, Output{o.Weight, o.Bias, family.Format(o.Expr, b.Path),
-			f.In, f.Out, f.Groups, f.Kernel(), f.Stride, f.Dilation(), f.Padding(), f.Transposed})
+// blocksOf is the blocks of a plan that is written down as file.
+func blocksOf(p *plan.Plan, file *planfile.File) []Block {
+	blocks := make([]Block, len(p.Blocks))
+	for k, b := range p.Blocks {
+		j := Block{Module: b.Path, Family: b.Family, Title: b.Title, Used: b.Used}
+		for i, o := range b.Outputs {
+			f, text := o.Form, file.Blocks[k].Make[i].Text
+			if file.Blocks[k].Module != family.Text(b.Path) { // it is written as the root sees it
+				text = family.Format(o.Expr, b.Path)
+			}
+			j.Makes = append(j.Makes, Output{o.Weight, o.Bias, text, f.In, f.Out, f.Groups, f.Kernel(), f.Stride, f.Dilation(), f.Padding(), f.Transposed})
+		}
+		for _, a := range b.Answers {
+			j.Answers = append(j.Answers, Answer{a.Name, a.Value, a.By})
+		}
+		blocks[k] = j
 	}
-	for _, a := range b.Answers {
-		j.Answers = append(j.Answers, Answer{a.Name, a.Value, a.By})
-	}
-	return j
+	return blocks
 }
 
 // YAML is the plan as the text of a file that Recognition.Plan takes, with all that was

@@ -13,6 +13,7 @@ import (
 	"repfuse/internal/checkpoint"
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
+	"repfuse/internal/planfile"
 	"repfuse/internal/stream"
 	"repfuse/internal/tensor"
 	"repfuse/internal/unfuse"
@@ -69,7 +70,7 @@ func Unfuse(ctx context.Context, src, dst string, o UnfuseOptions) (*Unfused, er
 	if deploy.Model != nil {
 		return nil, fmt.Errorf("%s: is a network, want a checkpoint of the deploy form", src)
 	}
-	r := &Unfused{Source: src, Like: o.Like, Output: dst, Blocks: []Block{}, Notes: append(like.notes(), notesOf(deploy)...)}
+	r := &Unfused{Source: src, Like: o.Like, Output: dst, Notes: append(like.notes(), notesOf(deploy)...)}
 	if r.Conditions, err = like.under(o.Strict); err != nil {
 		return nil, err
 	}
@@ -78,9 +79,7 @@ func Unfuse(ctx context.Context, src, dst string, o UnfuseOptions) (*Unfused, er
 	if err != nil {
 		return nil, err
 	}
-	for _, b := range like.plan.Blocks {
-		r.Blocks = append(r.Blocks, blockOf(b))
-	}
+	r.Blocks = blocksOf(like.plan, planfile.Of(like.plan))
 	r.Tensors = len(w.items)
 	for _, it := range w.items {
 		r.Bytes += it.Bytes()

@@ -266,7 +266,7 @@ func inBlock(b *plan.Block, key string, all []*addition) error {
 		if err != nil {
 			return err
 		}
-		for _, p := range op.Params(o.Expr) {
+		for p := range op.Params(o.Expr) {
 			if p.Key == key || p.Computed != nil { // whose arguments are named as the block sees them
 				reads++
 			}

@@ -13,7 +13,7 @@ import (
 // to a module, of which they all are, and everything that was decided (ε, dilation, groups) spelled out.
 func Format(e op.Expr, module string) string {
 	keys := map[string]bool{}
-	for _, p := range op.Params(e) {
+	for p := range op.Params(e) {
 		keys[p.Key] = true
 	}
 	return FormatAmong(keys, e, module)

@@ -85,7 +85,7 @@ func (c checkpoint) Below(string) []string { return nil }
 // params is the keys that an expression reads, in its order.
 func params(e op.Expr) []string {
 	var keys []string
-	for _, p := range op.Params(e) {
+	for p := range op.Params(e) {
 		keys = append(keys, p.Key)
 	}
 	return keys
@@ -176,7 +176,7 @@ func TestFormatAmong(t *testing.T) {
 		{op.Seq{conv, op.Shift{By: at("m.c.bias")}}, "", "kernel(c.weight) > shift(c.bias)"},
 	} {
 		keys := map[string]bool{test.other: true}
-		for _, p := range op.Params(test.e) {
+		for p := range op.Params(test.e) {
 			keys[p.Key] = true
 		}
 		if got := family.FormatAmong(keys, test.e, "m"); got != test.want {

@@ -3,6 +3,7 @@ package fuse
 import (
 	"bytes"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"repfuse/internal/op"
@@ -64,12 +65,12 @@ func TestInputsUnchanged(t *testing.T) {
 	for seed := range uint64(100) {
 		e := optest.Random(seed, optest.Options{Rank: 2, Mild: true})
 		var before [][]byte
-		for _, p := range op.Params(e) {
+		for p := range op.Params(e) {
 			b, _ := p.ReadAll()
 			before = append(before, b)
 		}
 		collapsed(t, e, tensor.F32)
-		for k, p := range op.Params(e) {
+		for k, p := range slices.Collect(op.Params(e)) {
 			if b, _ := p.ReadAll(); !bytes.Equal(b, before[k]) {
 				t.Fatalf("seed %d: %s has changed", seed, p.Key)
 			}

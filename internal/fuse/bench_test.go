@@ -71,7 +71,7 @@ func benchmark(b *testing.B, e op.Expr, out tensor.Type) {
 	n := f.RowsPerBlock(256 << 10)
 	dst := make([]byte, n*f.RowBytes())
 	bytes := int64(0)
-	for _, p := range op.Params(e) {
+	for p := range op.Params(e) {
 		bytes += p.Bytes()
 	}
 	b.SetBytes(bytes)

@@ -3,6 +3,7 @@ package op
 import (
 	"cmp"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 )
@@ -37,6 +38,44 @@ func Sorted(e Expr) Expr {
 		return Sum(all)
 	}
 	return e
+}
+
+// Equal reports whether two expressions are the same operators in the same order, over tensors of the same keys.
+func Equal(a, b Expr) bool {
+	if len(a.parts()) != len(b.parts()) {
+		return false
+	}
+	for k, p := range a.parts() {
+		if !Equal(p, b.parts()[k]) {
+			return false
+		}
+	}
+	same := func(a, b *Param) bool { return a == b || a != nil && b != nil && a.Key == b.Key }
+	switch a := a.(type) {
+	case Conv:
+		b, ok := b.(Conv)
+		return ok && same(&a.Weight, &b.Weight) && same(a.Bias, b.Bias) && slices.Equal(a.Stride, b.Stride) && slices.Equal(a.Padding, b.Padding) && a.PaddingMode == b.PaddingMode &&
+			a.Plane == b.Plane && slices.Equal(a.Dilation, b.Dilation) && a.Transposed == b.Transposed && a.Groups == b.Groups
+	case BatchNorm:
+		b, ok := b.(BatchNorm)
+		return ok && same(a.Gamma, b.Gamma) && same(a.Beta, b.Beta) && same(a.Mean, b.Mean) && same(a.Var, b.Var) && a.Eps == b.Eps
+	case Scale:
+		b, ok := b.(Scale)
+		return ok && same(a.By, b.By) && a.Factor == b.Factor
+	case Shift:
+		b, ok := b.(Shift)
+		return ok && same(a.By, b.By) && a.Term == b.Term
+	case Identity:
+		b, ok := b.(Identity)
+		return ok && slices.Equal(a.Padding, b.Padding) && slices.Equal(a.Stride, b.Stride) && a.Plane == b.Plane
+	case AvgPool:
+		b, ok := b.(AvgPool)
+		return ok && slices.Equal(a.Kernel, b.Kernel) && slices.Equal(a.Stride, b.Stride) && slices.Equal(a.Padding, b.Padding) && slices.Equal(a.Dilation, b.Dilation) &&
+			a.ExcludesPadding == b.ExcludesPadding && a.Plane == b.Plane
+	case Select:
+		return a == b
+	}
+	return reflect.TypeOf(a) == reflect.TypeOf(b)
 }
 
 // canonical also tells how far the padding is from where nobody says it would be.

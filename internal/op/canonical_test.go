@@ -1,6 +1,7 @@
 package op
 
 import (
+	"reflect"
 	"testing"
 
 	"repfuse/internal/tensor"
@@ -45,6 +46,52 @@ func TestPaddingNamed(t *testing.T) {
 	} {
 		if e.String() != want {
 			t.Errorf("%s, want %s", e, want)
+		}
+	}
+}
+
+// TestEqual: an operator equals itself, and no operator that differs in a field of any name.
+func TestEqual(t *testing.T) {
+	p := func(key string) *Param { return &Param{Key: key} }
+	n := []int{2, 3}
+	all := []Expr{
+		Conv{Weight: *p("w"), Bias: p("b"), Stride: n, Padding: n, Dilation: n, Groups: 2}, BatchNorm{p("g"), p("b"), p("m"), p("v"), 1}, Identity{Padding: n, Stride: n},
+		Scale{p("s"), 1}, Shift{p("s"), 1}, AvgPool{Kernel: n, Stride: n, Padding: n, Dilation: n}, Select{1, 2, 3}, Seq{Scale{}, Shift{}}, Sum{Scale{}, Shift{}}, Concat{Scale{}, Shift{}},
+		Seq{Shift{}, Scale{}}, Seq{Scale{}},
+	}
+	for i, a := range all {
+		for j, b := range all {
+			if Equal(a, b) != (i == j) {
+				t.Errorf("%s and %s: equal is %t", a, b, i != j)
+			}
+		}
+		if reflect.TypeOf(a).Kind() != reflect.Struct {
+			continue
+		}
+		for f := range reflect.TypeOf(a).NumField() {
+			other := reflect.New(reflect.TypeOf(a)).Elem()
+			other.Set(reflect.ValueOf(a))
+			switch v := other.Field(f); of := v.Addr().Interface().(type) {
+			case *Param:
+				of.Key += "2"
+			case **Param:
+				*of = nil
+			case *[]int:
+				*of = []int{2, 2}
+			case *int:
+				*of++
+			case *float64:
+				*of++
+			case *bool:
+				*of = true
+			case *string:
+				*of = "circular"
+			default:
+				t.Fatalf("%T: no other %T", a, of)
+			}
+			if e := other.Interface().(Expr); Equal(a, e) || Equal(e, a) || Equal(Seq{a}, Seq{e}) {
+				t.Errorf("%T of another %s is equal", a, other.Type().Field(f).Name)
+			}
 		}
 	}
 }

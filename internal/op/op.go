@@ -31,6 +31,7 @@ package op
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"strconv"
@@ -46,7 +47,7 @@ import (
 type Expr interface {
 	fmt.Stringer
 	parts() []Expr
-	params() []*Param
+	params(yield func(Param) bool) (more bool)
 	span() span
 	form(c checker, in int) (Form, error)
 	spread(by stride) (Expr, stride)
@@ -147,16 +148,29 @@ func (c Concat) parts() []Expr  { return c }
 func (s Seq) parts() []Expr     { return s }
 func (s Sum) parts() []Expr     { return s }
 
-func (c Conv) params() []*Param      { return []*Param{&c.Weight, c.Bias} }
-func (b BatchNorm) params() []*Param { return []*Param{b.Gamma, b.Beta, b.Mean, b.Var} }
-func (s Scale) params() []*Param     { return []*Param{s.By} }
-func (s Shift) params() []*Param     { return []*Param{s.By} }
-func (Identity) params() []*Param    { return nil }
-func (AvgPool) params() []*Param     { return nil }
-func (Select) params() []*Param      { return nil }
-func (Concat) params() []*Param      { return nil }
-func (Seq) params() []*Param         { return nil }
-func (Sum) params() []*Param         { return nil }
+func (c Conv) params(yield func(Param) bool) bool  { return yield(c.Weight) && given(yield, c.Bias) }
+func (s Scale) params(yield func(Param) bool) bool { return given(yield, s.By) }
+func (s Shift) params(yield func(Param) bool) bool { return given(yield, s.By) }
+func (Identity) params(func(Param) bool) bool      { return true }
+func (AvgPool) params(func(Param) bool) bool       { return true }
+func (Select) params(func(Param) bool) bool        { return true }
+func (Concat) params(func(Param) bool) bool        { return true }
+func (Seq) params(func(Param) bool) bool           { return true }
+func (Sum) params(func(Param) bool) bool           { return true }
+
+func (b BatchNorm) params(yield func(Param) bool) bool {
+	return given(yield, b.Gamma, b.Beta, b.Mean, b.Var)
+}
+
+// given yields the tensors that an operator has of those that it may have.
+func given(yield func(Param) bool, list ...*Param) bool {
+	for _, p := range list {
+		if p != nil && !yield(*p) {
+			return false
+		}
+	}
+	return true
+}
 
 func (c Conv) String() string {
 	s := "conv("
@@ -251,17 +265,13 @@ func Walk(e Expr, visit func(Expr)) {
 	}
 }
 
-// Params lists the tensors that e reads, each role once, in the order written.
-func Params(e Expr) []Param {
-	var all []Param
-	Walk(e, func(e Expr) {
-		for _, p := range e.params() {
-			if p != nil {
-				all = append(all, *p)
-			}
-		}
-	})
-	return all
+// Params is the tensors that e reads, each role once, in the order written.
+func Params(e Expr) iter.Seq[Param] {
+	return func(yield func(Param) bool) { eachParam(e, yield) }
+}
+
+func eachParam(e Expr, yield func(Param) bool) (more bool) {
+	return e.params(yield) && !slices.ContainsFunc(e.parts(), func(p Expr) bool { return !eachParam(p, yield) })
 }
 
 // Rebind is e over other tensors: f gives, for each that e reads, the one to read in its

@@ -47,7 +47,7 @@ func Sources(tensors []tensor.Named, prefix string) []Source {
 // an error.
 func New(tensors []Source, s Selection, found Found) (*Plan, error) {
 	p := &Plan{Selection: s, Blocks: found.Blocks, Notes: found.Notes, Deployed: found.Deployed, Fates: make([]Fate, len(tensors))}
-	user, stale := map[string]int{}, map[string]bool{}
+	user, stale := make(map[string]int, len(tensors)), map[string]bool{}
 	for k, b := range found.Blocks {
 		for _, key := range b.Used {
 			if _, taken := user[key]; !taken {

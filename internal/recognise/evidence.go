@@ -110,7 +110,7 @@ func (e *evidence) silent(c *candidate) bool {
 func (e *evidence) agree(c *candidate) error {
 	made := slices.Clone(c.Made)
 	for k, m := range made {
-		params := op.Params(m.Expr)
+		params := slices.Collect(op.Params(m.Expr))
 		if _, lone := m.Expr.(op.Conv); lone || len(params) == 0 {
 			continue
 		}

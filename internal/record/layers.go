@@ -59,7 +59,7 @@ func merged(b plan.Block) bool {
 // computed tensor such as normed(weight_v, weight_g) is made of.
 func reads(b plan.Block, e op.Expr) []string {
 	var keys []string
-	for _, p := range op.Params(e) {
+	for p := range op.Params(e) {
 		if slices.Contains(b.Used, p.Key) {
 			keys = append(keys, p.Key)
 			continue

@@ -73,7 +73,7 @@ type maker struct {
 func (m *maker) count(regions []graph.Region) {
 	m.readers = map[string]map[string]bool{}
 	read := func(e op.Expr, who string) {
-		for _, p := range op.Params(e) {
+		for p := range op.Params(e) {
 			if m.readers[p.Key] == nil {
 				m.readers[p.Key] = map[string]bool{}
 			}
@@ -106,7 +106,7 @@ func (m *maker) block(r graph.Region) (b plan.Block, why string) {
 		return b, "it has no kernel"
 	}
 	var used []string
-	for _, p := range op.Params(r.Expr) {
+	for p := range op.Params(r.Expr) {
 		if m.Elsewhere[p.Key] || len(m.readers[p.Key]) > 1 {
 			return b, p.Key + " is used elsewhere too"
 		}
@@ -136,7 +136,7 @@ func (m *maker) block(r graph.Region) (b plan.Block, why string) {
 
 // leave notes why a region stays as it is, with its keys.
 func (m *maker) leave(r graph.Region, why string) {
-	for _, p := range op.Params(r.Expr) {
+	for p := range op.Params(r.Expr) {
 		m.found.Kept[p.Key] = "one layer by the graph, and not fused: " + why
 	}
 	m.found.Notes = append(m.found.Notes, plan.Note{Where: m.Values[r.Sink].Name, Text: "one layer by the graph, and not fused: " + why})
@@ -149,7 +149,7 @@ func (m *maker) note(left []graph.Left) {
 		if n.Op == nil {
 			continue
 		}
-		for _, p := range op.Params(n.Op) {
+		for p := range op.Params(n.Op) {
 			m.found.Kept[p.Key] = "left by the graph: " + l.Detail
 		}
 	}

@@ -68,7 +68,7 @@ func what(b branch) string {
 
 // detail is where a branch's tensors are, below the block's module.
 func detail(b branch, module string) string {
-	params := op.Params(b.part)
+	params := slices.Collect(op.Params(b.part))
 	if len(params) == 0 {
 		return "no tensor"
 	}

@@ -63,7 +63,7 @@ func (c *comparison) affordable(maps, multiplyAdds int64) error {
 // bytes of the tensors that it reads.
 func costOf(e op.Expr, f op.Form) (Cost, demand) {
 	var c Cost
-	for _, p := range op.Params(e) {
+	for p := range op.Params(e) {
 		c.Bytes += p.Bytes()
 	}
 	d, _ := op.Fold(demands{}, e, f.In, f.Rank()) // which the plan has checked
