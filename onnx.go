@@ -89,12 +89,12 @@ func (s *source) compare(out *checkpoint.Checkpoint) ([]verify.Finding, error) {
 
 // settle says which tensors the rewritten network has no more, and why.
 func settle(s *source, found *plan.Found) error {
-	r, err := s.Model.Rewrite(s.layers, "")
+	stay, err := s.Model.Kept(s.layers)
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Path, err)
 	}
-	kept := map[string]bool{}
-	for _, t := range r.Kept {
+	kept := make(map[string]bool, len(stay))
+	for _, t := range stay {
 		kept[t.Key] = true
 	}
 	for k := range found.Blocks {

@@ -246,11 +246,8 @@ func blocksOf(p *plan.Plan, file *planfile.File) []Block {
 	for k, b := range p.Blocks {
 		j := Block{Module: b.Path, Family: b.Family, Title: b.Title, Used: b.Used}
 		for i, o := range b.Outputs {
-			f, text := o.Form, file.Blocks[k].Make[i].Text
-			if file.Blocks[k].Module != family.Text(b.Path) { // it is written as the root sees it
-				text = family.Format(o.Expr, b.Path)
-			}
-			j.Makes = append(j.Makes, Output{o.Weight, o.Bias, text, f.In, f.Out, f.Groups, f.Kernel(), f.Stride, f.Dilation(), f.Padding(), f.Transposed})
+			f := o.Form
+			j.Makes = append(j.Makes, Output{o.Weight, o.Bias, file.Blocks[k].Make[i].Text, f.In, f.Out, f.Groups, f.Kernel(), f.Stride, f.Dilation(), f.Padding(), f.Transposed})
 		}
 		for _, a := range b.Answers {
 			j.Answers = append(j.Answers, Answer{a.Name, a.Value, a.By})

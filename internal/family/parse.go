@@ -165,7 +165,9 @@ func (p *parser) channels() Node {
 func (p *parser) conv(transposed bool) Node {
 	module := p.word()
 	c := &convNode{weight: source{key: Child(module, "weight")}, bias: Child(module, "bias"), transposed: transposed, module: module}
-	p.options(p.convOptions(c))
+	if p.tok == "," { // most convolutions of a plan have none
+		p.options(p.convOptions(c))
+	}
 	return c
 }
 
@@ -241,7 +243,9 @@ func (p *parser) convOptions(c *convNode) options {
 	}
 }
 
-func isOption(word string) bool { return (&parser{}).convOptions(&convNode{})[word] != nil }
+var convOptions = (&parser{}).convOptions(&convNode{})
+
+func isOption(word string) bool { return convOptions[word] != nil }
 
 // plane reads the only mode that operators without a kernel have.
 func (p *parser) plane(to *bool) func() {

@@ -100,6 +100,21 @@ func (m *Model) Rewrite(layers []Layer, location string) (*Rewrite, error) {
 	return r, nil
 }
 
+// Kept lists the tensors of the model that stay where the layers come.
+func (m *Model) Kept(layers []Layer) ([]tensor.Named, error) {
+	s, err := m.sweep(layers)
+	if err != nil {
+		return nil, err
+	}
+	var kept []tensor.Named
+	for _, t := range m.tensors {
+		if !s.tensors[t] {
+			kept = append(kept, t.Named)
+		}
+	}
+	return kept, nil
+}
+
 // keep lists the tensors that stay: those whose elements are streamed into the model, and
 // those of external data.
 func (r *Rewrite) keep(s *sweep) (inside, outside []*Tensor) {

@@ -79,8 +79,10 @@ func (r *recogniser) survey(n *node, all map[*node]below) below {
 			b.kernels = append(b.kernels, fmt.Sprint(n.tensor.Shape[2:]))
 		}
 	}
-	slices.Sort(b.kernels)
-	all[n] = b
+	if n.children != nil { // a tensor alone is too little to be like another
+		slices.Sort(b.kernels)
+		all[n] = b
+	}
 	return b
 }
 

@@ -76,16 +76,18 @@ func Plan(tensors []tensor.Named, o Options) (*plan.Plan, error) {
 		return nil, err
 	}
 	among := s.chosen
-	if o.File != nil {
+	if o.File != nil && len(s.added) > 0 {
 		among = slices.Concat(append([][]tensor.Named{among}, s.added...)...)
 	}
 	found, err := Blocks(among, o)
 	if err != nil {
 		return nil, err
 	}
-	if o.File == nil {
+	switch {
+	case len(s.added) == 0:
+	case o.File == nil:
 		err = adapter.Merge(found, s.chosen, o.Adapters, s.added)
-	} else {
+	default:
 		err = allRead(found, s.added)
 	}
 	if err != nil {

@@ -220,7 +220,7 @@ func (s *selection) commonPrefix(wrapper string) string {
 
 // rename gives the chosen tensors their keys without the prefix and torch.compile's parts.
 func (s *selection) rename() error {
-	from, inside := make(map[string]string, len(s.sources)), 0
+	inside := 0
 	s.chosen = make([]tensor.Named, 0, len(s.sources))
 	for k := range s.sources {
 		t := &s.sources[k]
@@ -237,14 +237,26 @@ func (s *selection) rename() error {
 		if t.Name = uncompiled(name); t.Name != name {
 			inside++
 		}
-		if other, twice := from[t.Name]; twice {
-			return fmt.Errorf("%s and %s are both %s without %s", other, t.Key, t.Name, compiled)
-		}
-		from[t.Name] = t.Key
 		s.chosen = append(s.chosen, tensor.Named{Key: t.Name, Tensor: t.Tensor})
 	}
 	if inside > 0 {
 		s.note("keys with %s, which torch.compile puts in: %d; it is taken off", compiled, inside)
+	}
+	return s.unique()
+}
+
+// unique is an error where two keys are one without torch.compile's parts, which alone makes them so.
+func (s *selection) unique() error {
+	if !slices.ContainsFunc(s.sources, func(t plan.Source) bool { return strings.Contains(t.Key, compiled) }) {
+		return nil
+	}
+	from := map[string]string{}
+	for _, t := range s.sources {
+		if other, twice := from[t.Name]; twice && t.Apart == "" {
+			return fmt.Errorf("%s and %s are both %s without %s", other, t.Key, t.Name, compiled)
+		} else if t.Apart == "" {
+			from[t.Name] = t.Key
+		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package text
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -47,7 +48,10 @@ func (w *Writer) Write(p []byte) (int, error) {
 		}
 	}
 	w.rest = append([]byte(nil), b[n:]...)
-	if _, err := w.To.Write(escape(make([]byte, 0, n), b[:n], "\n\t")); err != nil {
+	if b = b[:n]; slices.ContainsFunc(b, func(c byte) bool { return c < ' ' && c != '\n' && c != '\t' || c > '~' }) {
+		b = escape(make([]byte, 0, n), b, "\n\t")
+	}
+	if _, err := w.To.Write(b); err != nil {
 		if w.Err == nil {
 			w.Err = err
 		}
