@@ -112,19 +112,19 @@ func (d *drafter) unlike(blocks []block) string {
 			layers = append(layers, u.parts[0].layer)
 		}
 	}
-	var find func(n *node) string
-	find = func(n *node) string {
-		if len(layers) > 1 && !is[n.path] && !slices.ContainsFunc(layers, func(l string) bool { return n.find(l).kernel() == nil }) {
-			return n.path
-		}
-		for _, c := range n.children {
-			if other := find(c); other != "" {
-				return other
-			}
-		}
+	if len(layers) < 2 {
 		return ""
 	}
-	return find(d.root)
+	name := func(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+	rare := slices.MinFunc(layers, func(a, b string) int { return len(d.kernels[name(a)]) - len(d.kernels[name(b)]) })
+	for _, l := range d.kernels[name(rare)] {
+		path, ok := strings.CutSuffix("."+l.path, "."+rare)
+		module := strings.TrimPrefix(path, ".")
+		if of := d.root.find(module); ok && !is[module] && !slices.ContainsFunc(layers, func(l string) bool { return of.find(l).kernel() == nil }) {
+			return module
+		}
+	}
+	return ""
 }
 
 func paths(blocks []block) []string {

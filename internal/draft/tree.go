@@ -45,10 +45,12 @@ type drafter struct {
 	Input
 	root  *node
 	layer map[string]string // the layer that a norm stands behind, by their paths, where names and order show it
+	// kernels is the layers by the last names of their paths.
+	kernels map[string][]*node
 }
 
 func newDrafter(in Input) *drafter {
-	d := &drafter{Input: in, root: newNode("", "", 0), layer: map[string]string{}}
+	d := &drafter{Input: in, root: newNode("", "", 0), layer: map[string]string{}, kernels: map[string][]*node{}}
 	specs := in.Tensors
 	if !in.Ordered {
 		specs = slices.Clone(specs)
@@ -68,7 +70,18 @@ func newDrafter(in Input) *drafter {
 	for _, p := range found {
 		d.layer[p.Norm] = p.Layer
 	}
+	d.enter(d.root)
 	return d
+}
+
+// enter lists the layers from n on.
+func (d *drafter) enter(n *node) {
+	if n.kernel() != nil {
+		d.kernels[n.name] = append(d.kernels[n.name], n)
+	}
+	for _, c := range n.children {
+		d.enter(c)
+	}
 }
 
 // vectors is what the tensors of a layer or a norm may be called behind an underscore in place of a dot.

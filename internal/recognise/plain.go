@@ -148,19 +148,19 @@ func (r *recogniser) gatherPlain(n *node) (plain, error) {
 	p := plain{module: n, sep: "."}
 	below := r.keys.Below(n.path)
 	norms, biases := map[string]string{}, map[string]string{} // by their words
-	var isNorm []string
+	isNorm := map[string]bool{}
 	for _, key := range below {
 		if m, ok := strings.CutSuffix(key, "running_mean"); ok && m != "" {
 			p.sep = m[len(m)-1:]
 			norms[pairs.Words(m)] = m
-			isNorm = append(isNorm, m)
+			isNorm[m] = true
 		}
 	}
 	taken := map[string]bool{}
 	for _, key := range below {
 		t, _ := r.keys.Lookup(n.path, key)
-		switch of := slices.ContainsFunc(isNorm, func(m string) bool { return strings.HasPrefix(key, m) }); {
-		case of:
+		switch {
+		case begins(key, isNorm):
 			taken[key] = true
 		case len(t.Shape) > 2:
 			taken[key] = true
@@ -189,6 +189,16 @@ func (r *recogniser) gatherPlain(n *node) (plain, error) {
 	}
 	p.norms = slices.Collect(maps.Values(norms))
 	return p, p.accountsFor(below, taken)
+}
+
+// begins reports whether a key begins with one of many words.
+func begins(key string, words map[string]bool) bool {
+	for k := range len(key) + 1 {
+		if words[key[:k]] {
+			return true
+		}
+	}
+	return false
 }
 
 // named reports whether the name of every branch has the extent of its kernel.
