@@ -56,7 +56,7 @@ func TestEqual(t *testing.T) {
 	n := []int{2, 3}
 	all := []Expr{
 		Conv{Weight: *p("w"), Bias: p("b"), Stride: n, Padding: n, Dilation: n, Groups: 2}, BatchNorm{p("g"), p("b"), p("m"), p("v"), 1}, Identity{Padding: n, Stride: n},
-		Scale{p("s"), 1}, Shift{p("s"), 1}, AvgPool{Kernel: n, Stride: n, Padding: n, Dilation: n}, Select{1, 2, 3}, Seq{Scale{}, Shift{}}, Sum{Scale{}, Shift{}}, Concat{Scale{}, Shift{}},
+		Scale{p("s"), 1}, Shift{p("s"), 1}, AvgPool{Kernel: n, Stride: n, Padding: n, Dilation: n}, Select{From: 1, To: 2, Of: 3}, Seq{Scale{}, Shift{}}, Sum{Scale{}, Shift{}}, Concat{Scale{}, Shift{}},
 		Seq{Shift{}, Scale{}}, Seq{Scale{}},
 	}
 	for i, a := range all {
