@@ -174,20 +174,25 @@ func (b *block) evident() bool {
 func kinds(all []block) [][]block {
 	var kinds [][]block
 	var known []map[string]*unit // the names of each kind
+	having := map[string][]int{} // the kinds that have a name
 	size := func(b block) int { return -len(b.units) }
 	all = slices.Clone(all)
 	slices.SortStableFunc(all, func(a, b block) int { return size(a) - size(b) })
 	for _, b := range all {
 		names := b.names()
 		sigs := slices.Collect(maps.Keys(names))
-		at := slices.IndexFunc(known, func(of map[string]*unit) bool {
-			return !slices.ContainsFunc(sigs, func(sig string) bool { return of[sig] == nil })
+		rare := having[slices.MinFunc(sigs, func(a, b string) int { return len(having[a]) - len(having[b]) })]
+		at := slices.IndexFunc(rare, func(kind int) bool {
+			return !slices.ContainsFunc(sigs, func(sig string) bool { return known[kind][sig] == nil })
 		})
-		if at < 0 {
-			at = len(kinds)
-			kinds, known = append(kinds, nil), append(known, names)
+		if at >= 0 {
+			kinds[rare[at]] = append(kinds[rare[at]], b)
+			continue
 		}
-		kinds[at] = append(kinds[at], b)
+		for _, sig := range sigs {
+			having[sig] = append(having[sig], len(kinds))
+		}
+		kinds, known = append(kinds, []block{b}), append(known, names)
 	}
 	return kinds
 }

@@ -1,7 +1,10 @@
+//go:build unix
+
 package recognise_test
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,9 +51,9 @@ func TestGrowth(t *testing.T) {
 			}
 			least := time.Hour
 			for range 3 {
-				begun := time.Now()
+				begun := worked(t)
 				test.run(all)
-				least = min(least, time.Since(begun))
+				least = min(least, worked(t)-begun)
 			}
 			return least
 		}
@@ -60,4 +63,14 @@ func TestGrowth(t *testing.T) {
 			t.Logf("%s: %v, %v: %.0f times", name, small, large, float64(large)/float64(small))
 		}
 	}
+}
+
+// worked is the processor's time that the process has had, which does not depend on what else runs.
+func worked(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
