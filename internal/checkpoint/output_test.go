@@ -536,3 +536,35 @@ func TestErrorsNameDestination(t *testing.T) {
 		t.Errorf("%v, want an error of %s", err, dst)
 	}
 }
+
+// What is old is held until it is gone, so that no other run takes it for a leftover.
+func TestOldIsHeld(t *testing.T) {
+	dir := t.TempDir()
+	dst, fresh := filepath.Join(dir, "out"), filepath.Join(dir, "fresh")
+	must(t, os.Mkdir(dst, 0o777))
+	for k := range 1500 { // which takes a while to remove
+		must(t, os.WriteFile(filepath.Join(dst, fmt.Sprint(k)), nil, 0o666))
+	}
+	must(t, os.Mkdir(fresh, 0o777))
+	defer lock(fresh)() // as Create does
+	done, looks := make(chan error), 0
+	go func() { done <- commit([]move{{from: fresh, to: dst, replace: true}}) }()
+	for {
+		select {
+		case err := <-done:
+			if must(t, err); looks == 0 {
+				t.Error("nobody looked")
+			}
+			return
+		default:
+		}
+		for _, path := range []string{fresh, sibling(dst, aside)} { // with an exchange, and without
+			unlock, is := tryLock(path)
+			if is == free && !isMissing(path) { // and not the lock of what is gone
+				t.Errorf("%s is not held", path)
+			}
+			unlock()
+			looks++
+		}
+	}
+}
