@@ -288,27 +288,40 @@ func TestBlocks(t *testing.T) {
 func TestReals(t *testing.T) {
 	bothLayouts(t, func(t *testing.T) {
 		for seed := range uint64(400) {
-			e := optest.Random(seed, optest.Options{Rank: int(seed % 3)})
-			f, err := New(e, types[seed%4])
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := truth(t, op.AtStride1(e, f.Form.Rank()), f.Form.In, f.Form.Rank()).stored(f.Form)
-			hi, lo, bound := make([]float64, len(want)), make([]float64, len(want)), make([]float64, len(want))
-			w := f.NewWorker(new(Workspace))
-			if err := w.Reals(hi, lo, bound, 0, f.Rows()); err != nil {
-				t.Fatalf("seed %d: %s: %v", seed, e, err)
-			}
-			w.Close()
-			for i, v := range want {
-				off := zero().Sub(v, num(hi[i]))
-				got, _ := off.Sub(off, num(lo[i])).Float64()
-				if math.Abs(got) > bound[i] {
-					t.Fatalf("seed %d: %s as %s: element %d is %g+%g, off by %g, want at most %g", seed, e, f.Type, i, hi[i], lo[i], got, bound[i])
-				}
+			checkReals(t, optest.Random(seed, optest.Options{Rank: int(seed % 3)}), types[seed%4])
+		}
+		// What cancels is computed in more digits than the two float64 that it is handed on in have.
+		w := func(x float64) op.Conv { return op.Conv{Weight: *param("w", tensor.F64, []int{1, 1}, x)} }
+		e := op.Sum{w(0x1p120), w(-0x1p120)}
+		for k := range 4 {
+			e = append(e, op.Seq{w(math.Pi), op.Scale{Factor: math.Ldexp(math.E, -60*k)}})
+			for _, typ := range types {
+				checkReals(t, e, typ)
 			}
 		}
 	})
+}
+
+func checkReals(t *testing.T, e op.Expr, typ tensor.Type) {
+	t.Helper()
+	f, err := New(e, typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := truth(t, op.AtStride1(e, f.Form.Rank()), f.Form.In, f.Form.Rank()).stored(f.Form)
+	hi, lo, bound := make([]float64, len(want)), make([]float64, len(want)), make([]float64, len(want))
+	w := f.NewWorker(new(Workspace))
+	defer w.Close()
+	if err := w.Reals(hi, lo, bound, 0, f.Rows()); err != nil {
+		t.Fatalf("%s: %v", e, err)
+	}
+	for i, v := range want {
+		off := zero().Sub(v, num(hi[i]))
+		got, _ := off.Sub(off, num(lo[i])).Float64()
+		if math.Abs(got) > bound[i] {
+			t.Fatalf("%s as %s: element %d is %g+%g, off by %g, want at most %g", e, f.Type, i, hi[i], lo[i], got, bound[i])
+		}
+	}
 }
 
 // TestDifferentWindows: two rows touch the same channels of one part of a

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -197,5 +198,44 @@ func TestSmall(t *testing.T) {
 	r, err := Run(context.Background(), list, newMemory(list), Options{})
 	if err != nil || !slices.Equal(r.Small, []int64{2, 1}) {
 		t.Errorf("%v, %v: want 2 small elements of the kernel and 1 of the bias", r, err)
+	}
+}
+
+// What an item was made by is let go when the item is done: memory does not grow with their number.
+func TestLetGo(t *testing.T) {
+	const n, count = 1 << 15, 40 // each takes some 2 MB
+	ones := make([]float64, n)
+	for k := range ones {
+		ones[k] = 1
+	}
+	param := func(shape ...int) op.Param { return op.Param{Key: "p", Tensor: tensor.Of(tensor.F32, shape, ones)} }
+	by := param(n)
+	e := op.Seq{op.Conv{Weight: param(n, 1, 1, 1), Groups: n}, op.Scale{By: &by}}
+	form, err := op.Check(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []plan.Item
+	for k := range count {
+		list = append(list, plan.Item{Spec: tensor.Spec{Key: fmt.Sprint(k), Type: tensor.F32, Shape: form.WeightShape()}, Output: &plan.Output{Expr: e, Form: form}})
+	}
+	held := func() int64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
+	}
+	m := newMemory(list)
+	before, after := held(), int64(0)
+	o := Options{Jobs: 1, Progress: func(done int64) {
+		if done == count*n*4 {
+			after = held()
+		}
+	}}
+	if _, err := Run(t.Context(), list, m, o); err != nil {
+		t.Fatal(err)
+	}
+	if grown := after - before; after == 0 || grown > 10<<20 {
+		t.Errorf("%d bytes more are held at the last item than before the first", grown)
 	}
 }
