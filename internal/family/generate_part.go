@@ -1,6 +1,7 @@
 package family
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -178,5 +179,24 @@ func product(a []argument) ([]int, formula, error) {
 			w[k] = s.Hi
 		}
 		return w
+	}, nil
+}
+
+// gain(EPS, VARIANCE), gain(EPS, VARIANCE, GAMMA): what a batch norm multiplies by,
+// γ/√(σ²+ε), each rounded once.
+func gain(a []argument) ([]int, formula, error) {
+	eps, ok := readEps(a[0].word)
+	if !ok || len(a) > 3 {
+		return nil, nil, errors.New("want ε, variances and perhaps factors")
+	}
+	variance := a[1].tensor
+	if len(a) == 3 && a[2].tensor != nil && a[2].tensor.Len() != variance.Len() {
+		return nil, nil, fmt.Errorf("%s has shape %v, want %v", a[2].tensor.Key, a[2].tensor.Shape, variance.Shape)
+	}
+	return []int{variance.Len()}, func(v [][]float64) []float64 {
+		for k, f := range exact.Norm(append(v, nil)[2], v[1], eps).Value { // γ of nil is 1
+			v[1][k] = f.Hi
+		}
+		return v[1]
 	}, nil
 }

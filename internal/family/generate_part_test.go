@@ -1,9 +1,15 @@
 package family
 
 import (
+	"math"
+	"math/big"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+
+	"repfuse/internal/op"
+	"repfuse/internal/tensor"
 )
 
 func words(list ...string) []argument {
@@ -62,5 +68,47 @@ func TestPartMistakes(t *testing.T) {
 		if _, _, err := c.of(c.args); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
+	}
+}
+
+// γ/√(σ²+ε) is rounded once, which float64 arithmetic does for some values only.
+func TestGain(t *testing.T) {
+	const eps, n = 1e-5, 500
+	r := rand.New(rand.NewPCG(7, 8))
+	v := make([]float64, n)
+	for k := range v {
+		v[k] = r.Float64() / 1000
+	}
+	variance := argument{word: "var", tensor: &op.Param{Key: "var", Tensor: tensor.Of(tensor.F64, []int{n}, v)}}
+	gamma := random(r, "gamma", tensor.F64, n)
+	_, got, err := made(gain, []argument{{word: "1e-05"}, variance, gamma})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := floats(t, gamma.tensor.Tensor)
+	for k := range got {
+		d := exactly(v[k])
+		d.Add(d, exactly(eps))
+		rounded(t, "gain", got[k], new(big.Float).SetPrec(300).Quo(exactly(g[k]), d.Sqrt(d)), tensor.F64)
+	}
+	negative := argument{word: "var", tensor: &op.Param{Key: "var", Tensor: tensor.Of(tensor.F64, []int{2}, []float64{-1, 1})}}
+	if _, got, err = made(gain, []argument{{word: "0"}, negative}); err != nil || !math.IsNaN(got[0]) || got[1] != 1 {
+		t.Errorf("of variances -1 and 1: %g, %v", got, err)
+	}
+}
+
+// ε is a number of at least 0, and nothing behind it.
+func TestGainMistakes(t *testing.T) {
+	variance := given("var", true, 2)
+	for _, args := range [][]argument{
+		{{word: "1e-5junk"}, variance}, {{word: "-1e-5"}, variance}, {{word: "inf"}, variance}, {{word: "nan"}, variance},
+		{{word: "1e-5"}, variance, variance, variance},
+	} {
+		if _, _, err := gain(args); err == nil || !strings.Contains(err.Error(), "want ε, variances") {
+			t.Errorf("%s of %d: error %v", args[0].word, len(args), err)
+		}
+	}
+	if _, _, err := gain([]argument{{word: "1e-5"}, variance, given("gamma", true, 3)}); err == nil || !strings.Contains(err.Error(), "gamma has shape [3], want [2]") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"sync"
 
 	"repfuse/internal/exact"
@@ -53,7 +54,12 @@ func normed(a []argument) (*scaled, error) {
 			return nil, err
 		}
 	}
-	norms := sync.OnceValues(func() ([]float64, error) { return floatsOrOnes(g, s.factors()) })
+	norms := sync.OnceValues(func() ([]float64, error) {
+		if g == nil {
+			return slices.Repeat([]float64{1}, s.factors()), nil
+		}
+		return g.Floats()
+	})
 	divided := func(k int, squares exact.DD) (f factor, err error) {
 		g, err := norms()
 		if err == nil && squares.Hi == 0 {
@@ -71,18 +77,6 @@ func normed(a []argument) (*scaled, error) {
 		return s.each(func(total exact.DD, _, at int, v []float64) exact.DD { return s.squares(total, at, v) }, divided)
 	})
 	return s, nil
-}
-
-// floatsOrOnes is the elements of p, or n ones where it is nil.
-func floatsOrOnes(p *op.Param, n int) ([]float64, error) {
-	if p != nil {
-		return p.Floats()
-	}
-	v := make([]float64, n)
-	for k := range v {
-		v[k] = 1
-	}
-	return v, nil
 }
 
 // along is the axis of v along which g has one element an index.
@@ -382,23 +376,4 @@ func (s *scaled) factor(k int, v []float64) (factor, error) {
 		return factor{}, err
 	}
 	return all[k], nil
-}
-
-// gain(EPS, VARIANCE), gain(EPS, VARIANCE, GAMMA): what a batch norm multiplies by,
-// γ/√(σ²+ε), each rounded once.
-func gain(a []argument) ([]int, formula, error) {
-	eps, ok := readEps(a[0].word)
-	if !ok || len(a) > 3 {
-		return nil, nil, errors.New("want ε, variances and perhaps factors")
-	}
-	variance := a[1].tensor
-	if len(a) == 3 && a[2].tensor != nil && a[2].tensor.Len() != variance.Len() {
-		return nil, nil, fmt.Errorf("%s has shape %v, want %v", a[2].tensor.Key, a[2].tensor.Shape, variance.Shape)
-	}
-	return []int{variance.Len()}, func(v [][]float64) []float64 {
-		for k, f := range exact.Norm(append(v, nil)[2], v[1], eps).Value { // γ of nil is 1
-			v[1][k] = f.Hi
-		}
-		return v[1]
-	}, nil
 }

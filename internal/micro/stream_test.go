@@ -336,24 +336,26 @@ func TestLoadF32(t *testing.T) {
 
 // Decoded from the end of its own memory, each element is what tensor.Decode makes of it.
 func TestDecodeInPlace(t *testing.T) {
-	r := rand.New(rand.NewPCG(9, 9))
-	for _, typ := range []tensor.Type{tensor.F16, tensor.BF16, tensor.F32, tensor.F64} {
-		for n := 1; n < 40; n++ {
-			v, want := make([]float64, n), make([]float64, n)
-			b, ok := Bytes(v)
-			if !ok {
-				t.Skip("a processor of another byte order")
-			}
-			b = b[(8-typ.Size())*n:]
-			for k := range want {
-				want[k] = float64(r.IntN(100) - 50)
-			}
-			tensor.Encode(b, want, typ)
-			if Decode(v, b, typ); !slices.Equal(v, want) {
-				t.Fatalf("%d of %s: %v, want %v", n, typ, v, want)
+	eachLevel(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(9, 9))
+		for _, typ := range []tensor.Type{tensor.F16, tensor.BF16, tensor.F32, tensor.F64} {
+			for n := 1; n < 40; n++ {
+				v, want := make([]float64, n), make([]float64, n)
+				b, ok := Bytes(v)
+				if !ok {
+					t.Skip("a processor of another byte order")
+				}
+				b = b[(8-typ.Size())*n:]
+				for k := range want {
+					want[k] = float64(r.IntN(100) - 50)
+				}
+				tensor.Encode(b, want, typ)
+				if Decode(v, b, typ); !slices.Equal(v, want) {
+					t.Fatalf("%d of %s: %v, want %v", n, typ, v, want)
+				}
 			}
 		}
-	}
+	})
 }
 
 // Floats and Bytes are the same memory, as package tensor reads it.
