@@ -76,7 +76,7 @@ func strict(all []Condition, everywhere bool) error {
 			e.Flags = append(e.Flags, c.Flag, c.Value)
 		default:
 			for _, m := range c.Modules {
-				e.Flags = append(e.Flags, c.Flag, glob(m)+"="+c.Value)
+				e.Flags = append(e.Flags, c.Flag, family.ModuleGlob(m)+"="+c.Value)
 			}
 		}
 		said[question] = true
@@ -85,12 +85,4 @@ func strict(all []Condition, everywhere bool) error {
 		return nil
 	}
 	return e
-}
-
-// glob is one that fits a module alone.
-func glob(module string) string {
-	if module == "" {
-		return "."
-	}
-	return family.QuoteGlob(module)
 }

@@ -313,6 +313,9 @@ func (r *Recognition) read(ctx context.Context, path string) (*source, error) {
 // open opens a checkpoint with what the record beside it says of it, as far as its
 // checksums hold.
 func (r *Recognition) open(ctx context.Context, path string) (*source, error) {
+	if err := r.checkValues(); err != nil {
+		return nil, err
+	}
 	c, err := r.Reading.open(ctx, path)
 	if err != nil {
 		return nil, err
@@ -330,6 +333,21 @@ func (r *Recognition) open(ctx context.Context, path string) (*source, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// checkValues is an error where a value is none of its option.
+func (r *Recognition) checkValues() error {
+	for _, text := range r.Eps {
+		if v, err := strconv.ParseFloat(text[strings.LastIndexByte(text, '=')+1:], 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+			return fmt.Errorf("--eps %s, want a number such as 1e-5", text)
+		}
+	}
+	for _, text := range r.Identity {
+		if value := text[strings.LastIndexByte(text, '=')+1:]; value != "yes" && value != "no" {
+			return fmt.Errorf("--identity %s, want yes or no", text)
+		}
+	}
+	return nil
 }
 
 // recognised plans a source. That nothing is recognised is an error unless it is fused
@@ -377,16 +395,6 @@ func (s *source) under(asked bool) ([]Condition, error) {
 
 // recognise finds the blocks of a source by its keys.
 func (r *Recognition) recognise(s *source) (*plan.Plan, error) {
-	for _, text := range r.Eps {
-		if v, err := strconv.ParseFloat(text[strings.LastIndexByte(text, '=')+1:], 64); err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
-			return nil, fmt.Errorf("--eps %s, want a number such as 1e-5", text)
-		}
-	}
-	for _, text := range r.Identity {
-		if value := text[strings.LastIndexByte(text, '=')+1:]; value != "yes" && value != "no" {
-			return nil, fmt.Errorf("--identity %s, want yes or no", text)
-		}
-	}
 	o, err := r.options(s)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package repfuse
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/npy"
 	"repfuse/internal/plan"
+	"repfuse/internal/pth"
 	"repfuse/internal/record"
 	"repfuse/internal/report"
 	"repfuse/internal/tensor"
@@ -25,7 +27,7 @@ type VerifyOptions struct {
 	Work
 	// DType is the element types that Fuse was asked for.
 	DType []string
-	// Size is the images' extents; one number stands for all axes. Nil is 14 on each axis
+	// Size is the images' extents: one number for all axes, or one for each axis of the blocks that have most. Nil is 14 on each axis
 	// (8 where there are three), or the kernel and one more where that is larger.
 	Size []int
 	// Trials is how many images each block is run on; 0 is one. Seed gives them.
@@ -258,6 +260,10 @@ func (o *VerifyOptions) source(ctx context.Context, src string, rec *record.Reco
 		}
 	}
 	s, err := asked.open(ctx, src)
+	if errors.Is(err, pth.ErrOneDict) && o.State == "" { // it was taken out of the file that the record is of
+		asked.State, read = "", slices.DeleteFunc(read, func(c Condition) bool { return c.Flag == "--state" })
+		s, err = asked.open(ctx, src)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

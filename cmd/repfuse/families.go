@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -25,6 +26,9 @@ func newFamilies() *cobra.Command {
 			set, err := family.WithFiles(files)
 			if err != nil {
 				return err
+			}
+			if len(args) == 0 && asYAML {
+				return hint.Add(errors.New("--yaml without NAME, want the family whose declaration is to be printed"), "repfuse families lists them")
 			}
 			if len(args) == 0 {
 				list, err := set.All()

@@ -43,6 +43,9 @@ Batch norms are fused by their running statistics, as in eval mode.`,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		if destination.MatchString(err.Error()) && strings.HasSuffix(c.Use, " DST") {
+			return hint.Add(err, "%s %s: DST is the last argument", c.Root().Name(), c.Use)
+		}
 		if near := nearFlag(c, err); near != "" {
 			return hint.Add(err, "--%s", near)
 		}
@@ -112,6 +115,9 @@ func nearFlag(c *cobra.Command, err error) string {
 }
 
 var oneOf = regexp.MustCompile(`^if any flags in the group \[(\S+) (\S+)\] are set none of the others can be`)
+
+// destination is the flag of other tools that a DST is named by.
+var destination = regexp.MustCompile(`^unknown (flag: --(out|output|dst)|shorthand flag: 'o' in -o)\b`)
 
 var unknownCommand = regexp.MustCompile(`^unknown command (".*") for "(.*)"$`)
 

@@ -248,7 +248,7 @@ func sum(layer op.Conv, all []*addition) (op.Expr, error) {
 // into is the error of an addition to a layer that a block reads in another way than as a kernel.
 func into(b *plan.Block, key string, all []*addition, why string) error {
 	return hint.Add(fmt.Errorf("%s: %s is for %s, which %s (%s)", all[0].from.Path, all[0].module, key, why, b.Family),
-		"--family '%s=none' leaves that block as it is, with the addition", family.QuoteGlob(b.Path))
+		"%s leaves that block as it is, with the addition", hint.Words("--family", family.ModuleGlob(b.Path)+"=none"))
 }
 
 // inBlock adds to a layer before the block that reads it is fused.

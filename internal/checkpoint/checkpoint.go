@@ -18,6 +18,7 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/onnx"
 	"repfuse/internal/pt2"
+	"repfuse/internal/pth"
 	"repfuse/internal/tensor"
 )
 
@@ -95,7 +96,11 @@ func Open(path string, o Options) (*Checkpoint, error) {
 	if part := partOf(path); part != "" && !info.IsDir() {
 		c.Notes = append(c.Notes, part)
 	}
-	if err := c.check(); err != nil {
+	err = c.check()
+	if err == nil && o.State != "" && c.Format != pthName {
+		err = wrap(path, pth.NoDict(o.State))
+	}
+	if err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -124,7 +129,7 @@ func sortByKey(tensors []tensor.Named) {
 // missing is the error for a path where nothing is. A checkpoint of that name with
 // an extension is the likely one that was meant.
 func missing(path string) error {
-	err := fmt.Errorf("%s: %w, want a checkpoint: %s", path, fs.ErrNotExist, wanted())
+	err := fmt.Errorf("%s: %w", path, fs.ErrNotExist)
 	for _, f := range formats {
 		for _, suffix := range f.suffixes {
 			if _, e := os.Stat(filepath.Clean(path) + suffix); e == nil {

@@ -63,7 +63,7 @@ func partOf(path string) string {
 }
 
 // foreign are file names that end like a model's and that repfuse cannot read.
-var foreign = []string{".h5", ".hdf5", ".keras", ".pb", ".tflite", ".gguf", ".msgpack", ".mlmodel", ".pkl", ".zip", npy.Ext}
+var foreign = []string{".h5", ".hdf5", ".keras", ".pb", ".tflite", ".gguf", ".msgpack", ".mlmodel", ".pkl", ".zip"}
 
 // dir reports whether the format is one of a directory.
 func (f format) dir() bool { return len(f.suffixes) == 0 }
@@ -75,7 +75,7 @@ func wanted() string {
 		about = append(about, f.about)
 	}
 	last := len(about) - 1
-	return strings.Join(about[:last], ", ") + " or " + about[last]
+	return strings.Join(about[:last], ", ") + " and " + about[last]
 }
 
 // bySuffix finds the format of a file name.
@@ -106,7 +106,7 @@ func reader(path string, info fs.FileInfo) (format, error) {
 		return formats[0], nil
 	}
 	if !info.Mode().IsRegular() {
-		return format{}, fmt.Errorf("%s is %s, want a checkpoint: %s", path, disk.Kind(info.Mode()), wanted())
+		return format{}, fmt.Errorf("%s is %s, want a checkpoint", path, disk.Kind(info.Mode()))
 	}
 	if f, ok, err := byContent(path); ok || err != nil {
 		return f, err
@@ -114,9 +114,9 @@ func reader(path string, info fs.FileInfo) (format, error) {
 	if f, ok := bySuffix(path); ok {
 		return f, nil
 	}
-	err := fmt.Errorf("%s is no checkpoint by its name or content, want %s", path, wanted())
+	err := fmt.Errorf("%s is no checkpoint by its name or content", path)
 	if strings.HasSuffix(path, npy.Ext) {
 		return format{}, hint.Add(err, "one .npy file is one tensor: name the directory, %s", filepath.Dir(path))
 	}
-	return format{}, err
+	return format{}, hint.Add(err, "repfuse reads %s", wanted())
 }

@@ -13,6 +13,7 @@ import (
 
 	"repfuse/internal/disk"
 	"repfuse/internal/hint"
+	"repfuse/internal/npy"
 	"repfuse/internal/onnx"
 	"repfuse/internal/tensor"
 )
@@ -119,6 +120,9 @@ func writer(path, name, otherwise string) (format, error) {
 		return format{}, fmt.Errorf("%s: ends as %s does, want an ending that fits the format %s", path, f.name, name)
 	case ok:
 		return f, nil
+	}
+	if name, ok := strings.CutSuffix(path, npy.Ext); ok && !slash {
+		return format{}, hint.Add(fmt.Errorf("%s: one .npy file is one tensor, want a directory of them", path), "name the directory: %s/", name)
 	}
 	for _, suffix := range foreign {
 		if !slash && strings.HasSuffix(strings.ToLower(path), suffix) {

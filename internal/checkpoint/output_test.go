@@ -201,7 +201,7 @@ func TestRefused(t *testing.T) {
 		{"/", "", "/ is the working directory or holds it", "name a directory in it that is not there yet"},
 		{"m.onnx", "", "m.onnx: an .onnx is a network, which tensors alone are not", "want an .onnx as SRC, or another ending of DST"},
 		{"m.h5", "", "m.h5: repfuse does not write .h5, want " + writable(), ""},
-		{"m.npy", "", "m.npy: repfuse does not write .npy, want " + writable(), ""},
+		{"m.npy", "", "m.npy: one .npy file is one tensor, want a directory of them", "name the directory: m/"},
 		{"m", "gguf", `format "gguf", want one of ` + writable(), ""},
 		{"dangling", "", "dangling: symbolic link to nothing: no such file or directory", ""},
 	} {

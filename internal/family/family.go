@@ -30,6 +30,8 @@ import (
 	"sync"
 
 	"go.yaml.in/yaml/v3"
+
+	"repfuse/internal/hint"
 )
 
 // Family is the declaration of one kind of block, or, where Network is set, of a
@@ -361,7 +363,8 @@ func (s *Set) add(list ...*entry) error {
 	}
 	for _, e := range list {
 		if old := s.byName[e.name]; old != nil {
-			return fmt.Errorf("%s:%d: family %s is declared already (%s:%d)", e.file, e.line, e.name, old.file, old.line)
+			err := fmt.Errorf("%s:%d: family %s is declared already (%s:%d)", e.file, e.line, e.name, old.file, old.line)
+			return hint.Add(err, "name: my-%s in %s is another", e.name, e.file)
 		}
 		s.byName[e.name] = e
 		s.list = append(s.list, e)

@@ -83,6 +83,14 @@ func QuoteGlob(key string) string {
 	return key
 }
 
+// ModuleGlob is the path of a module, "" being the root, as a glob that fits it alone.
+func ModuleGlob(path string) string {
+	if path == "" {
+		return "."
+	}
+	return QuoteGlob(path)
+}
+
 // Text is a key as a field of a declaration or of a plan file has it, "." for the module
 // itself.
 func Text(key string) string {

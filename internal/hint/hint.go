@@ -39,21 +39,24 @@ func Of(err error) string {
 func For(err error, path string) error {
 	var e *Error
 	if errors.As(err, &e) {
-		e.Hint = strings.ReplaceAll(e.Hint, " SRC ", strings.TrimPrefix(Command(path), "repfuse")+" ")
+		e.Hint = strings.ReplaceAll(e.Hint, " SRC ", " "+Words(path)+" ")
 	}
 	return err
 }
 
 // Command is a command line of repfuse as a shell takes it.
-func Command(args ...string) string {
-	line := "repfuse"
-	for _, a := range args {
+func Command(args ...string) string { return Words(append([]string{"repfuse"}, args...)...) }
+
+// Words is words as a shell takes them.
+func Words(words ...string) string {
+	quoted := make([]string, len(words))
+	for k, a := range words {
 		if a == "" || strings.ContainsFunc(a, func(r rune) bool {
 			return !(r > unicode.MaxASCII || unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("-_./=,:+%@", r))
 		}) {
 			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
 		}
-		line += " " + a
+		quoted[k] = a
 	}
-	return line
+	return strings.Join(quoted, " ")
 }

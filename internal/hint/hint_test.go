@@ -24,3 +24,16 @@ func TestOf(t *testing.T) {
 		t.Errorf("hint %q of an error without one", got)
 	}
 }
+
+// Words is taken by a shell for what it was made of.
+func TestWords(t *testing.T) {
+	for want, words := range map[string][]string{
+		`--family a.b=none`:        {"--family", "a.b=none"},
+		`--family '"a*b"=none'`:    {"--family", `"a*b"=none`},
+		`'' 'it'\''s' 'two words'`: {"", "it's", "two words"},
+	} {
+		if got := hint.Words(words...); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+	}
+}

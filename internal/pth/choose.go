@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"repfuse/internal/hint"
 	"repfuse/internal/pth/pickle"
 	"repfuse/internal/tensor"
 )
@@ -98,6 +99,9 @@ func pick(all []state, o Options) (s state, why string, err error) {
 				return s, "", nil
 			}
 		}
+		if len(all) == 1 && all[0].path == "." {
+			return state{}, "", NoDict(o.State)
+		}
 		return state{}, "", fmt.Errorf("no state dict %q, want %s", o.State, paths(all))
 	}
 	if len(all) == 1 {
@@ -118,6 +122,14 @@ func pick(all []state, o Options) (s state, why string, err error) {
 		}
 	}
 	return state{}, "", ambiguous(all)
+}
+
+// ErrOneDict says that a state dict is asked for by a name and that there is one alone, without a name.
+var ErrOneDict = errors.New("there is one state dict alone")
+
+// NoDict is that error of a name.
+func NoDict(name string) error {
+	return hint.Add(fmt.Errorf("--state %s: %w", name, ErrOneDict), "leave --state out")
 }
 
 // named finds the state of that name, at the outermost level where there is one.

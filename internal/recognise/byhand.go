@@ -1,27 +1,17 @@
 package recognise
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"repfuse/internal/family"
-	"repfuse/internal/hint"
 	"repfuse/internal/planfile"
 )
 
-// inFile is a problem of a block that a plan file names, which no --family leaves out.
-func inFile(problem error) error {
-	var h *hint.Error
-	if errors.As(problem, &h) && strings.HasPrefix(h.Hint, "--family ") {
-		return hint.Add(h.Err, "without that block in the plan file the module stays as it is")
-	}
-	return problem
-}
-
 // follow takes the blocks that a plan file names.
 func (r *recogniser) follow(f *planfile.File) error {
+	m := r.matcher
+	m.byHand = true
 	for _, b := range f.Blocks {
 		path := family.Untext(b.Module)
 		if r.keys.root.find(path) == nil {
@@ -31,9 +21,9 @@ func (r *recogniser) follow(f *planfile.File) error {
 		if name == "" {
 			name = "by hand"
 		}
-		c := r.match(&family.Family{Name: name, Make: b.Make, Keep: []string{"**"}, Stale: b.Stale}, path)
+		c := m.match(&family.Family{Name: name, Make: b.Make, Keep: []string{"**"}, Stale: b.Stale}, path)
 		if c.problem != nil {
-			return inFile(c.problem)
+			return c.problem
 		}
 		c.kept = nil // no declaration's word
 		r.take(c)

@@ -22,6 +22,7 @@ type matcher struct {
 	deployed []string // modules that are fused already
 	ordered  bool     // the keys come in the order in which modules were registered
 	seen     registered
+	byHand   bool // a plan file names the blocks
 }
 
 // candidate is a family tried at a module: what it makes and, where it does not fit,
@@ -39,6 +40,8 @@ type candidate struct {
 	misplaced bool
 	// unseen says that there is a graph, which does not follow how the block's weights are computed.
 	unseen bool
+	// byHand says that a plan file names the block.
+	byHand bool
 	// named says that the user asks for the family by its name.
 	named bool
 	// looksAround says that a stored kernel among the keys is larger than one tap.
@@ -57,7 +60,7 @@ func (m *matcher) match(f *family.Family, path string) candidate {
 
 // matchWith is match with what is said of questions.
 func (m *matcher) matchWith(f *family.Family, path string, said func(name string) (string, bool)) candidate {
-	c := candidate{dropped: map[string]string{}, Match: f.Match(family.Site{Keys: m.keys, Module: path, Facts: m.facts, Said: said})}
+	c := candidate{byHand: m.byHand, dropped: map[string]string{}, Match: f.Match(family.Site{Keys: m.keys, Module: path, Facts: m.facts, Said: said})}
 	keep := family.CompileGlobs(f.Keep)
 	placeholder, _ := answer(m.sets, path, "placeholder")
 	var left []string
@@ -93,7 +96,7 @@ func (m *matcher) matchWith(f *family.Family, path string, said func(name string
 	}
 	if why := m.againstOrder(&c); why != nil {
 		c.misplaced = true
-		c.problem = hint.Add(fmt.Errorf("%s (%s): %w", plan.Shown(path), f, why), "--family %s=%s leaves it as it is", plan.Shown(path), noFamily)
+		c.problem = hint.Add(fmt.Errorf("%s (%s): %w", plan.Shown(path), f, why), "%s", c.leave())
 	}
 	return c
 }
@@ -122,9 +125,8 @@ func (c *candidate) makes(key string) bool {
 
 // judge says why the match is none, or nil.
 func (c *candidate) judge(left []string) error {
-	module := plan.Shown(c.Module)
-	where := fmt.Sprintf("%s (%s)", module, c.Family)
-	problem := &hint.Error{Hint: fmt.Sprintf("--family %s=%s leaves it as it is", module, noFamily)}
+	where := fmt.Sprintf("%s (%s)", plan.Shown(c.Module), c.Family)
+	problem := &hint.Error{Hint: c.leave()}
 	var setting *family.SettingError
 	switch {
 	case c.declines():
@@ -142,7 +144,7 @@ func (c *candidate) judge(left []string) error {
 		}
 	case len(left) > 0 && c.makes(left[0]):
 		problem.Err = fmt.Errorf("%s: %s stands beside the branches that it would be made of", where, left[0])
-		problem.Hint = fmt.Sprintf("--set %s=placeholder=drop makes it anew from the branches", module)
+		problem.Hint = flagAt("set", c.Module, "placeholder=drop") + " makes it anew from the branches"
 	case len(left) > 0:
 		problem.Err = fmt.Errorf("%s: %s is left over%s", where, left[0], plan.More(len(left)-1))
 	case len(c.Made) > 0 && len(c.Used) == 0:
@@ -153,6 +155,14 @@ func (c *candidate) judge(left []string) error {
 		return nil
 	}
 	return problem
+}
+
+// leave is how to have the module as it is.
+func (c *candidate) leave() string {
+	if c.byHand {
+		return "without that block in the plan file the module stays as it is"
+	}
+	return flagAt("family", c.Module, noFamily) + " leaves it as it is"
 }
 
 // declines reports whether an answer says that there is nothing to fuse: the family

@@ -58,7 +58,7 @@ func only(fits []candidate) (candidate, error) {
 			module := plan.Shown(first.Module)
 			return first, &hint.Error{
 				Err:  fmt.Errorf("%s is a %s and a %s block", module, first.Family, c.Family),
-				Hint: fmt.Sprintf("say which with --family %s=%s", module, first.Family)}
+				Hint: "say which with " + flagAt("family", first.Module, first.Family.String())}
 		}
 	}
 	return first, nil
@@ -120,7 +120,7 @@ func (r *recogniser) noteOverruled(own candidate, fits []candidate) {
 	for _, c := range fits {
 		if own.Family.Own && !c.Family.Own && c.problem == nil && c.signature() != own.signature() {
 			r.note(plan.Note{Where: plan.Shown(own.Module), Text: fmt.Sprintf("your %s is taken; %s fits as well, and makes something else", own.Family, c.Family),
-				Hint: fmt.Sprintf("--family %s=%s takes that", plan.Shown(own.Module), c.Family)})
+				Hint: flagAt("family", own.Module, c.Family.String()) + " takes that"})
 		}
 	}
 }

@@ -65,7 +65,7 @@ func (r *recogniser) contradicted(p pairs.Pair, c candidate) error {
 		return nil
 	}
 	return hint.Add(fmt.Errorf("--fold-bn: %s is not the norm directly behind %s: %s", plan.Shown(p.Norm), plan.Shown(p.Layer), why),
-		"--family %s=%s leaves it as it is", family.QuoteGlob(p.Norm), noFamily)
+		"%s leaves it as it is", flagAt("family", p.Norm, noFamily))
 }
 
 // against is why the classes of a pair and the order of modules speak against it, or "".

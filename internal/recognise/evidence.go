@@ -129,7 +129,7 @@ func (e *evidence) agree(c *candidate) error {
 		}
 		where := plan.Shown(c.Module)
 		return &hint.Error{Err: fmt.Errorf("%s: by its names a %s, %s; the graph shows %s", where, c.Family, family.Format(m.Expr, c.Module), shown),
-			Hint: fmt.Sprintf("--family %s=%s leaves it to the graph", where, noFamily)}
+			Hint: flagAt("family", c.Module, noFamily) + " leaves it to the graph"}
 	}
 	c.Made, c.EpsAssumed, c.Open = made, 0, nil
 	for k := range c.Answers {

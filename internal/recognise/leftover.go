@@ -17,7 +17,7 @@ func (r *recogniser) leftovers() []plan.Note {
 	var notes []plan.Note
 	if left := r.unlikeSiblings(); len(left) > 0 {
 		notes = append(notes, plan.Note{Where: list(left), Text: "kept, where siblings of the same kernels are fused",
-			Hint: "repfuse plan -v shows its keys; --plan names a block by hand, --family " + left[0] + "=none says that it stays"})
+			Hint: "repfuse plan -v shows its keys; --plan names a block by hand, " + flagAt("family", left[0], noFamily) + " says that it stays"})
 	}
 	if left := r.looseBranches(); len(left) > 0 {
 		notes = append(notes, plan.Note{Where: list(left), Text: "kept with a norm, where a block takes the branches of other numbers",

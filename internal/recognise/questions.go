@@ -160,19 +160,20 @@ func no(a family.Answer) family.Answer {
 	return a
 }
 
-// answerFlag is the option that gives an answer, of one module where that is not "".
+// answerFlag is the option that gives an answer, of one module, as it is shown, where that is not "".
 func answerFlag(module string, a family.Answer) string {
 	value := a.Value
 	if value == "1" {
 		value = placeholder
 	}
-	if module != "" {
-		module += "="
+	flag := "identity"
+	if a.Name != flag {
+		flag, value = "set", a.Name+"="+value
 	}
-	if a.Name == "identity" {
-		return "--identity " + module + value
+	if module == "" {
+		return hint.Words("--"+flag, value)
 	}
-	return "--set " + module + a.Name + "=" + value
+	return flagAt(flag, strings.TrimPrefix(module, "."), value)
 }
 
 func list(blocks []string) string {

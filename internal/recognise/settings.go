@@ -19,6 +19,7 @@ type rule struct {
 	name, value string
 	anywhere    bool // no glob was given
 	used        bool
+	overruled   *rule          // by which a later setting of the name decided where this one fits too
 	family      *family.Family // that name is, where it is one's
 }
 
@@ -54,26 +55,44 @@ func parseRules(list []string, parts int, form string) ([]*rule, error) {
 
 // answer finds the last setting of a name at a path.
 func answer(rules []*rule, path, name string) (string, bool) {
+	var last *rule
 	for _, r := range slices.Backward(rules) {
-		if r.name == name && r.glob.Match(path) {
+		switch {
+		case r.name != name || !r.glob.Match(path):
+		case last == nil:
+			last = r
 			r.used = true
-			return r.value, true
+		default:
+			r.overruled = last
 		}
 	}
-	return "", false
+	if last == nil {
+		return "", false
+	}
+	return last.value, true
 }
 
 // unused is an error for the first setting that decided nothing.
 func unused(flag string, rules []*rule) error {
 	for _, r := range rules {
-		if !r.used {
-			if at := strings.LastIndex(r.text, r.name+"="); flag == "set" && (r.name == "eps" || r.name == "identity") {
-				return fmt.Errorf("--%s %s%s: fits no block", r.name, r.text[:at], r.value)
-			}
-			return fmt.Errorf("--%s %s: fits no block", flag, r.text)
+		switch {
+		case r.used:
+		case r.overruled != nil:
+			return hint.Add(fmt.Errorf("%s: is overruled by %s behind it, wherever it fits", r.typed(flag), r.overruled.typed(flag)), "type %s last", hint.Words(strings.SplitN(r.typed(flag), " ", 2)...))
+		default:
+			return fmt.Errorf("%s: fits no block", r.typed(flag))
 		}
 	}
 	return nil
+}
+
+// typed is a setting as it was typed; flag is set or family.
+func (r *rule) typed(flag string) string {
+	text := r.text
+	if at := strings.LastIndex(text, r.name+"="); flag == "set" && (r.name == "eps" || r.name == "identity") {
+		flag, text = r.name, text[:at]+r.value
+	}
+	return "--" + flag + " " + text
 }
 
 // Names that --family takes besides those of declarations.
@@ -81,6 +100,11 @@ const (
 	noFamily  = "none"  // leaves a module as it is
 	plainName = "plain" // every kernel is a branch, whatever it is called
 )
+
+// flagAt is a flag of one module alone, as a shell takes it.
+func flagAt(flag, module, setting string) string {
+	return hint.Words("--"+flag, family.ModuleGlob(module)+"="+setting)
+}
 
 // parseChoices reads the families that the user names.
 func parseChoices(list []string, families *family.Set) ([]*rule, error) {
@@ -149,7 +173,7 @@ func (r *recogniser) splitBlocks() error {
 				if left := r.leaves(part); left != nil && !left.anywhere {
 					module := plan.Shown(c.Module)
 					return hint.Add(fmt.Errorf("--family %s: %s is a part of %s, a %s block, want all of it left or none", left.text, part, module, c.Family),
-						"--family %s=%s leaves the block as it is", family.QuoteGlob(module), noFamily)
+						"%s leaves the block as it is", flagAt("family", c.Module, noFamily))
 				}
 			}
 		}

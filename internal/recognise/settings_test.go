@@ -10,6 +10,7 @@ import (
 	"repfuse/internal/hint"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
+	"repfuse/internal/tensor"
 )
 
 // two is two blocks that keep open whether they add their input.
@@ -32,7 +33,8 @@ func TestSettings(t *testing.T) {
 		{"*=identity=yes s.**=identity=no", "yes no", ""},
 		{"a=identity=no s.b=identity=yes", "no yes", ""},
 		{"a=identity=yes", "", "s.b: no key says"},
-		{"a=identity=no identity=yes", "", "--identity a=no: fits no block"},
+		{"a=identity=no identity=yes", "", "--identity a=no: is overruled by --identity yes behind it, wherever it fits"},
+		{"identity=no a=identity=yes s.b=identity=yes", "", "--identity no: is overruled by --identity "},
 		{"identity=yes c=identity=no", "", "--identity c=no: fits no block"},
 		{"identity=yes other=yes", "", "--set other=yes: fits no block"},
 		{"identity=yes .=identity=no", "", "--identity .=no: fits no block"},
@@ -148,5 +150,30 @@ func TestPartLeft(t *testing.T) {
 		if got := fmt.Sprint(err); err == nil != (test.want == "") || err != nil && (got != test.want || hint.Of(err) != test.hint) {
 			t.Errorf("--family %s: %v (%s), want %q (%s)", test.choice, err, hint.Of(err), test.want, test.hint)
 		}
+	}
+}
+
+// A hint about a module is of that module alone, whatever its name has.
+func TestHintOfOneModule(t *testing.T) {
+	c := golden.Load(t, "repvgg-block-s1")
+	var tensors []tensor.Named
+	for _, x := range c.Train {
+		if x.Key == "rbr_1x1.bn.running_var" {
+			continue
+		}
+		for _, module := range []string{"a*", "ab"} {
+			if module == "a*" || x.Key != "rbr_dense.bn.weight" {
+				tensors = append(tensors, tensor.Named{Key: module + "." + x.Key, Tensor: x.Tensor})
+			}
+		}
+	}
+	slices.SortFunc(tensors, func(a, b tensor.Named) int { return strings.Compare(a.Key, b.Key) })
+	_, err := recognise.Plan(tensors, recognise.Options{Families: builtin(t)})
+	if got, want := hint.Of(err), `--family '"a*"=none' leaves it as it is`; got != want {
+		t.Fatalf("%v: hint %s, want %s", err, got, want)
+	}
+	_, err = recognise.Plan(tensors, recognise.Options{Families: builtin(t), Choices: []string{`"a*"=none`}})
+	if got, want := hint.Of(err), "--family ab=none leaves it as it is"; got != want {
+		t.Errorf("%v: hint %s, want %s", err, got, want)
 	}
 }

@@ -17,19 +17,21 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strings"
 
 	"repfuse/internal/conv"
 	"repfuse/internal/health"
 	"repfuse/internal/parallel"
 	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
+	"repfuse/internal/text"
 )
 
 // Options say how to verify. The zero value is what the command does by default.
 type Options struct {
-	// Size is the image's extents; one number stands for all axes, and of a kernel with
-	// more axes the first number stands for those before the last. Nil is 14 on each
-	// axis (8 where there are three), or the kernel and one more where that is larger.
+	// Size is the image's extents: one number for all axes, or one for each axis of the blocks that have most of
+	// them, of which others have the last ones. Nil is 14 on each axis (8 where there are three), or the kernel and
+	// one more where that is larger.
 	Size []int
 	// Trials is how many images each block is run on; 0 is one.
 	Trials int
@@ -84,6 +86,9 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSize(o.Size, p); err != nil {
+		return nil, err
+	}
 	r := &run{Options: o, ctx: ctx, dst: map[string]tensor.Tensor{}}
 	r.report = &Report{Seed: o.Seed, Trials: o.Trials, Range: o.Range, Findings: []Finding{}, Blocks: []Block{}}
 	for _, t := range dst {
@@ -107,6 +112,24 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 		err = r.health()
 	}
 	return r.report, err
+}
+
+// checkSize is an error where there are several extents, and not one for each axis.
+func checkSize(size []int, p *plan.Plan) error {
+	axes := 0
+	for _, b := range p.Blocks {
+		for _, o := range b.Outputs {
+			axes = max(axes, o.Form.Rank())
+		}
+	}
+	if len(size) < 2 || len(size) == axes || len(p.Blocks) == 0 {
+		return nil
+	}
+	want := "one number"
+	if axes > 1 {
+		want = fmt.Sprintf("one number, or %d as the blocks have axes", axes)
+	}
+	return fmt.Errorf("--size %s, want %s", strings.ReplaceAll(text.Extents(size), "×", "x"), want)
 }
 
 // run is one call of Run.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"repfuse/internal/golden"
@@ -182,13 +183,21 @@ func TestSize(t *testing.T) {
 		{[]int{3}, []int{5}, []int{5}},
 		{[]int{3, 3}, []int{5}, []int{5, 5}},
 		{[]int{3, 3}, []int{2, 9}, []int{2, 9}},
-		{[]int{3, 3, 3}, []int{2, 9}, []int{2, 2, 9}},
-		{[]int{3}, []int{2, 9}, []int{9}},
+		{[]int{3, 3, 3}, []int{2, 9}, nil},
+		{[]int{3, 3}, []int{2, 9, 4}, nil},
+		{[]int{3}, []int{2, 9}, nil},
 	} {
 		shape := append([]int{1, 1}, test.kernel...)
 		zeros := tensor.Of(tensor.F32, shape, make([]float64, tensor.Elems(shape)))
 		p := one(t, op.Conv{Weight: op.Param{Key: "k", Tensor: zeros}})
-		b := run(t, p, []tensor.Named{{Key: "w", Tensor: zeros}}, verify.Options{Size: test.asked}).Blocks[0]
+		dst, o := []tensor.Named{{Key: "w", Tensor: zeros}}, verify.Options{Size: test.asked}
+		if test.want == nil {
+			if _, err := verify.Run(t.Context(), p, dst, o); err == nil || !strings.Contains(err.Error(), "want one number") {
+				t.Errorf("kernel %v, asked for %v: %v, want an error", test.kernel, test.asked, err)
+			}
+			continue
+		}
+		b := run(t, p, dst, o).Blocks[0]
 		if !slices.Equal(b.Size, test.want) {
 			t.Errorf("kernel %v, asked for %v: size %v, want %v", test.kernel, test.asked, b.Size, test.want)
 		}
