@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"repfuse/internal/exact"
 	"repfuse/internal/op"
 )
 
@@ -46,18 +47,26 @@ func (b *builder) Conv(e op.Conv, form op.Form) (built, error) {
 }
 
 func (b *builder) BatchNorm(e op.BatchNorm, form op.Form) (built, error) {
-	n, err := batchNorm(e, form.In, b.rank)
-	return built{n, form.Out}, err
+	factor, term, err := batchNorm(e, form.In)
+	return b.diag(form, factor, term), err
 }
 
 func (b *builder) Scale(e op.Scale, form op.Form) (built, error) {
-	n, err := scale(e, form.In, b.rank)
-	return built{n, form.Out}, err
+	v, err := vectorOr(e.By, form.In, e.Factor)
+	if err != nil {
+		return built{}, err
+	}
+	return b.diag(form, exact.Vector(v), nil), nil
 }
 
 func (b *builder) Shift(e op.Shift, form op.Form) (built, error) {
-	n, err := shift(e, form.In, b.rank)
-	return built{n, form.Out}, err
+	v, err := vectorOr(e.By, form.In, e.Term)
+	return b.diag(form, nil, exact.VectorTerms(v)), err
+}
+
+// diag is a factor and a constant for each channel.
+func (b *builder) diag(form op.Form, factor *exact.Factors, term *exact.Terms) built {
+	return built{&diag{box: point(b.rank), factor: factor, term: term, area: 1}, form.Out}
 }
 
 func (b *builder) Select(e op.Select, form op.Form) (built, error) {

@@ -44,20 +44,13 @@ type chainStep struct {
 	held  int // numbers of a row that the links hold
 }
 
-// A link takes rows through an operator that is not the first of a sequence.
-type link interface {
-	through(p *puller, r *block) (*block, error)
-	numbers() int
-}
-
-// scaleLink scales rows where they are: their taps stay.
-type scaleLink struct{ *diag }
-
-// midLink makes rows of their own, laid out as mid.
-type midLink struct {
-	step
-	node node
-	mid  *layout
+// A link takes rows through an operator that is not the first of a sequence: it scales them
+// where they are, as their taps stay, or else makes rows of their own, laid out as mid.
+type link struct {
+	scale *diag
+	step  step
+	node  node
+	mid   *layout
 }
 
 // diagRoundings is those of a scale's own value, of the product and of the division by an
@@ -159,7 +152,7 @@ func (n *seq) plan(k *planner, r, dst *layout) (step, error) {
 			each = fromEach(p, each)
 		}
 		if d, ok := p.(*diag); ok && d.inPlace() {
-			s.links = append(s.links, scaleLink{d})
+			s.links = append(s.links, link{scale: d})
 			r = r.scaled(each, diagRoundings)
 			continue
 		}
@@ -169,7 +162,7 @@ func (n *seq) plan(k *planner, r, dst *layout) (step, error) {
 			return nil, err
 		}
 		mid.finish()
-		s.links = append(s.links, midLink{inner, p, mid})
+		s.links = append(s.links, link{nil, inner, p, mid})
 		s.held += mid.numbers()
 		r = mid
 	}
@@ -202,12 +195,12 @@ func (s *concatStep) numbers() int { return most(s.parts) }
 func (s *chainStep) numbers() int {
 	inner := s.first.numbers()
 	for _, l := range s.links {
-		inner = max(inner, l.numbers())
+		if l.scale == nil {
+			inner = max(inner, l.step.numbers())
+		}
 	}
 	return s.held + inner
 }
-
-func (scaleLink) numbers() int { return 0 }
 
 func most(parts []step) int {
 	n := 0

@@ -43,7 +43,9 @@ func (s *chainStep) pull(p *puller, r, dst *block) (err error) {
 	mark := p.floats.used
 	defer func() { p.floats.used = mark }()
 	for _, l := range s.links {
-		if r, err = l.through(p, r); err != nil {
+		if l.scale != nil {
+			r = p.scaled(l.scale, r)
+		} else if r, err = p.through(l, r); err != nil {
 			return err
 		}
 	}
@@ -51,7 +53,7 @@ func (s *chainStep) pull(p *puller, r, dst *block) (err error) {
 }
 
 // through makes the block that r becomes.
-func (l midLink) through(p *puller, r *block) (*block, error) {
+func (p *puller) through(l link, r *block) (*block, error) {
 	mid := newBlock(l.mid, &p.floats, len(r.at))
 	into := *r // rows go to those of mid
 	into.at = slices.Clone(r.at)
@@ -60,17 +62,17 @@ func (l midLink) through(p *puller, r *block) (*block, error) {
 		mid.at[j] = place{row: at.row, src: j, base: s.lo, width: s.width()}
 		into.at[j].row = j
 	}
-	err := l.pull(p, &into, mid)
+	err := l.step.pull(p, &into, mid)
 	mid.beginAll()
 	return mid, err
 }
 
-// through scales r in place where nobody else needs it.
-func (l scaleLink) through(p *puller, r *block) (*block, error) {
+// scaled is r·diag(n), in place where nobody else needs r.
+func (p *puller) scaled(n *diag, r *block) *block {
 	s := *r
-	s.at = shifted(r.at, l.offset)
-	if l.factor == nil {
-		return &s, nil
+	s.at = shifted(r.at, n.offset)
+	if n.factor == nil {
+		return &s
 	}
 	if !r.owned {
 		s.sum, s.mag, s.owned = p.floats.alloc(len(r.sum)), p.floats.alloc(len(r.mag)), true
@@ -78,7 +80,7 @@ func (l scaleLink) through(p *puller, r *block) (*block, error) {
 		copy(s.mag, r.mag)
 	}
 	for _, at := range s.at {
-		by := l.factor.Value[at.base:][:at.width]
+		by := n.factor.Value[at.base:][:at.width]
 		for τ := range s.taps() {
 			v, mag := s.coefs(at, τ)
 			for i, f := range by {
@@ -91,7 +93,7 @@ func (l scaleLink) through(p *puller, r *block) (*block, error) {
 			}
 		}
 	}
-	return &s, nil
+	return &s
 }
 
 func (s *diagStep) pull(p *puller, r, dst *block) error {

@@ -1,6 +1,10 @@
 package fuse
 
-import "repfuse/internal/exact"
+import (
+	"slices"
+
+	"repfuse/internal/exact"
+)
 
 // refiner computes single rows in any field, as a puller does blocks in float64: for the
 // elements that float64 does not decide.
@@ -82,30 +86,20 @@ func (e *refiner[T, F]) pullChain(s *chainStep, r, dst *row[T]) error {
 	mark := e.numbers.used
 	defer func() { e.numbers.used = mark }()
 	for k, l := range s.links {
-		switch l := l.(type) {
-		case scaleLink:
-			r = e.scaled(l.diag, r)
-		case midLink:
-			mid := e.newRow(l.mid, l.node.from(r.held), nil)
-			if k == len(s.links)-1 || allScale(s.links[k+1:]) {
-				mid.asked = asks(s.first, l.mid, dst.asked)
-			}
-			if err := e.pull(l.step, r, mid); err != nil {
-				return err
-			}
-			r = mid
+		if l.scale != nil {
+			r = e.scaled(l.scale, r)
+			continue
 		}
+		mid := e.newRow(l.mid, l.node.from(r.held), nil)
+		if !slices.ContainsFunc(s.links[k+1:], func(l link) bool { return l.scale == nil }) {
+			mid.asked = asks(s.first, l.mid, dst.asked)
+		}
+		if err := e.pull(l.step, r, mid); err != nil {
+			return err
+		}
+		r = mid
 	}
 	return e.pull(s.first, r, dst)
-}
-
-func allScale(links []link) bool {
-	for _, l := range links {
-		if _, ok := l.(scaleLink); !ok {
-			return false
-		}
-	}
-	return true
 }
 
 // asks is the taps of rows r that s takes to a tap that is asked for; nil is all.

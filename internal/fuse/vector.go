@@ -49,38 +49,23 @@ func fill(v []float64, x float64) {
 }
 
 // batchNorm reads the statistics: s = γ/√(σ²+ε) and t = β − μ·s.
-func batchNorm(b op.BatchNorm, channels, rank int) (*diag, error) {
+func batchNorm(b op.BatchNorm, channels int) (*exact.Factors, *exact.Terms, error) {
 	var all [4][]float64
 	for k, p := range []*op.Param{b.Gamma, b.Var, b.Beta, b.Mean} {
 		var err error
 		if all[k], err = vector(p, channels); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	gamma, vari, beta, mean := all[0], all[1], all[2], all[3]
 	for c, v := range vari {
 		if v < 0 {
-			return nil, fmt.Errorf("%s[%d] is %g, want a variance of at least 0", b.Var.Key, c, v)
+			return nil, nil, fmt.Errorf("%s[%d] is %g, want a variance of at least 0", b.Var.Key, c, v)
 		}
 		if v+b.Eps <= 0 {
-			return nil, fmt.Errorf("%s[%d] is %g and ε %g, want a sum above 0", b.Var.Key, c, v, b.Eps)
+			return nil, nil, fmt.Errorf("%s[%d] is %g and ε %g, want a sum above 0", b.Var.Key, c, v, b.Eps)
 		}
 	}
 	f := exact.Norm(gamma, vari, b.Eps)
-	return &diag{box: point(rank), factor: f, term: f.Terms(beta, mean), area: 1}, nil
-}
-
-// scale reads a Scale.
-func scale(e op.Scale, channels, rank int) (*diag, error) {
-	v, err := vectorOr(e.By, channels, e.Factor)
-	if err != nil {
-		return nil, err
-	}
-	return &diag{box: point(rank), factor: exact.Vector(v), area: 1}, nil
-}
-
-// shift reads a Shift.
-func shift(e op.Shift, channels, rank int) (*diag, error) {
-	v, err := vectorOr(e.By, channels, e.Term)
-	return &diag{box: point(rank), term: exact.VectorTerms(v), area: 1}, err
+	return f, f.Terms(beta, mean), nil
 }
