@@ -20,7 +20,7 @@ func taps64(s *sums[float64]) { plain64(s) }
 
 func taps32(s *sums[float32]) { plain32(s) }
 
-// scale, rescale, round, pick, addScaled, magnify, settled, alike, winograd64 and twofold do nothing of a
+// scale, rescale, round, pick, addScaled, winograd64 and twofold do nothing of a
 // pass and leave it to plain Go.
 func scale([]float64, []byte, tensor.Type, float64) int { return 0 }
 
@@ -33,11 +33,6 @@ func round([]byte, []float64, tensor.Type) (n int, some, all uint32) { return 0,
 func pick(sum, mag []float64, src []byte, t tensor.Type, step int, a float64) int { return 0 }
 
 func addScaled(sum, mag, w, m []float64, a, b float64) int { return 0 }
-
-func magnify(dst, src []float64, a float64) int { return 0 }
-
-func settled(sum, mag []float64, theta float64) int { return 0 }
-func alike(sum, mag []float64, e float64) int       { return 0 }
 
 func winograd64(dst []float64, next int, src []float64, ld, channels int) bool { return false }
 

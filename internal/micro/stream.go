@@ -100,8 +100,8 @@ func AddScaled(sum, mag, w, m []float64, a, b float64) {
 // Magnify sets dst to |a·src[i]|. Both are of one length.
 func Magnify(dst, src []float64, a float64) {
 	src = src[:len(dst)]
-	for i := magnify(dst, src, a); i < len(dst); i++ {
-		dst[i] = math.Abs(a * src[i])
+	for i, v := range src {
+		dst[i] = math.Abs(a * v)
 	}
 }
 
@@ -109,7 +109,7 @@ func Magnify(dst, src []float64, a float64) {
 // number where there is none. Both are of one length.
 func Settled(sum, mag []float64, theta float64) int {
 	mag = mag[:len(sum)]
-	i := settled(sum, mag, theta)
+	i := 0
 	for i < len(sum) && !(math.Abs(sum[i]) < theta*mag[i]) {
 		i++
 	}
@@ -120,7 +120,7 @@ func Settled(sum, mag []float64, theta float64) int {
 // float32, their number where there is none; they are the same where mag[i] is zero.
 func Alike(sum, mag []float64, e float64) int {
 	mag = mag[:len(sum)]
-	i := alike(sum, mag, e)
+	i := 0
 	for ; i < len(sum); i++ {
 		v, d := sum[i], float64(e*mag[i])
 		if mag[i] > 0 && math.Float32bits(float32(v-d)) != math.Float32bits(float32(v+d)) {

@@ -7,9 +7,8 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// scale, rescale, round, pick, addScaled, magnify and twofold do as much of a pass as whole vectors
-// hold, and say how many elements that was; so do settled and alike, up to the vector
-// that they stop at.
+// scale, rescale, round, pick, addScaled and twofold do as much of a pass as whole vectors
+// hold, and say how many elements that was.
 
 func scale(dst []float64, src []byte, t tensor.Type, a float64) int {
 	n := whole(len(dst))
@@ -102,36 +101,12 @@ func addScaled(sum, mag, w, m []float64, a, b float64) int {
 	return n
 }
 
-func magnify(dst, src []float64, a float64) int {
-	n := whole(len(dst))
-	if n > 0 {
-		magnifyAVX2(unsafe.Pointer(&dst[0]), unsafe.Pointer(&src[0]), n, a)
-	}
-	return n
-}
-
 func twofold(lanes *[2 * TwofoldLanes]float64, hi, lo, w []float64) int {
 	n := chained(len(hi))
 	if n > 0 {
 		twofoldAVX2(lanes, unsafe.Pointer(&hi[0]), unsafe.Pointer(&lo[0]), unsafe.Pointer(&w[0]), n)
 	}
 	return n
-}
-
-func settled(sum, mag []float64, theta float64) int {
-	n := whole(len(sum))
-	if n == 0 {
-		return 0
-	}
-	return settledAVX2(unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), n, theta)
-}
-
-func alike(sum, mag []float64, e float64) int {
-	n := whole(len(sum))
-	if n == 0 {
-		return 0
-	}
-	return alikeAVX2(unsafe.Pointer(&sum[0]), unsafe.Pointer(&mag[0]), n, e)
 }
 
 // whole is the elements of n that fill whole vectors of float64.
@@ -174,15 +149,6 @@ func pickF32AVX2(sum, mag, src unsafe.Pointer, n int, index *[4]int32, stride in
 
 //go:noescape
 func addScaledAVX2(sum, mag, w, m unsafe.Pointer, n int, a, b float64)
-
-//go:noescape
-func magnifyAVX2(dst, src unsafe.Pointer, n int, a float64)
-
-//go:noescape
-func settledAVX2(sum, mag unsafe.Pointer, n int, theta float64) int
-
-//go:noescape
-func alikeAVX2(sum, mag unsafe.Pointer, n int, e float64) int
 
 //go:noescape
 func twofoldAVX2(lanes *[16]float64, hi, lo, w unsafe.Pointer, n int)

@@ -2,7 +2,7 @@ package main
 
 // streams writes, for each type of stored element, the passes scale, from stored
 // elements to float64; round, back; and rescale, which is both at once and leaves the
-// float64 in registers; for float32 pick; and the passes over sums. A turn of a loop is
+// float64 in registers; for float32 pick; and addScaled, over sums. A turn of a loop is
 // one vector of float64.
 func streams(a *asm) {
 	for _, e := range []string{"F32", "F16", "BF16"} {
@@ -12,11 +12,7 @@ func streams(a *asm) {
 		s.rescale()
 	}
 	stream{a, "F32"}.pick()
-	sums := stream{a, ""}
-	sums.addScaled()
-	sums.magnify()
-	sums.settled()
-	sums.alike()
+	stream{a, ""}.addScaled()
 }
 
 type stream struct {
@@ -193,83 +189,10 @@ func (s stream) addScaled() {
 	s.end()
 }
 
-// magnify stores the magnitudes of multiples of the float64 at SI at DI.
-func (s stream) magnify() {
-	s.loop("magnify", factorArgs, 32, 8, 8, func() {
-		s.broadcastFactor()
-		s.notSign(2)
-	}, func() {
-		s.op("VMULPD (SI), %s, %s", y(0), y(1))
-		s.op("VANDPD %s, %s, %s", y(2), y(1), y(1))
-		s.op("VMOVUPD %s, (DI)", y(1))
-	}, func() {})
-}
-
 // notSign sets all bits of a register's float64 but their signs.
 func (s stream) notSign(k int) {
 	s.op("VPCMPEQD Y%[1]d, Y%[1]d, Y%[1]d", k)
 	s.op("VPSRLQ $1, Y%[1]d, Y%[1]d", k)
-}
-
-// settled returns how many vectors there are before one in which a sum at SI has a
-// magnitude less than θ times that at BX, in elements.
-func (s stream) settled() {
-	s.until("settled", "theta", func() {
-		s.notSign(2)
-	}, func() {
-		s.op("VANDPD (SI), %s, %s", y(2), y(3))
-		s.op("VMULPD (BX), %s, %s", y(0), y(4))
-		s.op("VCMPPD $0x11, Y4, Y3, Y3")
-		s.op("VMOVMSKPD Y3, DX")
-	})
-}
-
-// alike returns how many vectors there are before one in which a sum at SI, less e times
-// the magnitude at BX and more by it, is not one float32. Where the magnitude is zero it
-// is one, whatever its sign.
-func (s stream) alike() {
-	s.until("alike", "e", func() {
-		s.op("VPXOR Y5, Y5, Y5")
-	}, func() {
-		s.op("VMOVUPD (BX), %s", y(1))
-		s.op("VMULPD %s, %s, %s", y(0), y(1), y(2))
-		s.op("VMOVUPD (SI), %s", y(3))
-		s.op("VADDPD %s, %s, %s", y(2), y(3), y(4))
-		s.op("VSUBPD %s, %s, %s", y(2), y(3), y(3))
-		s.op("VCVTPD2PSY %s, %s", y(4), x(4))
-		s.op("VCVTPD2PSY %s, %s", y(3), x(3))
-		s.op("VPCMPEQD X4, X3, X3")
-		s.op("VMOVMSKPS X3, DI")
-		s.op("VCMPPD $0x1e, Y5, Y1, Y1")
-		s.op("VMOVMSKPD Y1, DX")
-		s.op("XORL $15, DI")
-		s.op("ANDL DI, DX")
-	})
-}
-
-// until writes a routine that goes on until the body finds something, and leaves bits in
-// DX: SI and BX are the two sources, AX the elements done.
-func (s stream) until(name, factor string, prepare, body func()) {
-	s.text(name+"AVX2", "(sum, mag unsafe.Pointer, n int, "+factor+" float64) int", 40)
-	s.op("MOVQ sum+0(FP), SI")
-	s.op("MOVQ mag+8(FP), BX")
-	s.op("MOVQ n+16(FP), CX")
-	s.op("VBROADCASTSD %s+24(FP), %s", factor, y(0))
-	s.op("XORL AX, AX")
-	prepare()
-	s.label("loop")
-	body()
-	s.op("TESTL DX, DX")
-	s.op("JNZ done")
-	for _, r := range []string{"SI", "BX"} {
-		s.op("ADDQ $%d, %s", vector, r)
-	}
-	s.op("ADDQ $%d, AX", lanes)
-	s.op("CMPQ AX, CX")
-	s.op("JNE loop")
-	s.label("done")
-	s.op("MOVQ AX, ret+32(FP)")
-	s.end()
 }
 
 // constants puts what odd and bfloat16 need in all lanes: register 8 the integer 1,
