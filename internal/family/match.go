@@ -110,7 +110,7 @@ func (p *part) add(q part) {
 }
 
 func (b *builder) match() *Match {
-	m := &Match{Family: b.family, Module: b.site.Module, Used: map[string]bool{}}
+	m := &Match{Family: b.family, Module: b.site.Module}
 	b.wants(m)
 	for _, out := range b.family.Make {
 		to, err := out.target()
@@ -150,6 +150,9 @@ func (b *builder) output(m *Match, to target, n Node) {
 	p := n.build(b)
 	if to.optional && (len(p.used) == 0 || p.expr == nil) {
 		return
+	}
+	if m.Used == nil { // of most, one output uses all
+		m.Used = make(map[string]bool, len(p.used))
 	}
 	for _, k := range p.used {
 		m.Used[k] = true

@@ -256,7 +256,7 @@ func (s Concat) form(c checker, in int) (Form, error) {
 	return f, err
 }
 
-// branches is the form of the parts of a Sum or a Concat laid over each other, and that of each.
+// branches is the form of the parts of a Sum or a Concat laid over each other, and of a Concat that of each.
 func (c checker) branches(parts []Expr, in int, kind string) (all Form, each []Form, err error) {
 	if len(parts) == 0 {
 		return Form{}, nil, fmt.Errorf("an empty %s", kind)
@@ -270,7 +270,10 @@ func (c checker) branches(parts []Expr, in int, kind string) (all Form, each []F
 		case f.Transposed && len(parts) > 1:
 			return Form{}, nil, fmt.Errorf("%s: a transposed convolution stands beside another branch", part)
 		}
-		if each = append(each, f); k == 0 {
+		if kind != "sum" {
+			each = append(each, f)
+		}
+		if k == 0 {
 			all, first = f, part
 			continue
 		}

@@ -111,7 +111,7 @@ func (o *offer) unknownClass(module string) bool {
 
 // lost reports whether a block that is taken has keys that a candidate lacks.
 func (r *recogniser) lost(c candidate) bool {
-	return slices.ContainsFunc(c.Missing, func(key string) bool { return r.keys.nodes[key] != nil && r.keys.nodes[key].taken })
+	return slices.ContainsFunc(c.Missing, func(key string) bool { n := r.keys.root.find(key); return n != nil && n.taken })
 }
 
 // noteOverruled notes a built-in family that fits as well as the user's own that was preferred and makes

@@ -41,6 +41,6 @@ func (m *matcher) before(a, b *op.Param) bool {
 		second, too := m.seen.place[tensor.Parent(b.Key)]
 		return known && too && first < second
 	}
-	first, second := m.keys.nodes[a.Key], m.keys.nodes[b.Key]
+	first, second := m.keys.root.find(a.Key), m.keys.root.find(b.Key)
 	return first != nil && second != nil && first.place < second.place
 }

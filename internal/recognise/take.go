@@ -100,16 +100,22 @@ func (r *recogniser) keep(module string, keys []string, why string) {
 // there are any.
 func (r *recogniser) rename(module string, ren family.Rename) (any bool) {
 	from, to := family.Whole(module, family.Untext(ren.From)), family.Whole(module, family.Untext(ren.To))
-	one := strings.HasPrefix(ren.From, `"`)
-	for key := range r.keys.nodes {
-		rest, ok := strings.CutPrefix(key, from)
-		if !ok || rest != "" && (one || rest[0] != '.') {
-			continue
-		}
+	n := r.keys.root.find(from)
+	if n == nil || from == "" {
+		return false
+	}
+	move := func(n *node) {
+		rest := n.path[len(from):]
 		if to == "" {
 			rest = strings.TrimPrefix(rest, ".")
 		}
-		r.found.Renamed[key], any = to+rest, true
+		r.found.Renamed[n.path], any = to+rest, true
+	}
+	if n.tensor != nil {
+		move(n)
+	}
+	if !strings.HasPrefix(ren.From, `"`) {
+		n.walk(move)
 	}
 	return any
 }

@@ -12,8 +12,7 @@ import (
 
 // tree is a checkpoint's keys as a tree of modules, less what blocks have taken.
 type tree struct {
-	root  *node
-	nodes map[string]*node // of tensors, by key
+	root *node
 	// below is the keys under one module, by which many families are held against it.
 	below  []string
 	module string // of below
@@ -32,17 +31,14 @@ type node struct {
 }
 
 func newTree(tensors []tensor.Named) *tree {
-	t := &tree{root: &node{}, nodes: make(map[string]*node, len(tensors))}
-	order := make([]*tensor.Named, len(tensors))
+	t := &tree{root: &node{}}
+	order := make([]int, len(tensors))
 	for k := range tensors {
-		order[k] = &tensors[k]
+		order[k] = k
 	}
-	slices.SortFunc(order, func(a, b *tensor.Named) int { return compareKeys(a.Key, b.Key) })
-	for _, of := range order {
-		t.nodes[of.Key] = t.root.insert(of)
-	}
-	for k, of := range tensors {
-		t.nodes[of.Key].place = k
+	slices.SortFunc(order, func(a, b int) int { return compareKeys(tensors[a].Key, tensors[b].Key) })
+	for _, k := range order {
+		t.root.insert(&tensors[k]).place = k
 	}
 	return t
 }
@@ -136,7 +132,7 @@ func (t *tree) take(key string) { t.mark([]string{key}, true) }
 func (t *tree) mark(keys []string, taken bool) {
 	t.listed = false
 	for _, key := range keys {
-		t.nodes[key].taken = taken
+		t.root.find(key).taken = taken
 	}
 }
 
