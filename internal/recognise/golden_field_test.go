@@ -21,7 +21,14 @@ var field = map[string]expectation{
 	"field-yolo26":        {family: "yolo-conv"},
 	"field-yoloe-text":    {family: "yoloe-text"},
 	"yoloworld-reparam": {refused: "text embeddings, which are in a file of their own",
-		why: "the embeddings are not in the checkpoint, and no key says for how many heads"},
+		why: "the embeddings are not in the checkpoint"},
+}
+
+// What YOLO-World's own script writes is not refused, as the reason says.
+func TestYOLOWorldMade(t *testing.T) {
+	if _, err := recognise.Plan(golden.Load(t, "yoloworld-reparam").Deploy, recognise.Options{Families: builtin(t)}); err != nil {
+		t.Error(err)
+	}
 }
 
 // A class that standardizes its weights says so, with its ε, and without a flag; a plain one does not.
