@@ -22,6 +22,7 @@ func (b *builder) substitute(key string) string {
 	}
 	for _, name := range varsOf(key) {
 		if q, ok := b.family.Question(name); ok {
+			b.keyed[name] = true
 			key = strings.ReplaceAll(key, "<"+name+">", b.answer(q, "1").Value)
 		}
 	}

@@ -86,7 +86,7 @@ type builder struct {
 	site    Site
 	family  *Family
 	answers map[string]Answer
-	// keyed is the questions about parts that have keys: shapes do not answer those.
+	// keyed is the questions about parts that have keys, and about numbers: shapes do not answer those.
 	keyed map[string]bool
 	env   []binding
 	// epsAssumed is the ε that nobody gave, where a batch norm took one.

@@ -239,8 +239,19 @@ func (p *parser) convOptions(c *convNode) options {
 	return map[string]func(){
 		"biased": yes(&c.need), "unbiased": yes(&c.deny), "transposed": yes(&c.transposed),
 		"stride": into(&c.stride, p.extents), "padding": into(&c.padding, p.padding), "mode": p.mode(&c.plane, into(&c.mode, p.word)),
-		"dilation": func() { c.dilation = strings.Split(p.word(), "x") }, "groups": into(&c.groups, p.count),
+		"dilation": func() { c.dilation = perAxis(p.word()) }, "groups": into(&c.groups, p.count),
 	}
+}
+
+// perAxis is the words of 2x<r>; an x within <> is a letter of the name.
+func perAxis(text string) (words []string) {
+	from, named := 0, false
+	for at, c := range text {
+		if named = c == '<' || named && c != '>'; c == 'x' && !named {
+			words, from = append(words, text[from:at]), at+1
+		}
+	}
+	return append(words, text[from:])
 }
 
 var convOptions = (&parser{}).convOptions(&convNode{})

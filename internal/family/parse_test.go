@@ -118,6 +118,7 @@ func TestFormat(t *testing.T) {
 		{"conv(no) | conv(c1)", "conv(c1)"},
 		{"sum<n>(conv(s.<n>))", "conv(s.0, unbiased)\n+ conv(s.1, unbiased)\n+ conv(s.10, unbiased)"},
 		{"sum<k,r>(conv(k<k>_<r>, dilation <r>))", "conv(k3_2, unbiased, dilation 2x2)\n+ conv(k5_1, unbiased, dilation 1x1)"},
+		{"sum<k,max>(conv(k<k>_<max>, dilation 1x<max>))", "conv(k3_2, unbiased, dilation 1x2)\n+ conv(k5_1, unbiased, dilation 1x1)"},
 		{"sum<n>(conv(s.<n>) > conv(c1))", "conv(s.0, unbiased) > conv(c1)\n+ conv(s.1, unbiased) > conv(c1)\n+ conv(s.10, unbiased) > conv(c1)"},
 	} {
 		got := come(t, test.text)
@@ -127,6 +128,19 @@ func TestFormat(t *testing.T) {
 		if again := come(t, got); again != got {
 			t.Errorf("%s comes to %s, written and read again to %s", test.text, got, again)
 		}
+	}
+}
+
+// Shapes say no to a part of a block that a question is about, and not to a number that another asks for.
+func TestShapesRefuseNoNumber(t *testing.T) {
+	n, err := family.Parse("conv(tall, dilation <far>) + ask(q: x)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &family.Family{Name: "t", Make: []family.Output{{Key: "out", Expr: n}}, Ask: []family.Question{{Name: "far", Default: "ask"}, {Name: "q", Default: "ask"}}}
+	m := f.Match(family.Site{Keys: block, Module: "m", Said: func(string) (string, bool) { return "", false }})
+	if m.Err != nil || len(m.Open) != 1 || m.Open[0].Value != "1" || len(m.Answers) != 1 || m.Answers[0].By != "shapes" {
+		t.Errorf("error %v, %v is open and %v answered; want the dilation open, the identity refused", m.Err, m.Open, m.Answers)
 	}
 }
 

@@ -1,6 +1,7 @@
 package recognise_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +80,18 @@ func TestDraft(t *testing.T) {
 		if s := strings.Join(got, " | "); s != test.want {
 			t.Errorf("%s:\n%s, want\n%s", test.name, s, test.want)
 		}
+	}
+}
+
+// A dilation is asked of each branch, also of the 24th, whose question has the letter that stands between numbers.
+func TestDraftManyDilations(t *testing.T) {
+	keys := "a.wide.weight 8x8x5x5"
+	for k := range 24 {
+		keys += fmt.Sprintf(", a.dil%d.weight 8x8x3x3", k)
+	}
+	got, left := drafted(t, tensors(t, keys), recognise.Options{})
+	if len(got) != 1 || len(left) > 0 || !strings.Contains(got[0], "dilation <dilationx>") {
+		t.Errorf("%q, left %q, want 24 questions", got, left)
 	}
 }
 
