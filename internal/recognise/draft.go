@@ -51,7 +51,7 @@ func Draft(tensors []tensor.Named, o Options) (*Drafted, error) {
 	list, left := draft.Propose(draft.Input{Tensors: loose, Ordered: o.Ordered, Facts: o.Facts})
 	d.Left = left
 	for _, f := range list {
-		if err := r.accepts(f); err != nil {
+		if err := cmp.Or(r.paddedIn(f.Modules), r.accepts(f)); err != nil {
 			d.Left = append(d.Left, err.Error())
 			continue
 		}
@@ -60,6 +60,16 @@ func Draft(tensors []tensor.Named, o Options) (*Drafted, error) {
 	folds, _ := pairs.Find(loose, o.Ordered)
 	d.Blocks, d.Folds = len(r.found.Blocks), foldable(len(folds))
 	return d, nil
+}
+
+// paddedIn is why one of the modules is not one convolution, though it has all that a known family's blocks have.
+func (r *recogniser) paddedIn(modules []string) error {
+	for _, module := range modules {
+		if err := r.padded[module]; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // accepts holds a proposal to its blocks. It takes the answers that the graph has for all of them, and those without

@@ -9,6 +9,7 @@ import (
 	"repfuse/internal/draft"
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
+	"repfuse/internal/golden"
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/recognise"
@@ -92,6 +93,14 @@ func TestDraftManyDilations(t *testing.T) {
 	got, left := drafted(t, tensors(t, keys), recognise.Options{})
 	if len(got) != 1 || len(left) > 0 || !strings.Contains(got[0], "dilation <dilationx>") {
 		t.Errorf("%q, left %q, want 24 questions", got, left)
+	}
+}
+
+// A block that is a known family's, except that it is not one convolution, gets that reason and no draft.
+func TestDraftOfPadded(t *testing.T) {
+	d, err := recognise.Draft(golden.Load(t, "csrep-tdnnblock").Train, recognise.Options{Families: builtin(t)})
+	if err != nil || len(d.Families) > 0 || len(d.Left) != 1 || !strings.Contains(d.Left[0], "b (csrep): not one convolution") {
+		t.Errorf("%d families, left %q (%v), want none and csrep's reason", len(d.Families), d.Left, err)
 	}
 }
 

@@ -33,6 +33,7 @@ import (
 	"repfuse/internal/adapter"
 	"repfuse/internal/facts"
 	"repfuse/internal/family"
+	"repfuse/internal/op"
 	"repfuse/internal/plan"
 	"repfuse/internal/planfile"
 	"repfuse/internal/tensor"
@@ -192,6 +193,7 @@ func newRecogniser(tensors []tensor.Named, o *Options) (*recogniser, error) {
 		matcher: matcher{keys: keys, facts: o.Facts, sets: sets, seen: newRegistered(o.Facts), ordered: o.Ordered && o.File == nil},
 		offer:   offer,
 		choices: choices,
+		padded:  map[string]error{},
 		found:   &plan.Found{Dropped: map[string]string{}, Renamed: map[string]string{}, Kept: map[string]string{}},
 	}, nil
 }
@@ -201,9 +203,10 @@ type recogniser struct {
 	matcher
 	offer   *offer
 	choices []*rule
-	graph   *evidence   // nil without a graph
-	taken   []candidate // in the order of found.Blocks
-	near    []error     // of modules that are a block except for some keys
+	graph   *evidence        // nil without a graph
+	taken   []candidate      // in the order of found.Blocks
+	near    []error          // of modules that are a block except for some keys
+	padded  map[string]error // of those, by path, that are one in all but that a layer pads
 	// resembles is the modules that have some names of a family and are none of its blocks.
 	resembles []candidate
 	found     *plan.Found
@@ -365,6 +368,9 @@ func (r *recogniser) miss(misses []candidate, path string) error {
 	switch {
 	case len(real) > 0:
 		near := nearest(real).problem
+		if errors.As(near, new(*op.BorderError)) {
+			r.padded[path] = near
+		}
 		if setting := (*family.SettingError)(nil); errors.As(near, &setting) {
 			return near // once, and not of every block
 		}
