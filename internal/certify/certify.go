@@ -57,7 +57,7 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 	if err != nil {
 		return nil, err
 	}
-	all := &run{Options: o, ctx: ctx, stored: byKey(dst)}
+	all := &run{Options: o, ctx: ctx, stored: tensor.ByKey(dst)}
 	r := &Report{Verdict: Exact, Range: o.Range, Blocks: []Block{}, Largest: -1, Worst: -1}
 	return r, p.EachOutput(o.Progress, func(of *plan.Block, out *plan.Output) error {
 		b, err := all.certify(of, out)
@@ -74,12 +74,4 @@ type run struct {
 	ctx     context.Context
 	stored  map[string]tensor.Tensor
 	workers parallel.Crew[kernelWorker]
-}
-
-func byKey(tensors []tensor.Named) map[string]tensor.Tensor {
-	m := make(map[string]tensor.Tensor, len(tensors))
-	for _, t := range tensors {
-		m[t.Key] = t.Tensor
-	}
-	return m
 }

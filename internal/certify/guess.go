@@ -3,9 +3,11 @@ package certify
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"repfuse/internal/op"
 	"repfuse/internal/plan"
+	"repfuse/internal/tensor"
 )
 
 // usual is the ε of the frameworks and projects whose checkpoints there are: PyTorch
@@ -29,12 +31,15 @@ func epsilons(e op.Expr) ([]Epsilon, error) {
 		}
 		for _, other := range usual {
 			if other != b.Eps {
-				list = costlier(list, epsilon(b, variance, other))
+				list = append(list, epsilon(b, variance, other))
 			}
 		}
 	})
-	return list, failed
+	return costliest(list, Epsilon.pair, Epsilon.change), failed
 }
+
+func (e Epsilon) pair() [2]float64 { return [2]float64{e.Used, e.Other} }
+func (e Epsilon) change() float64  { return e.Change }
 
 func epsilon(b op.BatchNorm, variance []float64, other float64) Epsilon {
 	e := Epsilon{Used: b.Eps, Other: other, Key: b.Var.Key}
@@ -46,17 +51,33 @@ func epsilon(b op.BatchNorm, variance []float64, other float64) Epsilon {
 	return e
 }
 
-// costlier adds e to a list that holds the worst for each pair of ε.
-func costlier(list []Epsilon, e Epsilon) []Epsilon {
-	for k, old := range list {
-		if old.Used == e.Used && old.Other == e.Other {
-			if e.Change > old.Change {
-				list[k] = e
-			}
-			return list
+// Guesses is, of each kind of assumption in all blocks, what it would cost most if it were wrong.
+func (r *Report) Guesses() ([]Epsilon, []Identity) {
+	var eps []Epsilon
+	var ids []Identity
+	for _, b := range r.Blocks {
+		eps, ids = append(eps, b.Epsilons...), append(ids, b.Identities...)
+	}
+	return costliest(eps, Epsilon.pair, Epsilon.change),
+		costliest(ids, func(i Identity) string { return i.Name + " " + i.Value }, func(i Identity) float64 { return i.Change })
+}
+
+// costliest is the item of each kind that changes most, kinds in the order in which
+// they come.
+func costliest[T any, K comparable](all []T, kind func(T) K, change func(T) float64) []T {
+	var most []T
+	place := map[K]int{}
+	for _, item := range all {
+		k, seen := place[kind(item)]
+		switch {
+		case !seen:
+			place[kind(item)] = len(most)
+			most = append(most, item)
+		case change(item) > change(most[k]):
+			most[k] = item
 		}
 	}
-	return append(list, e)
+	return most
 }
 
 // identity is what families call the question whether a block adds its own input.
@@ -91,24 +112,15 @@ func (c *certificate) identities(of *plan.Block) ([]Identity, error) {
 // behind is what each channel of the block's sum of branches is scaled by on its way
 // out, or nil where something else than a scale stands behind it.
 func behind(e op.Expr, channels int) ([]float64, error) {
-	scale := make([]float64, channels)
-	for o := range scale {
-		scale[o] = 1
-	}
-	s, ok := e.(op.Seq)
-	if !ok {
-		return scale, nil
-	}
-	branches := -1
+	scale := slices.Repeat([]float64{1}, channels)
+	s, _ := e.(op.Seq)
+	var after op.Seq // the last sum
 	for k, p := range s {
 		if _, ok := p.(op.Sum); ok {
-			branches = k
+			after = s[k+1:]
 		}
 	}
-	if branches < 0 {
-		return scale, nil
-	}
-	for _, p := range s[branches+1:] {
+	for _, p := range after {
 		if ok, err := through(p, scale); err != nil || !ok {
 			return nil, err
 		}
@@ -156,29 +168,27 @@ func through(e op.Expr, scale []float64) (bool, error) {
 
 // largest is R·Σ|W| + |b| of one output channel as stored: the most that it can be.
 func (c *certificate) largest(o int) (float64, error) {
-	row, err := c.weight.Slice(o, o+1)
-	if err != nil {
-		return 0, err
-	}
-	w, err := row.Floats()
-	if err != nil {
-		return 0, fmt.Errorf("%s: %w", c.out.Weight, err)
-	}
-	sum := 0.0
-	for _, v := range w {
-		sum += math.Abs(v)
-	}
-	sum *= c.Range
-	if c.out.Bias != "" {
-		one, err := c.bias.Slice(o, o+1)
+	total := 0.0
+	for _, t := range []struct {
+		tensor.Named
+		times float64
+	}{{tensor.Named{Key: c.out.Weight, Tensor: c.weight}, c.Range}, {tensor.Named{Key: c.out.Bias, Tensor: c.bias}, 1}} {
+		if t.Key == "" {
+			continue
+		}
+		row, err := t.Slice(o, o+1)
 		if err != nil {
 			return 0, err
 		}
-		b, err := one.Floats()
+		v, err := row.Floats()
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", c.out.Bias, err)
+			return 0, fmt.Errorf("%s: %w", t.Key, err)
 		}
-		sum += math.Abs(b[0])
+		sum := 0.0
+		for _, x := range v {
+			sum += math.Abs(x)
+		}
+		total += sum * t.times
 	}
-	return finite(sum), nil
+	return finite(total), nil
 }

@@ -29,7 +29,7 @@ func FindWitness(ctx context.Context, p *plan.Plan, dst []tensor.Named, weight s
 	if err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, ctx: ctx, stored: byKey(dst)}
+	r := &run{Options: o, ctx: ctx, stored: tensor.ByKey(dst)}
 	for k := range p.Blocks {
 		for j := range p.Blocks[k].Outputs {
 			out := &p.Blocks[k].Outputs[j]

@@ -88,20 +88,15 @@ func branchPower(b branch, whole op.Form) ([]float64, error) {
 	}
 	w := f.NewWorker(new(fuse.Workspace))
 	defer w.Close()
-	step := f.RowsPerBlock(256 << 10)
-	buf, taps := make([]byte, step*f.RowBytes()), f.Form.Taps()
-	own := make([]float64, taps)
-	var values []float64
-	for a := 0; a < f.Rows(); a += step {
-		n := min(step, f.Rows()-a)
-		if _, err := w.Kernel(buf[:n*f.RowBytes()], a, a+n); err != nil {
-			return nil, err
-		}
-		values = slices.Grow(values[:0], n*f.RowBytes()/8)[:n*f.RowBytes()/8]
-		tensor.Decode(values, buf, tensor.F64)
+	own := make([]float64, f.Form.Taps())
+	err = eachRows(f, w, func(_ int, values []float64) error {
 		for k, v := range values {
-			own[k%taps] += v * v
+			own[k%len(own)] += v * v
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	all := make([]float64, whole.Taps())
 	count := float64(tensor.Elems(whole.WeightShape()) / whole.Taps())
@@ -109,6 +104,23 @@ func branchPower(b branch, whole op.Form) ([]float64, error) {
 		all[placed(t, f.Form, whole)] += p / count
 	}
 	return all, nil
+}
+
+// eachRows visits a kernel that is fused to float64, some rows at a time, of which the first is row a.
+func eachRows(f *fuse.Fused, w *fuse.Worker, visit func(a int, values []float64) error) error {
+	step, per := f.RowsPerBlock(256<<10), f.RowBytes()/8
+	buf, values := make([]byte, step*f.RowBytes()), make([]float64, step*per)
+	for a := 0; a < f.Rows(); a += step {
+		n := min(step, f.Rows()-a)
+		if _, err := w.Kernel(buf[:n*f.RowBytes()], a, a+n); err != nil {
+			return err
+		}
+		tensor.Decode(values[:n*per], buf[:n*f.RowBytes()], tensor.F64)
+		if err := visit(a, values[:n*per]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // framed is a branch behind as many channels as the block has, which it may not say.

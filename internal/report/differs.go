@@ -75,24 +75,22 @@ func deltaOf(r row, result map[string]tensor.Tensor) (*delta, error) {
 		return nil, err
 	}
 	defer in.Close()
-	step, per, size := f.RowsPerBlock(256<<10), f.RowBytes()/8, stored.Type.Size()
-	real, was := make([]float64, step*per), make([]float64, step*per)
-	buf := make([]byte, step*per*8)
-	for a := 0; a < f.Rows(); a += step {
-		n := min(step, f.Rows()-a)
-		if _, err := w.Kernel(buf[:n*per*8], a, a+n); err != nil {
-			return nil, err
+	per, size := f.RowBytes()/8, stored.Type.Size()
+	err = eachRows(f, w, func(a int, real []float64) error {
+		buf, was := make([]byte, len(real)*size), make([]float64, len(real))
+		if err := tensor.ReadFull(in, buf, int64(a*per*size)); err != nil {
+			return err
 		}
-		tensor.Decode(real[:n*per], buf[:n*per*8], tensor.F64)
-		if err := tensor.ReadFull(in, buf[:n*per*size], int64(a*per*size)); err != nil {
-			return nil, err
-		}
-		tensor.Decode(was[:n*per], buf[:n*per*size], stored.Type)
-		for k := range n * per {
+		tensor.Decode(was, buf, stored.Type)
+		for k := range real {
 			d := m.off(was[k], real[k], stored.Type)
 			cell := &m.cells[binOf(a+k/per, m.channels)][binOf(k%m.taps, m.taps)]
 			*cell = max(*cell, d)
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if bias, ok := result[r.output.Bias]; ok {
 		return m, m.addBias(w, bias)

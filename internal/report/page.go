@@ -26,10 +26,7 @@ const policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsaf
 func page(ctx context.Context, in Input) (g.Node, error) {
 	all := rows(in)
 	some := foremost(all)
-	stored := map[string]tensor.Tensor{}
-	for _, t := range in.Stored {
-		stored[t.Key] = t.Tensor
-	}
+	stored := tensor.ByKey(in.Stored)
 	wrong := slices.DeleteFunc(slices.Clone(some), func(r row) bool { return !r.bad() })
 	shown := wrong[:min(len(wrong), mostDiffering)]
 	picked := worthPicturing(some)

@@ -41,6 +41,15 @@ type Named struct {
 	Tensor
 }
 
+// ByKey is tensors by their keys.
+func ByKey(list []Named) map[string]Tensor {
+	m := make(map[string]Tensor, len(list))
+	for _, t := range list {
+		m[t.Key] = t.Tensor
+	}
+	return m
+}
+
 // Common is the module that the modules or tensors under all keys are in.
 func Common(keys ...string) string {
 	module := Parent(keys[0])

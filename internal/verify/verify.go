@@ -89,11 +89,8 @@ func Run(ctx context.Context, p *plan.Plan, dst []tensor.Named, o Options) (*Rep
 	if err := checkSize(o.Size, p); err != nil {
 		return nil, err
 	}
-	r := &run{Options: o, ctx: ctx, dst: map[string]tensor.Tensor{}}
+	r := &run{Options: o, ctx: ctx, dst: tensor.ByKey(dst)}
 	r.report = &Report{Seed: o.Seed, Trials: o.Trials, Range: o.Range, Findings: []Finding{}, Blocks: []Block{}}
-	for _, t := range dst {
-		r.dst[t.Key] = t.Tensor
-	}
 	items := p.Items(o.Types)
 	for _, f := range p.Fates {
 		if f.Fate == plan.Dropped {
