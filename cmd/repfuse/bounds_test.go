@@ -261,6 +261,18 @@ func TestMemoryOfFuse(t *testing.T) {
 	if _, stderr, code := within(t, dir, 52<<10, "fuse", "-f", "-j", "64", "weights", "out"); code != exitYes {
 		t.Error(stderr)
 	}
+	// A product of kernels takes the most: README's 36 MB. Thousands of tensors add 1.7 kB each.
+	put("c.weight", 2*n, 512, 1, 1)
+	put("d.weight", 512, 2*n, 3, 3)
+	write(t, filepath.Join(dir, "plan.yaml"), []byte("blocks:\n  - module: .\n    make:\n      e: conv(c) > conv(d)\n"))
+	if _, stderr, code := within(t, dir, 38<<10, "fuse", "-f", "--plan", "plan.yaml", "weights", "out"); code != exitYes {
+		t.Error(stderr)
+	}
+	const many = 20_000
+	manyTensors(t, filepath.Join(dir, "many.safetensors"), many)
+	if _, stderr, code := within(t, dir, 26<<10+many*17/10, "convert", "many.safetensors", "many.npz"); code != exitYes {
+		t.Error(stderr)
+	}
 }
 
 // What a plan, a declaration or a module tree says that means nothing is an error that says so.
