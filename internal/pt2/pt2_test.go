@@ -177,6 +177,8 @@ func TestRefused(t *testing.T) {
 		{early, weights, gone, zip.Store, "record " + weights + " is missing"},
 		{early, weights, same, zip.Deflate, "is compressed"},
 		{later, graph, replace(`"major": 8`, `"major": 9`), zip.Store, "schema 9.17, want 8"},
+		{later, graph, same, zip.Deflate, "models/model.json is compressed"},
+		{early, program, same, zip.Deflate, "serialized_exported_program.json is compressed"},
 		{later, graph, gone, zip.Store, "no graph in models/"},
 		{later, "later/data/constants/tensor_0", nil, zip.Store, "2 models, other, model, want an archive of one"},
 		{later, "later/archive_version", replace("0", "1"), zip.Store, `archive version "1", want 0`},
@@ -205,6 +207,27 @@ func TestRefused(t *testing.T) {
 		})
 		if _, err := Open(path); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v, want %q", row.name, err, row.want)
+		}
+	}
+}
+
+// The graph and the list of weights may have 128 MiB, and no byte more.
+func TestLongest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a gigabyte is read")
+	}
+	for _, name := range []string{"later/models/model.json", "later/data/weights/model_weights_config.json"} {
+		for _, n := range []int{maxText, maxText + 1} {
+			path := rewritten(t, "testdata/later.pt2", func(is string, b []byte) (string, []byte, uint16) {
+				if is != name {
+					return is, b, zip.Store
+				}
+				return is, append(b, make([]byte, n-len(b))...), zip.Store
+			})
+			want := map[int]string{maxText: "invalid character '\\x00' after", maxText + 1: "134217729 bytes, want at most 134217728"}[n]
+			if _, err := Open(path); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s of %d bytes: %v, want %q", name, n, err, want)
+			}
 		}
 	}
 }

@@ -194,6 +194,14 @@ func TestNotTensors(t *testing.T) {
 			t.Errorf("%s: %v, want %s", test.name, err, want)
 		}
 	}
+	for _, rank := range []int{64, 65} {
+		ones := "(" + strings.Repeat("K\x01", rank) + "t"
+		b := archived(t, member{name: "m/data.pkl", bytes: []byte("\x80\x02}" + text("a") + rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00"+ones+ones+"\x89N") + "s.")},
+			member{name: "m/data/0", bytes: make([]byte, 16)})
+		if _, err := Read(bytes.NewReader(b), int64(len(b)), Options{}); (err != nil) != (rank > 64) {
+			t.Errorf("%d axes: %v", rank, err)
+		}
+	}
 	plain := "\x80\x02}" + text("a") + rebuild(storage("FloatStorage", text("0"), "K\x04"), "K\x00K\x04\x85K\x01\x85\x89N}("+text("neg")+"\x89uN") + "s."
 	b := archived(t, member{name: "m/data.pkl", bytes: []byte(plain)}, member{name: "m/data/0", bytes: make([]byte, 16)})
 	if _, err := Read(bytes.NewReader(b), int64(len(b)), Options{}); err != nil {

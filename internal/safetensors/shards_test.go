@@ -155,6 +155,10 @@ func TestCreateDirRefused(t *testing.T) {
 	if list, _ := os.ReadDir(dir); len(list) > 0 {
 		t.Errorf("%v is left behind", list)
 	}
+	half := tensor.Spec{Key: "half", Type: tensor.U8, Shape: []int{1 << 61}}
+	if _, total, err := divide([]tensor.Spec{half, half}, 1); err != nil || total != 1<<62 {
+		t.Errorf("%d bytes, %v, want as many as may be", total, err)
+	}
 }
 
 // A writer that was not given everything writes no index, and says so.

@@ -168,6 +168,18 @@ func TestBombs(t *testing.T) {
 	}
 }
 
+// A list may be copied as often as the bytes so far and 64 Ki items allow.
+func TestCopies(t *testing.T) {
+	for _, more := range []int{0, 1} {
+		begin, end := "](", "e\x85q\x000cbuiltins\nlist\nq\x010(h\x01h\x00Rh\x01h\x00R"
+		n := len(begin+end) + 1<<16 + more // which makes 2n items of n bytes and begin and end
+		_, err := load(begin + strings.Repeat("N", n) + end + "t.")
+		if (err != nil) != (more > 0) {
+			t.Errorf("%d items, twice: %v", n, err)
+		}
+	}
+}
+
 type failing struct{}
 
 func (failing) ReadAt([]byte, int64) (int, error) { return 0, errors.New("broken disk") }
