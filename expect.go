@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"repfuse/internal/checkpoint"
+	"repfuse/internal/hint"
 )
 
 // expected holds what would be written against a deploy model's own keys: a difference
@@ -22,18 +23,32 @@ func (p *Planned) expected(path string) error {
 		return err
 	}
 	p.inputs = append(p.inputs, read...)
+	const most = 4
+	met := map[string]int{}
+	differs := func(kind, format string, args ...any) {
+		text := fmt.Sprintf(format, args...)
+		p.Differences = append(p.Differences, text)
+		if met[kind]++; met[kind] <= most {
+			p.unexpected = append(p.unexpected, errors.New(text))
+		}
+	}
 	for _, t := range p.Result {
 		shape, ok := want[t.Key]
 		switch {
 		case !ok:
-			p.Differences = append(p.Differences, fmt.Sprintf("%s: unexpected, %s has no such key", t.Key, path))
+			differs("unexpected", "%s: unexpected, %s has no such key", t.Key, path)
 		case shape != nil && !slices.Equal(shape, t.Shape):
-			p.Differences = append(p.Differences, fmt.Sprintf("%s: has shape %v, want %v as %s says", t.Key, t.Shape, shape, path))
+			differs("of another shape", "%s: has shape %v, want %v as %s says", t.Key, t.Shape, shape, path)
 		}
 		delete(want, t.Key)
 	}
 	for _, key := range slices.Sorted(maps.Keys(want)) {
-		p.Differences = append(p.Differences, fmt.Sprintf("%s: missing, want it as %s says", key, path))
+		differs("missing", "%s: missing, want it as %s says", key, path)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(met)) {
+		if n := met[kind] - most; n > 0 {
+			p.unexpected = append(p.unexpected, hint.Add(fmt.Errorf("%s: %d keys more are %s", path, n, kind), "%s names them", hint.Command("plan", "--json", "--expect", path, p.Source)))
+		}
 	}
 	return nil
 }

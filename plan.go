@@ -44,6 +44,8 @@ type Planned struct {
 	Conditions []Condition `json:"conditions"`
 	// Differences is how the result differs from what was expected, a sentence for each key.
 	Differences []string `json:"differences,omitempty"`
+	// unexpected is the first of them of each kind, and how many there are more.
+	unexpected []error
 
 	// from is what was planned, closed by now.
 	from *source
@@ -188,12 +190,6 @@ func (p *Planned) YAML() ([]byte, error) {
 	return text, err
 }
 
-// Unexpected is nil where the result is as expected, else each difference as an error of
-// its own, joined.
-func (p *Planned) Unexpected() error {
-	var all []error
-	for _, text := range p.Differences {
-		all = append(all, errors.New(text))
-	}
-	return errors.Join(all...)
-}
+// Unexpected is nil where the result is as expected, else the first differences of each kind, and how many there are
+// more, joined.
+func (p *Planned) Unexpected() error { return errors.Join(p.unexpected...) }
