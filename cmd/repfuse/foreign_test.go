@@ -122,7 +122,7 @@ func TestForeignNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forged := bytes.Replace(record, []byte(`"version": 1,`), []byte(`"version": 1, "notes": [`+name+`],`), 1)
+	forged := bytes.Replace(record, []byte(`"notes": [`), []byte(`"notes": [`+name+`,`), 1)
 	write(t, "out/repfuse.json", forged)
 	calm(t, exitYes, "verify", "--report", "r.html", "weights", "out")
 	page, err := os.ReadFile("r.html")
