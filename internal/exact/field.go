@@ -19,8 +19,11 @@ type Factors struct {
 // digits, as nothing is smaller than 2⁻¹⁰⁷⁴.
 const lowest = 0x1p-700
 
-// Lost reports whether a·b, which float64 has as p, may have lost digits.
-func Lost(p, a, b float64) bool { return math.Abs(p) < lowest && a != 0 && b != 0 }
+// Lost reports whether a·b, which float64 has as p, may have lost digits. It is asked of every
+// product: without its sign, a number's bits are in the order of its magnitude.
+func Lost(p, a, b float64) bool {
+	return math.Float64bits(p)<<1 < math.Float64bits(lowest)<<1 && a != 0 && b != 0
+}
 
 // Vector is the factors v.
 func Vector(v []float64) *Factors {

@@ -85,7 +85,9 @@ func (p *puller) scaled(n *diag, r *block) *block {
 			v, mag := s.coefs(at, τ)
 			for i, f := range by {
 				product := v[i] * f.Hi
-				p.out.lost = p.out.lost || exact.Lost(product, v[i], f.Hi)
+				if exact.Lost(product, v[i], f.Hi) {
+					p.out.lost = true
+				}
 				v[i] = product
 			}
 			for i := range mag {
