@@ -64,19 +64,9 @@ func openBin(folder *disk.Folder, name string, want map[string]bool, o Options) 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	missing := maps.Clone(want)
-	for _, t := range f.Tensors {
-		if !want[t.Key] {
-			err = fmt.Errorf("%s: holds %s, which the index does not put there", name, t.Key)
-		}
-		delete(missing, t.Key)
-	}
-	if len(missing) > 0 && err == nil {
-		err = fmt.Errorf("%s: %s is not in it, where the index puts it", name, slices.Min(slices.Collect(maps.Keys(missing))))
-	}
-	if err != nil {
+	if err := safetensors.Holds(f.Tensors, want); err != nil {
 		f.Close()
-		return nil, err
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return f, nil
 }

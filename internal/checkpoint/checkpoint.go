@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/facts"
 	"repfuse/internal/hint"
 	"repfuse/internal/onnx"
@@ -79,7 +80,7 @@ func Open(path string, o Options) (*Checkpoint, error) {
 		return nil, missing(path)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, reason(err))
+		return nil, fmt.Errorf("%s: %w", path, disk.Cause(err))
 	}
 	f, err := reader(path, info)
 	if err != nil {
@@ -174,15 +175,6 @@ func (c *Checkpoint) Close() error {
 		return nil
 	}
 	return c.close()
-}
-
-// reason strips the operation and the path from an error of package os.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }
 
 // wrap puts the path before an error that does not begin with it, or with that of a

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 	"repfuse/internal/pt2"
 )
@@ -26,17 +27,17 @@ const zipMagic = "PK\x03\x04"
 func byContent(path string) (f format, ok bool, err error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return format{}, false, fmt.Errorf("%s: %w", path, reason(err))
+		return format{}, false, fmt.Errorf("%s: %w", path, disk.Cause(err))
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return format{}, false, fmt.Errorf("%s: %w", path, reason(err))
+		return format{}, false, fmt.Errorf("%s: %w", path, disk.Cause(err))
 	}
 	head := make([]byte, headSize)
 	n, err := file.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return format{}, false, fmt.Errorf("%s: %w", path, reason(err))
+		return format{}, false, fmt.Errorf("%s: %w", path, disk.Cause(err))
 	}
 	if err := strange(path, head[:n]); err != nil {
 		return format{}, false, err

@@ -199,7 +199,7 @@ func (out *Output) checkPlace() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return fmt.Errorf("%s: %w", out.path, reason(err))
+		return fmt.Errorf("%s: %w", out.path, disk.Cause(err))
 	case info.IsDir() && !out.dir():
 		return fmt.Errorf("%s is a directory, want a file or nothing there", out.path)
 	case !info.IsDir() && out.dir():

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 )
 
@@ -15,14 +16,14 @@ import (
 func CheckPaths(src, dst string) error {
 	s, err := os.Stat(src)
 	if err != nil {
-		return fmt.Errorf("%s: %w", src, reason(err))
+		return fmt.Errorf("%s: %w", src, disk.Cause(err))
 	}
 	d, err := os.Stat(dst)
 	switch {
 	case err == nil && os.SameFile(s, d):
 		return fmt.Errorf("%s and %s are the same %s", src, dst, kind(s))
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s: %w", dst, reason(err))
+		return fmt.Errorf("%s: %w", dst, disk.Cause(err))
 	}
 	if s.IsDir() {
 		inside, err := within(dst, s)
@@ -116,7 +117,7 @@ func resolve(path string) (string, error) {
 	if _, err := os.Lstat(abs); err == nil {
 		real, err := filepath.EvalSymlinks(abs)
 		if err != nil {
-			return "", fmt.Errorf("%s: symbolic link to nothing: %w", path, reason(err))
+			return "", fmt.Errorf("%s: symbolic link to nothing: %w", path, disk.Cause(err))
 		}
 		return real, nil
 	}
@@ -126,7 +127,7 @@ func resolve(path string) (string, error) {
 		return "", hint.Add(err, "mkdir -p %s", filepath.Dir(filepath.Clean(path)))
 	}
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, reason(err))
+		return "", fmt.Errorf("%s: %w", path, disk.Cause(err))
 	}
 	if info, err := os.Stat(parent); err == nil && !info.IsDir() {
 		return "", fmt.Errorf("%s: %s is a file, want a directory", path, filepath.Dir(filepath.Clean(path)))

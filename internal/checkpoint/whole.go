@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 )
 
@@ -30,7 +31,7 @@ func WriteFile(path string, b []byte) error {
 	}
 	if err != nil {
 		os.Remove(tmp)
-		return fmt.Errorf("%s: %w", path, reason(err))
+		return fmt.Errorf("%s: %w", path, disk.Cause(err))
 	}
 	return nil
 }
@@ -40,7 +41,7 @@ func WriteFile(path string, b []byte) error {
 // anything. What is no regular file, such as /dev/stdout, may be written to.
 func CheckAside(path string, force bool, inputs ...string) error {
 	if _, err := os.Stat(filepath.Dir(filepath.Clean(path))); err != nil {
-		return fmt.Errorf("%s: %w", path, reason(err))
+		return fmt.Errorf("%s: %w", path, disk.Cause(err))
 	}
 	there, err := os.Stat(path)
 	switch {

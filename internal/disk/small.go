@@ -62,10 +62,10 @@ func small(path string, stat func(string) (fs.FileInfo, error), open func(string
 
 // fit is an error for what cannot be read whole.
 func fit(info fs.FileInfo) error {
-	switch {
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s, want a regular file", Kind(info.Mode()))
-	case info.Size() > SmallLimit:
+	if err := regular(info); err != nil {
+		return err
+	}
+	if info.Size() > SmallLimit {
 		return tooLong(info.Size())
 	}
 	return nil
@@ -86,11 +86,59 @@ func Kind(mode fs.FileMode) string {
 
 func tooLong(n int64) error { return fmt.Errorf("%d bytes, want at most %d", n, SmallLimit) }
 
-// cause is what went wrong without the name of the system call.
+// OpenRegular opens a file of so many bytes and nothing else: opening a pipe would wait for its writer.
+func OpenRegular(path string) (f *File, size int64, err error) {
+	info, err := os.Stat(path)
+	if err == nil {
+		err = regular(info)
+	}
+	if err != nil {
+		return nil, 0, err
+	}
+	f, err = Open(path)
+	return f, info.Size(), err
+}
+
+// Root is a directory that keeps to what is in it: an os.Root or a Folder.
+type Root interface {
+	Stat(name string) (fs.FileInfo, error)
+	Open(name string) (*os.File, error)
+}
+
+// OpenFrom is OpenRegular of what a name stands for in a directory.
+func OpenFrom(root Root, name string) (*File, error) {
+	info, err := root.Stat(name)
+	if err == nil {
+		err = regular(info)
+	}
+	if err != nil {
+		return nil, err
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	return Take(f)
+}
+
+// regular is an error for what is no regular file.
+func regular(info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s, want a regular file", Kind(info.Mode()))
+	}
+	return nil
+}
+
+// cause is Cause, and fs.ErrNotExist of a file that is not there.
 func cause(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fs.ErrNotExist
 	}
+	return Cause(err)
+}
+
+// Cause is what went wrong without the system call and the path: whoever tells it names the file.
+func Cause(err error) error {
 	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}

@@ -2,9 +2,7 @@ package npy
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,7 +142,7 @@ func (d folder) lookAt(found []entry, o Options) ([]tensor.Named, error) {
 	})
 	for i, err := range errs { // the first, whoever came first
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", found[i].name, reason(err))
+			return nil, fmt.Errorf("%s: %w", found[i].name, disk.Cause(err))
 		}
 	}
 	if failed != nil {
@@ -184,18 +182,7 @@ func (d folder) open(e entry) (*disk.File, disk.Identity, error) {
 			f.Close()
 		}
 	}
-	info, err := d.root.Stat(e.name)
-	if err != nil {
-		return nil, disk.Identity{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, disk.Identity{}, fmt.Errorf("%s, want a regular file", disk.Kind(info.Mode()))
-	}
-	opened, err := d.root.Open(e.name)
-	if err != nil {
-		return nil, disk.Identity{}, err
-	}
-	f, err := disk.Take(opened)
+	f, err := disk.OpenFrom(d.root, e.name)
 	if err != nil {
 		return nil, disk.Identity{}, err
 	}
@@ -228,14 +215,4 @@ func unchanged(f *disk.File, then, now disk.Identity) error {
 		return fmt.Errorf("%s has changed since its header was read", f.Path())
 	}
 	return nil
-}
-
-// reason strips the operation and the path from an error of package os: the
-// caller names the file.
-func reason(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return p.Err
-	}
-	return err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -23,30 +22,21 @@ const maxRatio = 1032
 // their CRC was checked once; deflated ones are inflated once, into a temporary file. Both
 // files stay open until Close.
 func OpenZip(path string, o Options) (*Set, error) {
-	if info, err := os.Stat(path); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() { // opening a pipe would wait for its writer
-		return nil, fmt.Errorf("%s, want a regular file", disk.Kind(info.Mode()))
-	}
-	f, err := disk.Open(path)
+	f, size, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	inflated := &scratch{}
 	set := &Set{close: func() error { return errors.Join(f.Close(), inflated.Close()) }}
-	if err := set.readZip(f, inflated, o); err != nil {
+	if err := set.readZip(f, size, inflated, o); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return set, nil
 }
 
-func (s *Set) readZip(f *disk.File, inflated *scratch, o Options) error {
-	file, err := f.Identity()
-	if err != nil {
-		return err
-	}
-	r, err := zip.NewReader(f, file.Bytes())
+func (s *Set) readZip(f *disk.File, size int64, inflated *scratch, o Options) error {
+	r, err := zip.NewReader(f, size)
 	if err != nil {
 		return err
 	}
@@ -69,14 +59,14 @@ func (s *Set) readZip(f *disk.File, inflated *scratch, o Options) error {
 			return fmt.Errorf("member %s twice", z.Name)
 		}
 		met[key] = true
-		t, err := openMember(f, file.Bytes(), z, m, inflated)
+		t, err := openMember(f, size, z, m, inflated)
 		if err != nil {
 			return fmt.Errorf("%s: %w", z.Name, err)
 		}
 		s.Tensors = append(s.Tensors, tensor.Named{Key: key, Tensor: t})
 	}
 	slices.Sort(s.Others)
-	return tensor.Weigh(s.Tensors, file.Bytes())
+	return tensor.Weigh(s.Tensors, size)
 }
 
 // openMember reads the header of one member of a file of the given size.

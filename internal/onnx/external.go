@@ -93,19 +93,10 @@ func (f *file) outside(t *Tensor, want int64) error {
 		if err != nil {
 			return nil, err
 		}
-		return &part{tensor.Section(d, e.offset, want), d}, nil
+		return tensor.OwnedSection(d, e.offset, want, d), nil
 	}
 	return nil
 }
-
-// part is a section of a file of its own.
-type part struct {
-	tensor.Data
-	of *disk.File
-}
-
-// Close closes the file.
-func (p *part) Close() error { return p.of.Close() }
 
 // beside is the size of a file in the model's folder.
 func (f *file) beside(location string) (int64, error) {
@@ -126,12 +117,9 @@ func (f *file) beside(location string) (int64, error) {
 			continue
 		}
 		info, err := f.folder.Lstat(location[:k])
-		var p *fs.PathError
 		switch {
-		case errors.As(err, &p):
-			return 0, p.Err
 		case err != nil:
-			return 0, err
+			return 0, disk.Cause(err)
 		case info.Mode()&fs.ModeSymlink != 0:
 			return 0, hint.Add(fmt.Errorf("%s is a link", location[:k]), "cp -rL copies the folder without its links")
 		case k == len(location) && !info.Mode().IsRegular():

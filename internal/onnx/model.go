@@ -185,11 +185,11 @@ type file struct {
 
 // Open reads the file except for its weights, which can be read until Close.
 func Open(path string) (*Model, error) {
-	in, err := disk.Open(path)
+	in, size, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
-	f := &file{path: path, in: in, sizes: map[string]int64{}, names: map[string]string{}}
+	f := &file{path: path, in: in, src: &source{r: in, size: size}, sizes: map[string]int64{}, names: map[string]string{}}
 	m := &Model{file: f}
 	if err := m.read(); err != nil {
 		m.Close()

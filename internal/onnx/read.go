@@ -12,17 +12,8 @@ import (
 
 // read reads the model.
 func (m *Model) read() error {
-	id, err := m.file.in.Identity()
-	if err != nil {
-		return err
-	}
-	if !id.Regular() {
-		return errors.New("want a regular file")
-	}
-	f := m.file
-	f.src = &source{r: f.in, size: id.Bytes()}
 	m.Metadata, m.Functions, m.bound = map[string]string{}, map[Operator]*Function{}, map[string]bool{}
-	top := message{f.src, 0, id.Bytes(), &holder{}}
+	top := message{m.file.src, 0, m.file.src.size, &holder{}}
 	if err := top.each(func(fl field) error { return m.field(top, fl) }); err != nil {
 		return err
 	}

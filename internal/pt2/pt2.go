@@ -5,7 +5,6 @@ package pt2
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"repfuse/internal/disk"
@@ -61,16 +60,12 @@ func (f *File) Close() error { return f.file.Close() }
 
 // Open reads an archive's graph and the headers of its tensors.
 func Open(path string) (*File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	file, err := disk.Open(path)
+	file, size, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
 	f := &File{file: file}
-	if err := f.read(file, info.Size()); err != nil {
+	if err := f.read(file, size); err != nil {
 		file.Close()
 		return nil, hint.Add(fmt.Errorf("%s: %w", path, err), "torch.save(model.state_dict(), \"model.pth\") and export.graph(model, \"graph.json\", x) say the same")
 	}

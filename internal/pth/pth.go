@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"repfuse/internal/disk"
 	"repfuse/internal/facts"
@@ -68,14 +67,7 @@ type record struct {
 // Open reads what a checkpoint holds. The elements are read when they are asked for,
 // through Tensor.Open, which is good until Close.
 func Open(path string, o Options) (*File, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: a directory or special file, want a regular one", path)
-	}
-	f, err := disk.Open(path)
+	f, _, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}

@@ -125,12 +125,13 @@ func only(dir, suffix string) (string, error) {
 
 // OpenWithin opens a file of a directory, through no link that leads out of it.
 func OpenWithin(root *disk.Folder, name string) (*disk.File, error) {
-	info, err := root.Stat(name)
+	f, err := disk.OpenFrom(root, name)
 	if err == nil {
-		return regular(name, info, root.Open)
+		return f, nil
 	}
-	err = fmt.Errorf("%s: %w", name, cause(err))
-	if link, e := root.Lstat(name); e == nil && link.Mode()&os.ModeSymlink != 0 {
+	err = fmt.Errorf("%s: %w", name, disk.Cause(err))
+	_, none := root.Stat(name)
+	if link, e := root.Lstat(name); none != nil && e == nil && link.Mode()&os.ModeSymlink != 0 {
 		return nil, hint.Add(err, "cp -rL copies the directory without its links")
 	}
 	return nil, err

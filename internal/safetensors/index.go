@@ -3,13 +3,13 @@ package safetensors
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"repfuse/internal/disk"
+	"repfuse/internal/tensor"
 )
 
 // IndexSuffix ends the name of the file that says in which shard a tensor is.
@@ -93,27 +93,27 @@ func (f *File) openShard(root *disk.Folder, name string, want map[string]bool) (
 	if err != nil {
 		return nil, fmt.Errorf("shard %s: %w", name, err)
 	}
-	missing := maps.Clone(want)
-	for _, e := range h.entries {
-		if !want[e.key] {
-			return nil, fmt.Errorf("shard %s: holds %s, which the index does not put there", name, e.key)
-		}
-		delete(missing, e.key)
+	tensors := h.tensors(file)
+	if err := Holds(tensors, want); err != nil {
+		return nil, fmt.Errorf("shard %s: %w", name, err)
 	}
-	if len(missing) > 0 {
-		first := slices.Min(slices.Collect(maps.Keys(missing)))
-		return nil, fmt.Errorf("shard %s: %s is not in it, where the index puts it", name, first)
-	}
-	f.Tensors = append(f.Tensors, h.tensors(file)...)
+	f.Tensors = append(f.Tensors, tensors...)
 	return h, nil
 }
 
-// cause is what went wrong without the name of the system call.
-func cause(err error) error {
-	if p, ok := errors.AsType[*fs.PathError](err); ok {
-		return p.Err
+// Holds is an error where a shard holds other tensors than those that its index puts there.
+func Holds(tensors []tensor.Named, want map[string]bool) error {
+	missing := maps.Clone(want)
+	for _, t := range tensors {
+		if !want[t.Key] {
+			return fmt.Errorf("holds %s, which the index does not put there", t.Key)
+		}
+		delete(missing, t.Key)
 	}
-	return err
+	if len(missing) > 0 {
+		return fmt.Errorf("%s is not in it, where the index puts it", slices.Min(slices.Collect(maps.Keys(missing))))
+	}
+	return nil
 }
 
 // agree takes over a shard's metadata, except for what another shard says differently.

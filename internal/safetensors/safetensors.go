@@ -11,8 +11,6 @@ package safetensors
 import (
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -43,11 +41,7 @@ func Open(path string) (*File, error) {
 	if strings.HasSuffix(path, ".json") {
 		return openIndex(path)
 	}
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	f, err := regular(path, info, os.Open)
+	f, _, err := disk.OpenRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -74,26 +68,6 @@ func (f *File) Close() error {
 	}
 	f.files = nil
 	return first
-}
-
-// regular opens a file that is known not to be a pipe, a device or a directory,
-// where opening or reading could wait for ever.
-func regular(path string, info fs.FileInfo, open func(string) (*os.File, error)) (*disk.File, error) {
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: a %s, want a regular file", path, kind(info.Mode()))
-	}
-	f, err := open(path)
-	if err != nil {
-		return nil, err
-	}
-	return disk.Take(f)
-}
-
-func kind(m fs.FileMode) string {
-	if m.IsDir() {
-		return "directory"
-	}
-	return "special file"
 }
 
 func readFile(f *disk.File) (*header, error) {
