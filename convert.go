@@ -59,9 +59,7 @@ func Convert(ctx context.Context, src, dst string, o ConvertOptions) (*Converted
 	if err := to.unused(""); err != nil {
 		return nil, err
 	}
-	for _, it := range w.items {
-		r.Bytes += it.Bytes()
-	}
+	r.Bytes = plan.Bytes(w.items)
 	if r.UpToDate, err = w.run(ctx, c, dst); err != nil {
 		return nil, err
 	}

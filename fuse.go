@@ -195,10 +195,7 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 // fill gives the output all that is in it, and commits it.
 func (w *writing) fill(ctx context.Context, c *checkpoint.Checkpoint, out *checkpoint.Output) error {
 	defer out.Abort()
-	total := int64(0)
-	for _, it := range w.items {
-		total += it.Bytes()
-	}
+	total := plan.Bytes(w.items)
 	so := stream.Options{Jobs: w.Jobs}
 	if w.Progress != nil {
 		so.Progress = func(done int64) { w.Progress(done, total) }

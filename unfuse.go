@@ -81,9 +81,7 @@ func Unfuse(ctx context.Context, src, dst string, o UnfuseOptions) (*Unfused, er
 	}
 	r.Blocks = blocksOf(like.plan, planfile.Of(like.plan))
 	r.Tensors = len(w.items)
-	for _, it := range w.items {
-		r.Bytes += it.Bytes()
-	}
+	r.Bytes = plan.Bytes(w.items)
 	r.UpToDate, err = w.run(ctx, deploy, dst)
 	return r, err
 }

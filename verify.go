@@ -186,10 +186,7 @@ func notesFor(s *source, out *checkpoint.Checkpoint, rec *record.Record) []strin
 
 // prove measures and certifies the blocks of a plan.
 func (o *VerifyOptions) prove(ctx context.Context, v *Verdict, p *plan.Plan, items []plan.Item, stored []tensor.Named, run verify.Options) (err error) {
-	total := int64(0)
-	for _, it := range items {
-		total += it.Bytes()
-	}
+	total := plan.Bytes(items)
 	run.Progress = o.half(0, total)
 	if v.Measured, err = verify.Run(ctx, p, stored, run); err != nil {
 		return err

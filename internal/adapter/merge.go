@@ -76,7 +76,7 @@ func (a *Adapter) place(all []*addition, x *index) error {
 		for _, d := range lost {
 			names = append(names, d.name)
 		}
-		err := fmt.Errorf("%s: no layer of the base goes with %s: %d of %d", a.Path, listed(names), len(lost), len(all))
+		err := fmt.Errorf("%s: no layer of the base goes with %s: %d of %d", a.Path, plan.List(names, shown), len(lost), len(all))
 		return a.leave(err, keysOf(lost), keysOf(placed), family.QuoteGlob(a.prefix+names[0])+".**")
 	}
 	return nil

@@ -8,6 +8,7 @@ import (
 
 	"repfuse/internal/family"
 	"repfuse/internal/hint"
+	"repfuse/internal/plan"
 	"repfuse/internal/tensor"
 )
 
@@ -62,7 +63,7 @@ func (a *Adapter) additions(tensors []tensor.Named) ([]*addition, error) {
 		d.keys = append(d.keys, t.Key)
 	}
 	if len(strange) > 0 {
-		return nil, a.leave(fmt.Errorf("%s: %s: no part of a LoRA, want lora_A and lora_B, or lora_down and lora_up", a.Path, listed(strange)), strange, keysOf(all), family.QuoteGlob(a.prefix+strange[0]))
+		return nil, a.leave(fmt.Errorf("%s: %s: no part of a LoRA, want lora_A and lora_B, or lora_down and lora_up", a.Path, plan.List(strange, shown)), strange, keysOf(all), family.QuoteGlob(a.prefix+strange[0]))
 	}
 	return all, nil
 }
@@ -83,6 +84,9 @@ func (d *addition) role(name string) **tensor.Named {
 	return &d.up
 }
 
+// shown is how many keys an error names.
+const shown = 3
+
 // keysOf is the keys of all parts as the adapter has them.
 func keysOf(all []*addition) (keys []string) {
 	for _, d := range all {
@@ -91,15 +95,6 @@ func keysOf(all []*addition) (keys []string) {
 		}
 	}
 	return keys
-}
-
-// listed is the first of some keys, and how many there are more.
-func listed(keys []string) string {
-	const shown = 3
-	if len(keys) <= shown {
-		return strings.Join(keys, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(keys[:shown], ", "), len(keys)-shown)
 }
 
 // leave adds to an error the flag that leaves some keys of the adapter out: by what they and none

@@ -30,28 +30,20 @@ func classes(names string) map[string]bool {
 
 // linear holds an expression to the module tree: where a kernel and its batch norm are
 // the children of one module within the block, an activation beside them stands in the
-// branch, which no key shows. What comes behind the whole sum is the block's own.
-func (b *builder) linear(e op.Expr) error {
-	if b.site.Facts == nil {
-		return nil
-	}
-	return b.linearWithin(e, false)
-}
-
-// linearWithin is linear for a part of an expression; inner says that something comes
-// behind it.
-func (b *builder) linearWithin(e op.Expr, inner bool) error {
+// branch, which no key shows. What comes behind the whole sum is the block's own: inner says
+// that something comes behind e, a part of it.
+func (b *builder) linear(e op.Expr, inner bool) error {
 	switch e := e.(type) {
 	case op.Sum:
 		for _, p := range e {
-			if err := b.linearWithin(p, true); err != nil {
+			if err := b.linear(p, true); err != nil {
 				return err
 			}
 		}
 	case op.Seq:
 		for k, p := range e {
 			last := k == len(e)-1
-			if err := b.linearWithin(p, inner || !last); err != nil {
+			if err := b.linear(p, inner || !last); err != nil {
 				return err
 			}
 			if n, ok := p.(op.BatchNorm); ok && k > 0 && (inner || !last) {
@@ -68,7 +60,7 @@ func (b *builder) linearWithin(e op.Expr, inner bool) error {
 // the batch norm, where timm's classes have it.
 func (b *builder) linearPair(before op.Expr, n op.BatchNorm) error {
 	c, ok := before.(op.Conv)
-	if !ok {
+	if !ok || b.site.Facts == nil {
 		return nil
 	}
 	norm, conv := tensor.Parent(n.Mean.Key), tensor.Parent(c.Weight.Key)

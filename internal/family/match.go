@@ -166,7 +166,7 @@ func (b *builder) output(m *Match, to target, n Node) {
 	}
 	form, err := op.CheckLayers(p.expr)
 	if err == nil {
-		err = b.linear(p.expr)
+		err = b.linear(p.expr, false)
 	}
 	made := Made{Weight: b.whole(b.fill(to.weight)), Expr: p.expr, Form: form}
 	if to.bias != "" {

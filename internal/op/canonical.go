@@ -20,22 +20,9 @@ func Canonical(e Expr) string {
 // Sorted is an expression with the branches of each sum in the order of their text: what adds up to the
 // same is then written the same, with all that Canonical leaves out.
 func Sorted(e Expr) Expr {
-	sorted := func(parts []Expr) []Expr {
-		all := make([]Expr, len(parts))
-		for k, p := range parts {
-			all[k] = Sorted(p)
-		}
-		return all
-	}
-	switch e := e.(type) {
-	case Seq:
-		return Seq(sorted(e))
-	case Concat:
-		return Concat(sorted(e))
-	case Sum:
-		all := sorted(e)
+	e, _ = eachPart(e, func(p Expr) (Expr, error) { return Sorted(p), nil })
+	if all, ok := e.(Sum); ok {
 		slices.SortStableFunc(all, func(a, b Expr) int { return cmp.Compare(a.String(), b.String()) })
-		return Sum(all)
 	}
 	return e
 }

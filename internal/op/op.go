@@ -212,18 +212,14 @@ func (x Identity) String() string {
 	return "x"
 }
 
-func (s Scale) String() string {
-	if s.By == nil {
-		return "scale(" + strconv.FormatFloat(s.Factor, 'g', -1, 64) + ")"
-	}
-	return "scale(" + s.By.Key + ")"
-}
+func (s Scale) String() string { return "scale(" + keyOr(s.By, s.Factor) + ")" }
+func (s Shift) String() string { return "shift(" + keyOr(s.By, s.Term) + ")" }
 
-func (s Shift) String() string {
-	if s.By == nil {
-		return "shift(" + strconv.FormatFloat(s.Term, 'g', -1, 64) + ")"
+func keyOr(p *Param, literal float64) string {
+	if p == nil {
+		return strconv.FormatFloat(literal, 'g', -1, 64)
 	}
-	return "shift(" + s.By.Key + ")"
+	return p.Key
 }
 
 func (p AvgPool) String() string {

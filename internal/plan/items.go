@@ -9,6 +9,14 @@ import (
 	"repfuse/internal/tensor"
 )
 
+// Bytes is what the elements of items come to.
+func Bytes(items []Item) (n int64) {
+	for k := range items {
+		n += items[k].Bytes()
+	}
+	return n
+}
+
 // Item is one tensor of the result: a source tensor that is kept, or the weight or
 // the bias of an output of a block.
 type Item struct {

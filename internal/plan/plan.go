@@ -131,6 +131,14 @@ func IsAdapterKey(key string) bool {
 	return ok && number > 0 && strings.HasPrefix(rest[number:], ":")
 }
 
+// List is the first of some names, and how many there are more.
+func List(names []string, most int) string {
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+}
+
 // More is how a list ends of which n are not named.
 func More(n int) string {
 	if n == 0 {

@@ -176,10 +176,5 @@ func answerFlag(module string, a family.Answer) string {
 	return flagAt(flag, strings.TrimPrefix(module, "."), value)
 }
 
-func list(blocks []string) string {
-	const most = 12
-	if len(blocks) <= most {
-		return strings.Join(blocks, ", ")
-	}
-	return fmt.Sprintf("%s and %d more", strings.Join(blocks[:most], ", "), len(blocks)-most)
-}
+// list is what a note or an error names of blocks.
+func list(blocks []string) string { return plan.List(blocks, 12) }
