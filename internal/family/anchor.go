@@ -73,7 +73,7 @@ func (p Pattern) holds(keys Keys, module string) bool {
 }
 
 // fits reports whether a tensor has the extents that the pattern asks for.
-func (p Pattern) fits(t tensor.Named) bool {
+func (p Pattern) fits(t *tensor.Named) bool {
 	if p.Shape != nil && !slices.EqualFunc(p.Shape, t.Shape, func(want, n int) bool { return want == anyExtent || want == n }) {
 		return false
 	}

@@ -119,12 +119,9 @@ func TestChainWithGap(t *testing.T) {
 
 type listed map[string]*op.Param
 
-func (l listed) Lookup(module, key string) (tensor.Named, bool) {
+func (l listed) Lookup(module, key string) (*tensor.Named, bool) {
 	p, ok := l[Whole(module, key)]
-	if !ok {
-		return tensor.Named{}, false
-	}
-	return *p, true
+	return p, ok
 }
 
 func (l listed) Below(string) []string {

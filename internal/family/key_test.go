@@ -74,10 +74,10 @@ func rekeyed(e op.Expr, key func() string) (op.Expr, checkpoint) {
 // checkpoint is tensors by their whole keys.
 type checkpoint map[string]tensor.Tensor
 
-func (c checkpoint) Lookup(module, key string) (tensor.Named, bool) {
+func (c checkpoint) Lookup(module, key string) (*tensor.Named, bool) {
 	key = family.Whole(module, key)
 	t, ok := c[key]
-	return tensor.Named{Key: key, Tensor: t}, ok
+	return &tensor.Named{Key: key, Tensor: t}, ok
 }
 
 func (c checkpoint) Below(string) []string { return nil }

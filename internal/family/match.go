@@ -11,9 +11,9 @@ import (
 
 // Keys is what a matcher sees of a checkpoint.
 type Keys interface {
-	// Lookup finds a tensor by its key relative to a module; the Named has the whole key.
+	// Lookup finds a tensor, not to be written to, by its key relative to a module; the Named has the whole key.
 	// Whole puts the two together: where it is not there, mostly, nobody needs that.
-	Lookup(module, key string) (tensor.Named, bool)
+	Lookup(module, key string) (*tensor.Named, bool)
 	// Below lists the keys under a module, relative to it.
 	Below(module string) []string
 }
@@ -184,6 +184,6 @@ func (b *builder) output(m *Match, to target, n Node) {
 
 func (b *builder) whole(key string) string { return Whole(b.site.Module, key) }
 
-func (b *builder) lookup(key string) (tensor.Named, bool) {
+func (b *builder) lookup(key string) (*tensor.Named, bool) {
 	return b.site.Keys.Lookup(b.site.Module, key)
 }

@@ -15,10 +15,10 @@ import (
 // stored is the shapes of a checkpoint's tensors, by key.
 type stored map[string][]int
 
-func (s stored) Lookup(module, key string) (tensor.Named, bool) {
+func (s stored) Lookup(module, key string) (*tensor.Named, bool) {
 	key = family.Whole(module, key)
 	shape, ok := s[key]
-	return tensor.Named{Key: key, Tensor: tensor.Of(tensor.F32, shape, make([]float64, tensor.Elems(shape)))}, ok
+	return &tensor.Named{Key: key, Tensor: tensor.Of(tensor.F32, shape, make([]float64, tensor.Elems(shape)))}, ok
 }
 
 func (s stored) Below(module string) []string {
@@ -227,7 +227,7 @@ func TestSyntaxErrors(t *testing.T) {
 // kernels.
 type all struct{}
 
-func (all) Lookup(module, key string) (tensor.Named, bool) {
+func (all) Lookup(module, key string) (*tensor.Named, bool) {
 	key = family.Whole(module, key)
 	shape := []int{2, 2, 3, 3}
 	for _, vector := range []string{"bias", "running_mean", "running_var", "bn.weight", "v"} {
@@ -236,7 +236,7 @@ func (all) Lookup(module, key string) (tensor.Named, bool) {
 		}
 	}
 	t := tensor.Named{Key: key, Tensor: tensor.Of(tensor.F32, shape, make([]float64, tensor.Elems(shape)))}
-	return t, !strings.HasSuffix(key, "_mean") || strings.HasSuffix(key, "running_mean")
+	return &t, !strings.HasSuffix(key, "_mean") || strings.HasSuffix(key, "running_mean")
 }
 
 func (all) Below(string) []string { return []string{"n.0.weight", "n.1.weight", "n.1.bias"} }

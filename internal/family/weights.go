@@ -28,7 +28,7 @@ func (b *builder) maybe(p *part, key string) (*op.Param, bool) {
 		return nil, false
 	}
 	p.used = append(p.used, t.Key)
-	return &t, true
+	return t, true
 }
 
 func (b *builder) source(p *part, s source) *op.Param {

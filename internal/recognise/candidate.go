@@ -87,7 +87,9 @@ func (m *matcher) matchWith(f *family.Family, path string, said func(name string
 	}
 	for key := range c.Used {
 		t, _ := m.keys.Lookup("", key)
-		c.looksAround = c.looksAround || len(t.Shape) > 2 && tensor.Elems(t.Shape[2:]) > 1
+		if c.looksAround = len(t.Shape) > 2 && tensor.Elems(t.Shape[2:]) > 1; c.looksAround {
+			break
+		}
 	}
 	c.misses = len(c.Missing) + len(left)
 	c.problem = c.judge(left)

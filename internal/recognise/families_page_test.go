@@ -160,14 +160,14 @@ func typed(choices, sets []string) string {
 // keyList is tensors as an anchor looks at them.
 type keyList []tensor.Named
 
-func (l keyList) Lookup(module, key string) (tensor.Named, bool) {
+func (l keyList) Lookup(module, key string) (*tensor.Named, bool) {
 	key = family.Whole(module, key)
 	for _, t := range l {
 		if t.Key == key {
-			return t, true
+			return &t, true
 		}
 	}
-	return tensor.Named{}, false
+	return nil, false
 }
 
 func (l keyList) Below(module string) []string {

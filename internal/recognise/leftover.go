@@ -147,9 +147,9 @@ func (r *recogniser) looseBranches() []string {
 			for _, p := range numbered(t.Key) {
 				switch {
 				case !used[p.pattern]:
-				case isMean(&t):
+				case isMean(t):
 					norms[p.number] = true
-				case isKernel(&t):
+				case isKernel(t):
 					kernels[t.Key] = p.number
 				}
 			}

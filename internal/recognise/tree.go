@@ -3,7 +3,6 @@ package recognise
 import (
 	"cmp"
 	"slices"
-	"sort"
 	"strings"
 
 	"repfuse/internal/family"
@@ -111,7 +110,7 @@ func (n *node) untilNo(visit func(*node) bool) bool {
 }
 
 // Lookup finds a tensor that no block has taken yet, by its key relative to a module.
-func (t *tree) Lookup(module, key string) (tensor.Named, bool) {
+func (t *tree) Lookup(module, key string) (*tensor.Named, bool) {
 	if t.looked == nil || t.looked.path != module {
 		t.looked = t.root.find(module)
 	}
@@ -120,9 +119,9 @@ func (t *tree) Lookup(module, key string) (tensor.Named, bool) {
 		n = n.find(key)
 	}
 	if n == nil || n.tensor == nil || n.taken {
-		return tensor.Named{}, false
+		return nil, false
 	}
-	return *n.tensor, true
+	return n.tensor, true
 }
 
 // take marks a key that is a block's from now on, or dropped.
@@ -170,7 +169,14 @@ func (n *node) find(path string) *node {
 	for rest, more := path, path != ""; more; {
 		var name string
 		name, rest, more = strings.Cut(rest, ".")
-		k := sort.Search(len(n.children), func(k int) bool { return n.children[k].name >= name })
+		k, end := 0, len(n.children) // every key of every family comes by here: no function is called for a comparison
+		for k < end {
+			if middle := (k + end) / 2; n.children[middle].name < name {
+				k = middle + 1
+			} else {
+				end = middle
+			}
+		}
 		if k == len(n.children) || n.children[k].name != name {
 			return nil
 		}
