@@ -29,6 +29,9 @@ type UnfuseOptions struct {
 	// model: it gives keys and shapes, the element types of what is fused, and the values that the deploy form does not
 	// decide.
 	Like string
+	// Small is how much of each element of a kernel the branches that do not take it have together at most, 0 to ½. A
+	// branch that can have no part of a kernel comes to zero.
+	Small float64
 }
 
 // Unfused is what was done.
@@ -54,7 +57,7 @@ type Unfused struct {
 }
 
 // Unfuse writes to dst a training form that computes what the deploy form src does: one branch of each block has
-// the kernel, the others come to zero, and Fuse of dst gives back the kernels and biases of src bit for bit, which is
+// the kernel, the others come to zero or a small part of it, and Fuse of dst gives back the kernels and biases of src bit for bit, which is
 // tried before anything is written. A block that no values make compute that is an error.
 func Unfuse(ctx context.Context, src, dst string, o UnfuseOptions) (*Unfused, error) {
 	like, err := o.like(ctx, dst)
@@ -91,6 +94,9 @@ func (o *UnfuseOptions) like(ctx context.Context, dst string) (*source, error) {
 	if o.Like == "" {
 		return nil, hint.Add(errors.New("--like is missing, want a checkpoint of the training form"), "torch.save(model.state_dict(), 'like.pth') of a model that was just made is one")
 	}
+	if !(o.Small >= 0 && o.Small <= 0.5) {
+		return nil, fmt.Errorf("--small %g: want 0 to 0.5, the part of each element of a kernel that the other branches have together", o.Small)
+	}
 	if len(o.With) > 0 {
 		return nil, fmt.Errorf("--with %s: is merged into what is fused, want no adapter here", o.With[0])
 	}
@@ -122,7 +128,7 @@ func (s *source) unfused(ctx context.Context, deploy *checkpoint.Checkpoint, o *
 	if err := s.matches(deploy.Path, stored); err != nil {
 		return nil, err
 	}
-	set, err := unfuse.Values(s.plan, func(key string) tensor.Tensor { return stored[key] })
+	set, err := unfuse.Values(s.plan, func(key string) tensor.Tensor { return stored[key] }, o.Small)
 	if err != nil {
 		return nil, err
 	}

@@ -21,8 +21,12 @@ the kernels of SRC bit for bit, which is tried before anything is written.
 
 A branch that comes to zero ends in a factor of zero, its batch norm's weight where
 there is one, and keeps the kernel that it has in TRAIN: the factor has a gradient,
-and with it the branch comes back in training. Batch norms compute as in SRC in eval
+and with it the branch comes back in training. Of two kernels in a row one at most is
+zero, as neither would get a gradient otherwise. With --small 0.1 the other branches
+have together up to a tenth of each element of the kernel, another part each, the same
+in each run, and the first branch the rest. Batch norms compute as in SRC in eval
 mode; in training mode they go by each batch, so begin with their statistics frozen.
+docs/unfuse.md has more of this.
 
 What flags say of blocks is of those of TRAIN.`,
 		Example: `  repfuse unfuse --like new-model.pth fused.pth to-train.pth
@@ -30,6 +34,7 @@ What flags say of blocks is of those of TRAIN.`,
 		Args: arguments(2, 2, "SRC and DST"),
 	}
 	c.Flags().StringVar(&o.Like, "like", "", "`TRAIN`: a checkpoint of the training form")
+	c.Flags().Float64Var(&o.Small, "small", 0, "`S`: how much of each element the other branches have together at most, 0 to 0.5")
 	addRecognition(c, &o.Recognition)
 	if err := c.Flags().MarkHidden("with"); err != nil { // always an error, which says why
 		panic(err) // a flag that no line above declares

@@ -21,6 +21,8 @@ type generator struct {
 	// scaled is in place of prepare where the elements are those of a stored kernel, each
 	// times a factor.
 	scaled func([]argument) (*scaled, error)
+	// set, where there is one, inverts it.
+	set setter
 }
 
 // A formula makes the elements of those of each argument that is a tensor.
@@ -55,19 +57,19 @@ func (g *generator) least() int {
 
 // generators is every generator by its name in the notation.
 var generators = map[string]*generator{
-	"blank":  {params: []kind{like, word}, prepare: blank},
+	"blank":  {params: []kind{like, word}, prepare: blank, set: fixed},
 	"truthy": {params: []kind{required}, prepare: truthy},
-	"eye":    {params: []kind{like, word}, prepare: eye},
-	"gate":   {params: []kind{required}, prepare: gate},
-	"repeat": {params: []kind{required, like}, prepare: repeat},
+	"eye":    {params: []kind{like, word}, prepare: eye, set: fixed},
+	"gate":   {params: []kind{required}, prepare: gate, set: setGate},
+	"repeat": {params: []kind{required, like}, prepare: repeat, set: setRepeated},
 	"turned": {params: []kind{required, word}, prepare: turned},
-	"row":    {params: []kind{required, word}, prepare: row},
+	"row":    {params: []kind{required, word}, prepare: row, set: setRow},
 	"orepa": {params: []kind{word, required, required, required, required, required, required, required, required,
-		required, required, required, required}, prepare: orepa},
-	"orepa_repvgg": {params: []kind{word, required}, prepare: orepaRepVGG},
+		required, required, required, required}, prepare: orepa, set: setOREPA},
+	"orepa_repvgg": {params: []kind{word, required}, prepare: orepaRepVGG, set: setOREPA},
 	"unrolled":     {params: []kind{required, like, word}, prepare: unrolled},
-	"inputs":       {params: []kind{like, word, word}, prepare: inputs},
-	"taps":         {params: []kind{required, word}, prepare: taps, roundings: func(a []argument) (int, int) { return len(a), 0 }},
+	"inputs":       {params: []kind{like, word, word}, prepare: inputs, set: fixed},
+	"taps":         {params: []kind{required, word}, prepare: taps, roundings: func(a []argument) (int, int) { return len(a), 0 }, set: setTaps},
 	"gain":         {params: []kind{word, required, optional}, prepare: gain, roundings: inSteps(5)},
 	"numbers":      {params: []kind{word}, prepare: numbersOf},
 	"softmax":      {params: []kind{required, required, word}, prepare: softmax, roundings: softmaxRoundings},
@@ -76,8 +78,8 @@ var generators = map[string]*generator{
 	"swapped":      {params: []kind{required}, prepare: swapped},
 	"exp":          {params: []kind{required}, prepare: exponential, roundings: inSteps(1)},
 	"product":      {params: []kind{required, required, like}, prepare: product, roundings: func(a []argument) (int, int) { return 1, a[1].tensor.Shape[0] - 1 }},
-	"normed":       {params: []kind{required, optional}, scaled: normed},
-	"spectral":     {params: []kind{required, required, required, word}, scaled: spectral},
+	"normed":       {params: []kind{required, optional}, scaled: normed, set: setNormed},
+	"spectral":     {params: []kind{required, required, required, word}, scaled: spectral, set: setSpectral},
 	"standardized": {params: []kind{required, word}, scaled: standardized},
 }
 

@@ -100,20 +100,11 @@ func along(g, v *op.Param) (int, error) {
 // the rows of W lie along an axis: the second of a transposed convolution's weight, else
 // the first. Without 1 it is the first of the two that the lengths of u and v fit.
 func spectral(a []argument) (*scaled, error) {
-	if len(a) < 3 || len(a) > 4 || len(a) == 4 && a[3].word != "1" {
-		return nil, errors.New("want a kernel, two vectors and perhaps 1, the second axis")
+	axis, err := spectralAxis(a)
+	if err != nil {
+		return nil, err
 	}
 	w, u, v := a[0].tensor, a[1].tensor, a[2].tensor
-	fits := func(axis int) bool {
-		return axis < len(w.Shape) && u.Len() == w.Shape[axis] && u.Len()*v.Len() == w.Len()
-	}
-	axis := 0
-	if !fits(0) || len(a) == 4 {
-		axis = 1
-	}
-	if !fits(axis) {
-		return nil, fmt.Errorf("%s %v and %s %v, want as many as the rows and the columns of %s %v", u.Key, u.Shape, v.Key, v.Shape, w.Key, w.Shape)
-	}
 	inner := tensor.Elems(w.Shape[axis+1:])
 	s := &scaled{of: w, axis: noAxis}
 	s.all = sync.OnceValues(func() ([]factor, error) {
@@ -140,6 +131,25 @@ func spectral(a []argument) (*scaled, error) {
 		})
 	})
 	return s, nil
+}
+
+// spectralAxis is the axis of the weight along which the rows of W lie.
+func spectralAxis(a []argument) (int, error) {
+	if len(a) < 3 || len(a) > 4 || len(a) == 4 && a[3].word != "1" {
+		return 0, errors.New("want a kernel, two vectors and perhaps 1, the second axis")
+	}
+	w, u, v := a[0].tensor, a[1].tensor, a[2].tensor
+	fits := func(axis int) bool {
+		return axis < len(w.Shape) && u.Len() == w.Shape[axis] && u.Len()*v.Len() == w.Len()
+	}
+	axis := 0
+	if !fits(0) || len(a) == 4 {
+		axis = 1
+	}
+	if !fits(axis) {
+		return 0, fmt.Errorf("%s %v and %s %v, want as many as the rows and the columns of %s %v", u.Key, u.Shape, v.Key, v.Shape, w.Key, w.Shape)
+	}
+	return axis, nil
 }
 
 // standardized(W, EPS): weight standardization, (w − μ)/√(σ² + ε), with the mean μ and the variance σ² of

@@ -108,6 +108,16 @@ func Computed(name string, of op.Param) (op.Param, error) {
 
 // tensor is what a generator makes of its arguments.
 func (g *generator) tensor(args []argument) (tensor.Tensor, error) {
+	t, err := g.computed(args)
+	if err == nil && g.set != nil {
+		t.Computed.Set = func(wanted tensor.Tensor, now func(op.Param) tensor.Tensor) ([]op.Param, error) {
+			return g.set(args, wanted, now)
+		}
+	}
+	return t, err
+}
+
+func (g *generator) computed(args []argument) (tensor.Tensor, error) {
 	if g.scaled != nil {
 		s, err := g.scaled(args)
 		if err != nil {

@@ -171,12 +171,11 @@ func (c *comparison) same(a, b *Attr) bool {
 }
 
 func sameTensor(a, b *Tensor) bool {
-	if a == nil || b == nil || a.Type != b.Type || !slices.Equal(a.Shape, b.Shape) {
+	if a == nil || b == nil {
 		return a == b
 	}
-	x, errX := a.ReadAll()
-	y, errY := b.ReadAll()
-	return errX == nil && errY == nil && bytes.Equal(x, y)
+	same, err := tensor.Equal(a.Tensor, b.Tensor)
+	return same && err == nil
 }
 
 func read(m *Model, s span) ([]byte, error) {

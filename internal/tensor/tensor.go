@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -33,6 +34,9 @@ type Computation struct {
 	// Steps and Sums are how often an ordinary program in that type rounds an element: in
 	// operations on whole tensors, and in additions within sums of products.
 	Steps, Sums int
+	// Set, if it is not nil, gives the stored tensors of which the elements of t are computed, as near as it can, where now
+	// gives those as they are. Its error says why no elements give t.
+	Set func(t Tensor, now func(Named) Tensor) ([]Named, error)
 }
 
 // Named is a tensor under its key in a checkpoint.
@@ -230,6 +234,19 @@ func (t Tensor) ReadFloats(v []float64) error {
 const shortVector = 16 << 10
 
 var shortVectors = sync.Pool{New: func() any { return new([shortVector]byte) }}
+
+// Equal reports whether two tensors have the same type, shape and bytes.
+func Equal(a, b Tensor) (bool, error) {
+	if a.Type != b.Type || !slices.Equal(a.Shape, b.Shape) {
+		return false, nil
+	}
+	x, err := a.ReadAll()
+	if err != nil {
+		return false, err
+	}
+	y, err := b.ReadAll()
+	return bytes.Equal(x, y), err
+}
 
 // ReadAll reads the bytes of a whole tensor.
 func (t Tensor) ReadAll() ([]byte, error) {

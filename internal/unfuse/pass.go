@@ -10,6 +10,9 @@ import (
 
 // pass makes an operator pass its input on, with a bias added.
 func (s *solver) pass(e op.Expr, c channels, bias []float64) error {
+	if _, ok := e.(op.Conv); !ok && c.less > 0 {
+		return refuse(3, inputAdded)
+	}
 	switch e := e.(type) {
 	case op.BatchNorm:
 		return s.norm(e, 1, bias)
@@ -38,8 +41,37 @@ func (s *solver) pass(e op.Expr, c channels, bias []float64) error {
 		if e.String() == "x" {
 			return nil
 		}
+	case op.Concat:
+		return s.passStacked(e, c, bias)
+	case op.Select:
+		if e.From == c.from {
+			return nil
+		}
 	}
 	return refuse(2, "%s does not pass its input on", e)
+}
+
+// passStacked is pass of parts that pass some of the channels on each.
+func (s *solver) passStacked(e op.Concat, c channels, bias []float64) error {
+	for _, part := range e {
+		f, err := op.CheckFrom(part, c.in, s.rank)
+		if err != nil {
+			return err
+		}
+		here := bias
+		if bias != nil {
+			n := min(f.Out, len(bias))
+			here, bias = bias[:n], bias[n:]
+		}
+		if !addsConstant(part) && nothing(here) {
+			here = nil
+		}
+		if err := s.pass(part, c, here); err != nil {
+			return err
+		}
+		c.from += f.Out
+	}
+	return nil
 }
 
 // cancel makes a branch minus n times its input, with a bias added. A batch norm does so nearly, and the tighter the
@@ -66,7 +98,7 @@ func (s *solver) cancel(e op.Expr, c channels, n float64, bias []float64) error 
 			if k != taker {
 				here = nil
 			}
-			f, err := op.CheckFrom(part, c.in, s.form.Rank())
+			f, err := op.CheckFrom(part, c.in, s.rank)
 			if _, isNorm := part.(op.BatchNorm); isNorm && !s.tight {
 				return refuse(2, "%s does not take its input away exactly", part)
 			}
@@ -87,39 +119,58 @@ func (s *solver) cancel(e op.Expr, c channels, n float64, bias []float64) error 
 	return refuse(2, "%s does not take its input away", e)
 }
 
-// dirac makes a convolution its input times v, with a bias added. Channels that it has
-// more of on one side are left out, or are zero.
+// dirac makes a convolution its input times v, with a bias added. Channels that it has more of in its input are left
+// out. Those that it has more of in its output nobody reads, and they stay as they are.
 func (s *solver) dirac(e op.Conv, c channels, v float64, bias []float64) error {
-	f, err := op.CheckFrom(e, c.in, s.form.Rank())
+	f, err := op.CheckFrom(e, c.in, s.rank)
 	if err != nil {
 		return err
 	}
 	shape := e.Weight.Shape
-	if f.Transposed || c.from > 0 && f.Groups > 1 {
+	if f.Transposed || c.from+c.less > 0 && f.Groups > 1 {
 		return refuse(2, "%s does not pass its input on", e)
 	}
-	tap := 0
-	for a, n := range f.Kernel() {
-		step := max(f.Step[a], 1)
-		if -f.Lo[a]%step != 0 || f.Lo[a] > 0 || -f.Lo[a]/step >= n {
-			return refuse(2, "%s does not look at its own place", e)
-		}
-		tap = tap*n - f.Lo[a]/step
+	tap, err := ownTap(e, f)
+	if err != nil {
+		return err
 	}
 	perGroup, taps := shape[0]/f.Groups, f.Taps()
-	err = s.put(e.Weight, made(e.Weight, func() []float64 {
-		w := make([]float64, e.Weight.Len())
+	err = s.put(e.Weight, made(e.Weight, func() ([]float64, error) {
+		w, err := e.Weight.Floats()
+		if err != nil {
+			return nil, err
+		}
 		for o := range shape[0] {
-			if i := c.from + o%perGroup; i < shape[1] {
-				w[(o*shape[1]+i)*taps+tap] = v
+			i, row := c.from+o%perGroup, w[o*shape[1]*taps:][:shape[1]*taps]
+			if i < shape[1] || c.bare {
+				clear(row)
+			}
+			if i < shape[1] {
+				row[i*taps+tap] = v
+			}
+			if c.less > 0 {
+				row[(i+c.less)*taps+tap] = -v
 			}
 		}
-		return w
+		return w, nil
 	}))
 	if err != nil {
 		return err
 	}
 	return s.constant(e.Bias, bias)
+}
+
+// ownTap is the tap of a convolution that looks at its own place.
+func ownTap(e op.Conv, f op.Form) (int, error) {
+	tap := 0
+	for a, n := range f.Kernel() {
+		step := max(f.Step[a], 1)
+		if -f.Lo[a]%step != 0 || f.Lo[a] > 0 || -f.Lo[a]/step >= n {
+			return 0, refuse(2, "%s does not look at its own place", e)
+		}
+		tap = tap*n - f.Lo[a]/step
+	}
+	return tap, nil
 }
 
 // norm makes a batch norm its input times n, 1 or a power of two below 0, with a bias added.
@@ -161,9 +212,9 @@ type unit struct{ gamma, variance float64 }
 // other. γ = √(1+ε) and σ² = 1 would be off by up to half an ulp. A tight one is within 2⁻²² ulp: the input less
 // the input times that is nothing beside an element above 2⁻²¹.
 func (s *solver) unit(e op.BatchNorm) (unit, error) {
-	n := norm{e.Eps, tensor.Invalid, e.Var.Type, s.kernel.Type, s.tight}
+	n := norm{e.Eps, tensor.Invalid, storedType(*e.Var), s.typ, s.tight}
 	if e.Gamma != nil {
-		n.gamma = e.Gamma.Type
+		n.gamma = storedType(*e.Gamma)
 	}
 	if u, known := s.units[n]; known {
 		return u, nil

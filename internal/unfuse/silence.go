@@ -1,8 +1,6 @@
 package unfuse
 
 import (
-	"slices"
-
 	"repfuse/internal/op"
 )
 
@@ -24,7 +22,7 @@ func (s *solver) silence(e op.Expr) error {
 			return s.fill(*e.By, 0)
 		}
 	case op.Conv:
-		if err := s.zero(e.Weight); err != nil {
+		if err := s.fill(e.Weight, 0); err != nil {
 			return err
 		}
 		return s.constant(e.Bias, nil)
@@ -36,18 +34,6 @@ func (s *solver) silence(e op.Expr) error {
 		return s.first(len(e), func(k int) error { return s.silenceIn(e, len(e)-1-k) })
 	}
 	return refuse(2, "%s cannot be made zero", e)
-}
-
-// zero makes a kernel zero, or finds it to be.
-func (s *solver) zero(p op.Param) error {
-	if p.Computed == nil {
-		return s.fill(p, 0)
-	}
-	v, err := p.Floats()
-	if err == nil && slices.ContainsFunc(v, func(v float64) bool { return v != 0 }) {
-		err = computed(p)
-	}
-	return err
 }
 
 func (s *solver) silenceAll(parts []op.Expr) error {

@@ -2,16 +2,17 @@
 // given convolution, bit for bit once it is fused.
 //
 // One branch takes the kernel as it is, the last operator behind it that adds a constant takes the bias.
-// What stands before and behind is made to pass its input on, and every other branch ends in a factor of zero,
-// so that training can bring it back. Tensors that this does not need stay as they are in the model that the block
-// is taken from.
+// What stands before and behind is made to pass its input on. Every other branch ends in a factor of zero,
+// or takes a small part of the kernel. Of factors that are multiplied one at most is zero, as none would get a gradient
+// if two were. Tensors, and channels, that this does not need stay as they are in the model that the block is taken from.
+//
+// Blocks that no kernel whatever can be given to may be given some, such as those that they came to themselves. Then
+// Values gives what may do, and the caller compares.
 package unfuse
 
 import (
-	"bytes"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 
@@ -21,18 +22,27 @@ import (
 )
 
 // Values gives the tensors of a plan's blocks that change, by the keys that blocks read. deployed finds the weights
-// and biases of the blocks' outputs, which have the shapes that the plan gives them.
-func Values(p *plan.Plan, deployed func(key string) tensor.Tensor) (map[string]tensor.Tensor, error) {
-	s := &solver{set: map[string]tensor.Tensor{}, units: map[norm]unit{}}
+// and biases of the blocks' outputs, which have the shapes that the plan gives them. small is how much of each element
+// of a kernel the other branches have together, 0 to ½.
+func Values(p *plan.Plan, deployed func(key string) tensor.Tensor, small float64) (map[string]tensor.Tensor, error) {
+	return values(p, deployed, small, 2)
+}
+
+// values is Values with the first of two ways to go about a block, or both: by what gives every kernel back, or some.
+func values(p *plan.Plan, deployed func(key string) tensor.Tensor, small float64, ways int) (map[string]tensor.Tensor, error) {
+	s := &solver{set: map[string]tensor.Tensor{}, units: map[norm]unit{}, small: small}
 	err := p.EachOutput(nil, func(b *plan.Block, o *plan.Output) error {
-		s.form, s.kernel = o.Form, deployed(o.Weight)
-		var w want
+		w := want{kernel: deployed(o.Weight), form: o.Form}
+		s.typ, s.rank = w.kernel.Type, w.form.Rank()
 		var err error
 		if o.Bias != "" {
 			w.bias, err = deployed(o.Bias).Floats()
 		}
 		if err == nil {
-			err = s.place(o.Expr, channels{in: o.Form.In}, w)
+			err = s.first(ways, func(k int) error {
+				s.some = k == 1
+				return s.place(o.Expr, channels{in: o.Form.In}, w)
+			})
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", b.Family, err)
@@ -44,23 +54,36 @@ func Values(p *plan.Plan, deployed func(key string) tensor.Tensor) (map[string]t
 
 // solver makes expressions compute what is wanted by setting tensors that they read.
 type solver struct {
-	form   op.Form       // of the output at hand
-	kernel tensor.Tensor // and its kernel
-	set    map[string]tensor.Tensor
+	typ  tensor.Type // of the kernel at hand
+	rank int
+	set  map[string]tensor.Tensor
 	// tight has batch norms pass their input on so nearly that it can be taken away from itself.
 	tight bool
+	// some allows ways by which some kernels come back and others do not.
+	some  bool
+	small float64
+	parts uint64 // that were cut off kernels
 	units map[norm]unit
 }
 
-// want is what an expression is to compute beside the kernel: bias is added, nil being none, and less times the input
-// taken away.
+// want is what an expression is to compute: a kernel of a form, with a bias added, nil being none, and less times the
+// input taken away.
 type want struct {
-	bias []float64
-	less float64
+	kernel tensor.Tensor
+	form   op.Form
+	bias   []float64
+	less   float64
+	// spare, if it is not nil, is set by who takes the input away in channels beyond those of the form.
+	spare *bool
 }
 
-// channels is how many come into an operator, and from which on they are what it is to pass on.
-type channels struct{ in, from int }
+// channels is how many come into an operator, and from which on they are what it is to pass on. Where bare, those
+// beyond are to be zero. Those that lie less further on, if that is not 0, are to be subtracted.
+type channels struct {
+	in, from int
+	bare     bool
+	less     int
+}
 
 // refusal is why something cannot be. Of several ways that fail, the reason that weighs most is told.
 type refusal struct {
@@ -75,12 +98,6 @@ func (r refusal) Error() string { return r.text }
 
 func refuse(weight int, format string, args ...any) error {
 	return refusal{weight, fmt.Sprintf(format, args...)}
-}
-
-// computed is the refusal of a tensor that a generator makes.
-func computed(p op.Param) error {
-	name, _, _ := strings.Cut(p.Key, "(")
-	return refuse(1, "%s(…) computes what would have to be set, and is not inverted", name)
 }
 
 // first is the first of n ways that succeeds, with nothing set by those before.
@@ -105,21 +122,17 @@ func (s *solver) first(n int, try func(k int) error) error {
 	return worst
 }
 
-// put sets a stored tensor. What stands in two places has one value.
+// put sets a tensor: a stored one, or those of which it is computed. What stands in two places has one value.
 func (s *solver) put(p op.Param, t tensor.Tensor) error {
 	if p.Computed != nil {
-		return computed(p)
+		return s.putComputed(p, t)
 	}
 	if before, twice := s.set[p.Key]; twice {
-		a, err := before.ReadAll()
+		same, err := tensor.Equal(before, t)
 		if err != nil {
 			return err
 		}
-		b, err := t.ReadAll()
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(a, b) {
+		if !same {
 			return refuse(2, "%s is read in two places, which want two values of it", p.Key)
 		}
 	}
@@ -127,35 +140,34 @@ func (s *solver) put(p op.Param, t tensor.Tensor) error {
 	return nil
 }
 
-// made is a tensor whose elements are made when it is opened.
-func made(p op.Param, values func() []float64) tensor.Tensor {
-	return tensor.Tensor{Type: p.Type, Shape: p.Shape, Open: func() (tensor.Data, error) {
-		return tensor.Of(p.Type, p.Shape, values()).Open()
-	}}
-}
-
-// fill sets all of a tensor to one number.
-func (s *solver) fill(p op.Param, v float64) error {
-	return s.put(p, made(p, func() []float64 { return slices.Repeat([]float64{v}, p.Len()) }))
-}
-
-// constant sets what adds a bias, which may have more channels than it; p is nil where nothing does.
-func (s *solver) constant(p *op.Param, bias []float64) error {
-	switch {
-	case p != nil && bias == nil:
-		return s.fill(*p, 0)
-	case p != nil && len(bias) > p.Len():
-		return refuse(2, "%s has %d elements, want %d for the bias", p.Key, p.Len(), len(bias))
-	case p != nil:
-		values := append(slices.Clone(bias), make([]float64, p.Len()-len(bias))...)
-		t := tensor.Of(p.Type, p.Shape, values)
-		held, err := t.Floats()
-		if err != nil || !slices.EqualFunc(held, values, func(a, b float64) bool { return a == b || math.IsNaN(a) && math.IsNaN(b) }) {
-			return refuse(2, "%s is %s, which does not hold the bias", p.Key, p.Type)
-		}
-		return s.put(*p, t)
-	case slices.ContainsFunc(bias, func(v float64) bool { return v != 0 }):
-		return refuse(2, "nothing behind its kernel adds a bias")
+// putComputed sets the tensors of which one is computed.
+func (s *solver) putComputed(p op.Param, t tensor.Tensor) error {
+	name, _, _ := strings.Cut(p.Key, "(")
+	if p.Computed.Set == nil {
+		return refuse(1, "%s(…) computes what would have to be set, and is not inverted", name)
 	}
-	return nil
+	stored, err := p.Computed.Set(t, func(q op.Param) tensor.Tensor {
+		if t, ok := s.set[q.Key]; ok {
+			return t
+		}
+		return q.Tensor
+	})
+	if err != nil {
+		return refuse(1, "%s(…) %s", name, err)
+	}
+	for _, q := range stored {
+		s.set[q.Key] = q.Tensor
+	}
+	if len(stored) > 0 {
+		return nil
+	}
+	is, err := p.Floats()
+	if err != nil {
+		return err
+	}
+	to, err := t.Floats()
+	if err == nil && !slices.Equal(is, to) {
+		err = refuse(1, "%s(…) has no tensor that could be set", name)
+	}
+	return err
 }
