@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -395,6 +396,34 @@ func TestRefuses(t *testing.T) {
 		g := &graph.Graph{Values: make([]graph.Value, 3), Nodes: test.nodes}
 		if _, _, err := graph.Find(g, graph.Options{}); err == nil {
 			t.Errorf("%s: no error", test.name)
+		}
+	}
+}
+
+// What is one layer has 256 nodes and 1,024 operators at most.
+func TestLargest(t *testing.T) {
+	for _, test := range []struct {
+		norms, operators int // norms behind a layer, and norms that are one node
+		nodes            int // of the region
+	}{{255, 0, 256}, {256, 0, 256}, {0, 1022, 2}, {0, 1023, 0}} {
+		n := newNet()
+		v := n.conv(square(8, 1), 0)
+		for range test.norms {
+			v = n.norm(8, v)
+		}
+		if test.operators > 0 { // with their sequence and the layer two more
+			n.op(op.Seq(slices.Repeat([]op.Expr{normOf(8)}, test.operators)), v)
+		}
+		regions, _, err := graph.Find(&n.Graph, graph.Options{AnyCost: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := 0
+		for _, r := range regions {
+			got = max(got, len(r.Nodes))
+		}
+		if got != test.nodes {
+			t.Errorf("%+v: the largest of %d regions has %d nodes", test, len(regions), got)
 		}
 	}
 }
