@@ -70,12 +70,8 @@ func newGrid(f frame, out box, extent, lo, step, live []int) grid {
 
 // places visits every place of a box of the given size, the last axis fastest.
 func places(size []int, visit func(p []int)) {
-	p := make([]int, len(size))
 	for k := range tensor.Elems(size) {
-		for a := len(size) - 1; a >= 0; a-- {
-			p[a], k = k%size[a], k/size[a]
-		}
-		visit(p)
+		visit(tensor.Place(k, size))
 	}
 }
 

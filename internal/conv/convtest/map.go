@@ -63,24 +63,16 @@ func Sample(m conv.Map, from, stride, size []int) (conv.Map, error) {
 // padded is x, whose places outside the image of extents grid are what a mode says.
 func padded(x conv.Map, grid []int, mode string) conv.Map {
 	y := conv.Zeros(x.Channels, x.Lo, x.Size)
-	q := make([]int, len(grid))
-	rows(y.Lo, y.Size, func(p []int, n int) {
-		for k := range n {
-			for a := range q {
-				q[a] = p[a]
-				if a == len(q)-1 {
-					q[a] += k
-				}
-			}
-			at := append([]int(nil), q...)
-			for a := range q {
-				at[a] = outside(q[a], grid[a], mode)
-			}
-			for c := range y.Channels {
-				y.Data[index(y, c, q)] = x.Data[index(x, c, at)]
-			}
+	each := tensor.Elems(y.Size)
+	for k := range each {
+		at := tensor.Place(k, y.Size)
+		for a := range at {
+			at[a] = outside(y.Lo[a]+at[a], grid[a], mode)
 		}
-	})
+		for c := range y.Channels {
+			y.Data[c*each+k] = x.Data[index(x, c, at)]
+		}
+	}
 	return y
 }
 
@@ -103,23 +95,16 @@ func outside(p, n int, mode string) int {
 
 // places lists the places that the taps of a kernel look at for output 0.
 func places(f op.Form, kernel []int) [][]int {
-	var all [][]int
-	rows(make([]int, len(kernel)), kernel, func(p []int, n int) {
-		for k := range n {
-			at := append([]int(nil), f.Lo...)
-			for a := range at {
-				j := p[a]
-				if a == len(at)-1 {
-					j += k
-				}
-				at[a] += j * f.Step[a]
-			}
-			if f.Transposed {
-				at = negated(at)
-			}
-			all = append(all, at)
+	all := make([][]int, tensor.Elems(kernel))
+	for t := range all {
+		all[t] = tensor.Place(t, kernel)
+		for a, k := range all[t] {
+			all[t][a] = f.Lo[a] + k*f.Step[a]
 		}
-	})
+		if f.Transposed {
+			all[t] = negated(all[t])
+		}
+	}
 	return all
 }
 
@@ -168,10 +153,9 @@ func rows(lo, size []int, visit func(p []int, n int)) {
 		return
 	}
 	for k := range tensor.Elems(size[:last]) {
-		p := append([]int(nil), lo...)
-		for a, rest := last-1, k; a >= 0; a-- {
-			p[a] += rest % size[a]
-			rest /= size[a]
+		p := append(tensor.Place(k, size[:last]), 0)
+		for a := range p {
+			p[a] += lo[a]
 		}
 		visit(p, size[last])
 	}

@@ -16,17 +16,24 @@ import (
 
 // Run gives the map of e on the image's own box, or, where e has strides, on the elements that
 // they leave of it.
-func Run(e op.Expr, image conv.Map) (conv.Map, error) { return run(interpreter{}, e, image) }
+func Run(e op.Expr, image conv.Map) (conv.Map, error) { return run(interpreter{}, e, image, nil, nil) }
 
 // RunLayers is Run of layers that put zeros back where they pad, as those of a network do.
-func RunLayers(e op.Expr, image conv.Map) (conv.Map, error) { return run(interpreter{true}, e, image) }
+func RunLayers(e op.Expr, image conv.Map) (conv.Map, error) {
+	return run(interpreter{true}, e, image, nil, nil)
+}
 
-func run(i interpreter, e op.Expr, image conv.Map) (conv.Map, error) {
+// run gives the map on a box, nil for the elements that strides leave of the image.
+func run(i interpreter, e op.Expr, image conv.Map, lo, size []int) (conv.Map, error) {
 	l, err := op.Fold(i, e, image.Channels, len(image.Size))
 	if err != nil {
 		return conv.Map{}, err
 	}
-	return l.on(image, make([]int, len(image.Size)), l.grid(image.Size))
+	if size == nil {
+		lo, size = make([]int, len(image.Size)), l.grid(image.Size)
+	}
+	y := conv.Zeros(l.out, lo, size)
+	return y, l.run(l.input(image, image.Size, y), image.Size, y)
 }
 
 // RunOn is Run where the result is wanted on another box of the plane.
@@ -34,11 +41,7 @@ func RunOn(e op.Expr, image conv.Map, lo, size []int) (conv.Map, error) {
 	if len(lo) != len(image.Size) || len(size) != len(image.Size) {
 		return conv.Map{}, fmt.Errorf("a box of %d axes, want %d as the image has", len(size), len(image.Size))
 	}
-	l, err := op.Fold(interpreter{}, e, image.Channels, len(image.Size))
-	if err != nil {
-		return conv.Map{}, err
-	}
-	return l.on(image, lo, size)
+	return run(interpreter{}, e, image, lo, size)
 }
 
 // A layer is an operator, or several put together, ready to run.
@@ -51,11 +54,6 @@ type layer struct {
 	run   func(x conv.Map, grid []int, y conv.Map) error
 	out   int
 	whole bool // all of the image is looked at, whatever is wanted
-}
-
-func (l layer) on(image conv.Map, lo, size []int) (conv.Map, error) {
-	y := conv.Zeros(l.out, lo, size)
-	return y, l.run(l.input(image, image.Size, y), image.Size, y)
 }
 
 // grid is the extents behind l of an image.
