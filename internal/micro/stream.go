@@ -109,25 +109,25 @@ func Magnify(dst, src []float64, a float64) {
 // number where there is none. Both are of one length.
 func Settled(sum, mag []float64, theta float64) int {
 	mag = mag[:len(sum)]
-	i := 0
-	for i < len(sum) && !(math.Abs(sum[i]) < theta*mag[i]) {
-		i++
+	for i, v := range sum {
+		if math.Abs(v) < float64(theta*mag[i]) {
+			return i
+		}
 	}
-	return i
+	return len(sum)
 }
 
 // Alike is the index of the first sum for which sum[i] ± e·mag[i] are not the same
 // float32, their number where there is none; they are the same where mag[i] is zero.
 func Alike(sum, mag []float64, e float64) int {
 	mag = mag[:len(sum)]
-	i := 0
-	for ; i < len(sum); i++ {
-		v, d := sum[i], float64(e*mag[i])
-		if mag[i] > 0 && math.Float32bits(float32(v-d)) != math.Float32bits(float32(v+d)) {
-			break
+	for i, v := range sum {
+		d := float64(e * mag[i])
+		if math.Float32bits(float32(v-d)) != math.Float32bits(float32(v+d)) && mag[i] > 0 {
+			return i
 		}
 	}
-	return i
+	return len(sum)
 }
 
 // Scatter puts elements of size bytes, 2, 4 or 8, at one place in every step of dst.
