@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"repfuse/internal/hint"
 )
 
 // SmallLimit is how many bytes a file that is read whole may have: ten times the record of a
@@ -102,14 +104,17 @@ func OpenRegular(path string) (f *File, size int64, err error) {
 // Root is a directory that keeps to what is in it: an os.Root or a Folder.
 type Root interface {
 	Stat(name string) (fs.FileInfo, error)
+	Lstat(name string) (fs.FileInfo, error)
 	Open(name string) (*os.File, error)
 }
 
-// OpenFrom is OpenRegular of what a name stands for in a directory.
+// OpenFrom is OpenRegular of what a name stands for in a directory; a link that leads out of it has a hint.
 func OpenFrom(root Root, name string) (*File, error) {
 	info, err := root.Stat(name)
 	if err == nil {
 		err = regular(info)
+	} else if link, e := root.Lstat(name); e == nil && link.Mode()&fs.ModeSymlink != 0 {
+		err = hint.Add(Cause(err), "cp -rL copies the directory without its links")
 	}
 	if err != nil {
 		return nil, err

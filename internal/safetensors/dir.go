@@ -129,10 +129,5 @@ func OpenWithin(root *disk.Folder, name string) (*disk.File, error) {
 	if err == nil {
 		return f, nil
 	}
-	err = fmt.Errorf("%s: %w", name, disk.Cause(err))
-	_, none := root.Stat(name)
-	if link, e := root.Lstat(name); none != nil && e == nil && link.Mode()&os.ModeSymlink != 0 {
-		return nil, hint.Add(err, "cp -rL copies the directory without its links")
-	}
-	return nil, err
+	return nil, fmt.Errorf("%s: %w", name, disk.Cause(err))
 }
