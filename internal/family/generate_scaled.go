@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"slices"
 	"sync"
 
@@ -31,6 +32,9 @@ type scaled struct {
 }
 
 const noAxis = -1
+
+// leastSquares is the least sum of squares that two float64 hold within 2⁻⁹⁰, as the least number is 2⁻¹⁰⁷⁴.
+const leastSquares = 0x1p-984
 
 // factor says that less is taken from an element, and the rest multiplied.
 type factor struct{ by, less exact.DD }
@@ -62,10 +66,15 @@ func normed(a []argument) (*scaled, error) {
 	})
 	divided := func(k int, squares exact.DD) (f factor, err error) {
 		g, err := norms()
-		if err == nil && squares.Hi == 0 {
+		switch norm := math.Sqrt(squares.Hi); {
+		case err != nil:
+		case norm == 0:
 			err = fmt.Errorf("%s: what lies at %d has norm 0, and so no direction", v.Key, k)
-		}
-		if err == nil {
+		case !(squares.Hi >= leastSquares): // or no number, as one beyond float64 becomes
+			err = fmt.Errorf("%s: what lies at %d has norm %.3g, whose square float64 does not hold", v.Key, k, norm)
+		case math.IsInf(g[k], 0) || math.IsNaN(g[k]):
+			err = fmt.Errorf("%s[%d] is %g, want a finite number", a[1].tensor.Key, k, g[k])
+		default:
 			f.by = exact.DD{Hi: g[k]}.Div(squares.Sqrt())
 		}
 		return f, err

@@ -241,6 +241,10 @@ func TestScaledMistakes(t *testing.T) {
 		"want the norms under a key":         {v, {word: "g"}},
 		"zeros: what lies at 0 has norm 0":   {given("zeros", false, 2, 2), given("g", true, 2, 1)},
 		"what lies at 1 has norm 0":          {zeroRow("v"), given("g", true, 2, 1)},
+		"norm 1e-160, whose square":          {twoRows("v", 1e-160), given("g", true, 2, 1)},
+		"big: what lies at 0 has norm NaN":   {twoRows("big", 1e160), given("g", true, 2, 1)},
+		"nan: what lies at 0 has norm NaN":   {twoRows("nan", math.NaN()), given("g", true, 2, 1)},
+		"g[0] is +Inf, want a finite number": {twoRows("v", 1), twoRows("g", math.Inf(1))},
 	} {
 		s, err := normed(args)
 		if err == nil {
@@ -269,6 +273,11 @@ func TestScaledMistakes(t *testing.T) {
 }
 
 // zeroRow is a kernel of two rows, the second of which is zero.
+// twoRows is one number in each of two rows.
+func twoRows(key string, v float64) argument {
+	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(tensor.F64, []int{2, 1}, []float64{v, v})}}
+}
+
 func zeroRow(key string) argument {
 	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(tensor.F64, []int{2, 2}, []float64{1, 2, 0, 0})}}
 }
