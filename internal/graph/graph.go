@@ -138,3 +138,37 @@ const (
 	Unfit        Reason = "with parts that do not fit"
 	NotLinear    Reason = "that cannot be shown to be linear"
 )
+
+// ChannelAxis is which of rank axes an Axis is, negative where it says none.
+func ChannelAxis(axis, rank int) int {
+	switch axis {
+	case Channels:
+		return min(1, rank-1)
+	case LastAxis:
+		return rank - 1
+	}
+	return -1
+}
+
+// MovedTo is where channels lie that come to lie along one of rank axes; ok is false where no layer has them there.
+func MovedTo(to, rank int) (axis int, ok bool) {
+	if to == 1 {
+		return Channels, true
+	}
+	return LastAxis, to == rank-1 && rank >= 2
+}
+
+// Reshaped is which axis of a new shape the channels of an old one lie along, where they stay together: as the last
+// axis, or as the one after an unchanged batch. So a Linear layer on [N, T, C] runs on [N·T, C]. Unknown extents are negative.
+func Reshaped(axis int, old, shape []int) (int, bool) {
+	from, to := ChannelAxis(axis, len(old)), len(shape)-1
+	if from < 0 || to < 1 || old[from] < 0 {
+		return 0, false
+	}
+	if from < len(old)-1 {
+		if to = 1; old[0] < 0 || old[0] != shape[0] {
+			return 0, false
+		}
+	}
+	return to, shape[to] == old[from]
+}

@@ -18,11 +18,24 @@ func intAttr(n *Node, name string, otherwise int64) int64 {
 // axisOf is the attribute axis, counted from the first of rank axes; ok is false where it
 // is none of them, or where it is needed and not there.
 func axisOf(n *Node, rank int, otherwise int64) (axis int, ok bool) {
-	v := intAttr(n, "axis", otherwise)
+	return onAxis(intAttr(n, "axis", otherwise), rank)
+}
+
+// onAxis is an axis counted from the first of rank axes, where a negative one is counted from behind;
+// ok is false where it is none of them.
+func onAxis(v int64, rank int) (axis int, ok bool) {
 	if v < 0 {
 		v += int64(rank)
 	}
 	return int(v), v >= 0 && v < int64(rank)
+}
+
+// textAttr is an attribute that is a word.
+func textAttr(n *Node, name, otherwise string) string {
+	if a := n.Attr(name); a != nil {
+		return a.Text
+	}
+	return otherwise
 }
 
 // axesOf marks the axes that a node reduces, adds or takes away: an attribute, or from some
@@ -40,13 +53,11 @@ func axesOf(n *Node, rank int, ints func(k int) ([]int64, bool)) (marked []bool,
 	}
 	marked = make([]bool, rank)
 	for _, v := range axes {
-		if v < 0 {
-			v += int64(rank)
-		}
-		if v < 0 || v >= int64(rank) || marked[v] {
+		axis, ok := onAxis(v, rank)
+		if !ok || marked[axis] {
 			return nil, false
 		}
-		marked[v] = true
+		marked[axis] = true
 	}
 	return marked, true
 }
@@ -110,17 +121,15 @@ func cutsOf(n *Node, shape []int, ints func(k int) ([]int64, bool)) ([]cut, erro
 		cuts[k] = cut{0, 1, d, 0}
 	}
 	for k, start := range lists[0] {
-		axis, step := int64(k), int64(1)
-		if lists[2] != nil && k < len(lists[2]) {
-			axis = lists[2][k]
+		given, step := int64(k), int64(1)
+		if k < len(lists[2]) {
+			given = lists[2][k]
 		}
-		if lists[3] != nil && k < len(lists[3]) {
+		if k < len(lists[3]) {
 			step = lists[3][k]
 		}
-		if axis < 0 {
-			axis += int64(len(shape))
-		}
-		if axis < 0 || axis >= int64(len(shape)) || k >= len(lists[1]) || step == 0 || step > math.MaxInt32 || step < -math.MaxInt32 {
+		axis, ok := onAxis(given, len(shape))
+		if !ok || k >= len(lists[1]) || step == 0 || step > math.MaxInt32 || step < -math.MaxInt32 {
 			return nil, fmt.Errorf("a slice along axis %d of %d", axis, len(shape))
 		}
 		var err error
@@ -194,14 +203,10 @@ func slidingOf(n *Node, shape, kernel []int) (sliding, error) {
 	}
 	copy(s.begin, pads)
 	copy(s.end, pads[rank:])
-	auto := ""
-	if a := n.Attr("auto_pad"); a != nil {
-		auto = a.Text
+	if auto := textAttr(n, "auto_pad", ""); auto != "" && auto != "NOTSET" {
+		return s, s.auto(auto, shape, kernel)
 	}
-	if auto == "" || auto == "NOTSET" {
-		return s, nil
-	}
-	return s, s.auto(auto, shape, kernel)
+	return s, nil
 }
 
 // auto finds the padding that auto_pad stands for.
@@ -265,12 +270,10 @@ func padsOf(n *Node, rank int, ints func(k int) ([]int64, bool)) (begin, end []i
 		return nil, nil, errPad
 	}
 	begin, end = make([]int, rank), make([]int, rank)
-	for k, a := range axes {
-		if a < 0 {
-			a += int64(rank)
-		}
+	for k, given := range axes {
+		a, ok := onAxis(given, rank)
 		b, e := pads[k], pads[len(axes)+k]
-		if a < 0 || a >= int64(rank) || max(b, -b, e, -e) > math.MaxInt32 {
+		if !ok || max(b, -b, e, -e) > math.MaxInt32 {
 			return nil, nil, fmt.Errorf("pads of axis %d", a)
 		}
 		begin[a], end[a] = int(b), int(e)

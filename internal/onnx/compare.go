@@ -224,8 +224,8 @@ func (c *comparison) layer(n NewNode, fresh []tensor.Spec, made map[string]*Node
 	if n.Op == "Gemm" && !plainGemm(n, d) {
 		c.differ(d.String(), "other attributes", "those of the layer")
 	}
-	if a := d.Attr("auto_pad"); a != nil && a.Text != "NOTSET" {
-		c.differ(d.String(), "auto_pad "+a.Text, "pads")
+	if auto := textAttr(d, "auto_pad", "NOTSET"); auto != "NOTSET" {
+		c.differ(d.String(), "auto_pad "+auto, "pads")
 	}
 }
 

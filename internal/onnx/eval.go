@@ -208,14 +208,12 @@ func evalGather(n *Node, shape []int, in []*array) (*array, error) {
 	own := tensor.InOrder(a.shape, false)
 	var at []int
 	for _, before := range places(a.shape[:axis], own[:axis], 0) {
-		for _, k := range in[1].i {
-			if k < 0 {
-				k += int64(a.shape[axis])
-			}
-			if k < 0 || k >= int64(a.shape[axis]) {
+		for _, v := range in[1].i {
+			k, ok := onAxis(v, a.shape[axis])
+			if !ok {
 				return nil, errFold
 			}
-			at = append(at, places(a.shape[axis+1:], own[axis+1:], before+int(k)*own[axis])...)
+			at = append(at, places(a.shape[axis+1:], own[axis+1:], before+k*own[axis])...)
 		}
 	}
 	return a.take(shape, at), nil
@@ -271,7 +269,7 @@ func scattered(n *Node, in []*array) (at []int, size int, err error) {
 	if len(index.shape) > 0 {
 		depth = index.shape[len(index.shape)-1]
 	}
-	if a := n.Attr("reduction"); depth == 0 || depth > len(data.shape) || a != nil && a.Text != "none" {
+	if depth == 0 || depth > len(data.shape) || textAttr(n, "reduction", "none") != "none" {
 		return nil, 0, errFold
 	}
 	own := tensor.InOrder(data.shape, false)
@@ -279,13 +277,11 @@ func scattered(n *Node, in []*array) (at []int, size int, err error) {
 	for k := 0; k+depth <= len(index.i); k += depth {
 		to := 0
 		for j, v := range index.i[k : k+depth] {
-			if v < 0 {
-				v += int64(data.shape[j])
-			}
-			if v < 0 || v >= int64(data.shape[j]) {
+			k, ok := onAxis(v, data.shape[j])
+			if !ok {
 				return nil, 0, errFold
 			}
-			to += int(v) * own[j]
+			to += k * own[j]
 		}
 		at = append(at, to)
 	}

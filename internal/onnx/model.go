@@ -19,8 +19,6 @@ import (
 type Model struct {
 	// IR is the version of the format, Opset that of its default operators.
 	IR, Opset int64
-	// Producer is the name and version of the program that made the file.
-	Producer string
 	// Metadata is the pairs of the model's metadata_props.
 	Metadata map[string]string
 	Graph    *Graph
@@ -41,10 +39,9 @@ type Operator struct{ Domain, Name, Overload string }
 // Function is an operator defined by nodes.
 type Function struct {
 	In, Out []string
-	Attrs   []string // names of its attributes
 	Nodes   []*Node
-	opsets  []opset
 
+	opsets   []opset
 	defaults []*Attr
 }
 

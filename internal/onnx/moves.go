@@ -10,10 +10,7 @@ import (
 )
 
 func (t *Net) pad(n *Node) (*step, string) {
-	mode := "constant"
-	if a := n.Attr("mode"); a != nil {
-		mode = a.Text
-	}
+	mode := textAttr(n, "mode", "constant")
 	value := float64(0)
 	if a := n.Attr("value"); a != nil {
 		value = float64(a.Float)
@@ -148,54 +145,27 @@ func (t *Net) concat(n *Node) (*step, string) {
 func (t *Net) transpose(n *Node) (*step, string) {
 	rank := len(t.facts.shapes[n.Out[0]])
 	perm := permutation(n, rank)
-	from := t.channelsOf(n.In[0], rank)
+	from := graph.ChannelAxis(t.axes[n.In[0]], rank)
 	if perm == nil || from < 0 {
 		return nil, ""
 	}
-	return moved(n, t.axes[n.In[0]], slices.Index(perm, from), rank), ""
+	return t.moved(n, slices.Index(perm, from), rank)
 }
 
-// channelsOf is the axis of rank axes that the steps before a value have its channels
-// along, negative where they do not say.
-func (t *Net) channelsOf(v *Value, rank int) int {
-	switch t.axes[v] {
-	case graph.Channels:
-		return min(1, rank-1)
-	case graph.LastAxis:
-		return rank - 1
+// moved is a value whose channels come to lie along another of rank axes, which layers have to know.
+func (t *Net) moved(n *Node, to, rank int) (*step, string) {
+	axis, ok := graph.MovedTo(to, rank)
+	if !ok {
+		return nil, ""
 	}
-	return -1
+	return &step{kind: graph.Move, reads: n.In[:1], axis: t.axes[n.In[0]], to: axis}, ""
 }
 
-// moved is a value whose channels are along the axis from and come to lie along another,
-// which layers have to know.
-func moved(n *Node, from, to, rank int) *step {
-	s := &step{kind: graph.Move, reads: n.In[:1], axis: from, to: graph.LastAxis}
-	switch {
-	case to == 1:
-		s.to = graph.Channels
-	case to != rank-1 || rank < 2:
-		return nil
-	}
-	return s
-}
-
-// reshape leaves the channels together where they stay the last axis, or the one after an
-// unchanged batch.
 func (t *Net) reshape(n *Node) (*step, string) {
-	in, out := t.facts.shape(n, 0), t.facts.shapes[n.Out[0]]
-	from := t.channelsOf(n.In[0], len(in))
-	if from < 0 || len(out) < 2 || in[from] < 0 {
+	out := t.facts.shapes[n.Out[0]]
+	to, ok := graph.Reshaped(t.axes[n.In[0]], t.facts.shape(n, 0), out)
+	if !ok {
 		return nil, ""
 	}
-	to := len(out) - 1
-	if from < len(in)-1 {
-		if to = 1; in[0] < 0 || in[0] != out[0] {
-			return nil, ""
-		}
-	}
-	if out[to] != in[from] {
-		return nil, ""
-	}
-	return moved(n, t.axes[n.In[0]], to, len(out)), ""
+	return t.moved(n, to, len(out))
 }

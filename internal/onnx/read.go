@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strings"
 
 	"repfuse/internal/tensor"
 )
@@ -78,10 +77,6 @@ func (m *Model) field(in message, f field) (err error) {
 	switch f.number {
 	case 1:
 		m.IR = int64(f.value)
-	case 2, 3:
-		var s string
-		s, err = in.text(f)
-		m.Producer = strings.TrimSpace(m.Producer + " " + s)
 	case 7:
 		if m.Graph != nil {
 			return errors.New("two graphs")
@@ -142,8 +137,6 @@ func (m *Model) function(in message, at field) error {
 			err = m.file.list(in, f, &fn.In)
 		case 5:
 			err = m.file.list(in, f, &fn.Out)
-		case 6:
-			err = m.file.list(in, f, &fn.Attrs)
 		case 7:
 			var n *Node
 			n, err = m.file.node(in, f, nil)

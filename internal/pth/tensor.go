@@ -3,6 +3,7 @@ package pth
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"repfuse/internal/hint"
 	"repfuse/internal/pth/pickle"
@@ -14,15 +15,6 @@ const maxRank = 64
 
 // maxWraps bounds how many functions may be around a tensor.
 const maxWraps = 8
-
-// element types by the name that PyTorch has for them, where a tensor names its own.
-var dtypes = map[string]tensor.Type{
-	"float64": tensor.F64, "float32": tensor.F32, "float16": tensor.F16, "bfloat16": tensor.BF16,
-	"int64": tensor.I64, "int32": tensor.I32, "int16": tensor.I16, "int8": tensor.I8,
-	"uint64": tensor.U64, "uint32": tensor.U32, "uint16": tensor.U16, "uint8": tensor.U8, "bool": tensor.Bool,
-	"complex64": tensor.C64, "complex128": tensor.C128,
-	"float8_e4m3fn": tensor.F8E4M3, "float8_e5m2": tensor.F8E5M2, "float8_e8m0fnu": tensor.F8E8M0,
-}
 
 // stored is a tensor that has been found: which bytes, and how they are laid out.
 type stored struct {
@@ -152,8 +144,8 @@ func rebuildTyped(a *archive, o *pickle.Object, _ int) (stored, error) {
 		}
 	}
 	g, ok := o.Args[6].(pickle.Global)
-	typ, known := dtypes[g.Name]
-	if !ok || !known || g.Module != "torch" {
+	typ, err := dtype(g.Name)
+	if !ok || err != nil || g.Module != "torch" {
 		return stored{}, fmt.Errorf("element type %s, want one of whole bytes that repfuse knows", pickle.Describe(o.Args[6]))
 	}
 	if s.typ != tensor.Invalid && s.typ != typ {
@@ -161,6 +153,9 @@ func rebuildTyped(a *archive, o *pickle.Object, _ int) (stored, error) {
 	}
 	return a.dense(s, typ, o.Args)
 }
+
+// dtype is an element type by PyTorch's name, in which a float8 also says that it has no infinities.
+func dtype(name string) (tensor.Type, error) { return tensor.ParseType(strings.TrimRight(name, "fnu")) }
 
 // plainly is an error where PyTorch's metadata say that elements mean something else than what
 // is stored: their negative (neg), or their conjugate (conj).

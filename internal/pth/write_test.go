@@ -134,3 +134,15 @@ func TestUnfinished(t *testing.T) {
 		t.Errorf("%v, want %v", err, os.ErrExist)
 	}
 }
+
+// The names are torch's own.
+func TestDtype(t *testing.T) {
+	for name, want := range map[string]tensor.Type{
+		"float8_e4m3fn": tensor.F8E4M3, "float8_e5m2": tensor.F8E5M2, "float8_e8m0fnu": tensor.F8E8M0,
+		"bfloat16": tensor.BF16, "int64": tensor.I64, "bool": tensor.Bool, "complex128": tensor.C128, "quint8": tensor.Invalid,
+	} {
+		if got, err := dtype(name); got != want || (err != nil) != (want == tensor.Invalid) {
+			t.Errorf("%s: %s, %v, want %s", name, got, err, want)
+		}
+	}
+}

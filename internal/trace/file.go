@@ -6,6 +6,7 @@ package trace
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,19 +191,10 @@ func (o *operator) reads() []int {
 		}
 	}
 	look(o.In)
-	for _, name := range sortedNames(o.Named) {
+	for _, name := range slices.Sorted(maps.Keys(o.Named)) {
 		look(o.Named[name])
 	}
 	return list
-}
-
-func sortedNames(named map[string]any) []string {
-	names := make([]string, 0, len(named))
-	for name := range named {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // reference is the value that an argument "%7" names.

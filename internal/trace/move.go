@@ -6,48 +6,26 @@ import (
 	"repfuse/internal/graph"
 )
 
-// channels is the axis that the operators before a value have its channels along,
-// negative where they do not say.
-func (v *value) channels() int {
-	switch v.axis {
-	case graph.Channels:
-		return min(1, len(v.shape)-1)
-	case graph.LastAxis:
-		return len(v.shape) - 1
-	}
-	return -1
-}
-
 // moved is a value whose channels come to lie along another axis of so many.
 func (v *value) moved(to, rank int) (result, string) {
-	r := result{kind: graph.Move, axis: v.axis, to: graph.LastAxis}
-	switch {
-	case to == 1:
-		r.to = graph.Channels
-	case to != rank-1 || rank < 2:
+	axis, ok := graph.MovedTo(to, rank)
+	if !ok {
 		return result{}, "that takes the channels to another axis"
 	}
-	return r, ""
+	return result{kind: graph.Move, axis: v.axis, to: axis}, ""
 }
 
-// reshape leaves the channels together where they stay the last axis, or the one after an
-// unchanged batch: a Linear layer on [N, T, C] runs on [N·T, C].
 func (c call) reshape() (result, string) {
 	x := c.of(c.arg(0, "self"))
 	if len(c.Out) != 1 || x == nil {
 		return result{}, ""
 	}
-	in, out := x.shape, c.values[c.Out[0]].shape
-	from, to := x.channels(), len(out)-1
-	if slices.Equal(in, out) {
+	out := c.values[c.Out[0]].shape
+	if slices.Equal(x.shape, out) {
 		return c.identity()
 	}
-	if from >= 0 && from < len(in)-1 {
-		if to = 1; in[0] != out[0] {
-			from = -1
-		}
-	}
-	if from < 0 || len(out) < 2 || out[to] != in[from] {
+	to, ok := graph.Reshaped(x.axis, x.shape, out)
+	if !ok {
 		return result{}, "that changes the axes"
 	}
 	return x.moved(to, len(out))
@@ -93,7 +71,7 @@ func (c call) transpose() (result, string) {
 }
 
 func (v *value) permuted(order []int) (result, string) {
-	from := v.channels()
+	from := graph.ChannelAxis(v.axis, len(v.shape))
 	if from < 0 {
 		return result{}, "that changes the axes"
 	}

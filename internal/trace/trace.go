@@ -3,6 +3,7 @@ package trace
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"repfuse/internal/graph"
@@ -55,21 +56,19 @@ func (r *reader) bind(tensors []tensor.Named) error {
 	for _, t := range tensors {
 		have[t.Key] = t
 	}
-	keys := make([]string, 0, len(r.Keys))
-	for key := range r.Keys {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(cmp.Compare(r.Keys[a], r.Keys[b]), cmp.Compare(a, b)) })
-	for _, key := range keys {
+	order := func(a, b string) int { return cmp.Or(cmp.Compare(r.Keys[a], r.Keys[b]), cmp.Compare(a, b)) }
+	for _, key := range slices.SortedFunc(maps.Keys(r.Keys), order) {
 		v := &r.values[r.Keys[key]]
 		t, ok := have[key]
+		var err error
 		switch {
 		case !ok:
-			return &hint.Error{Err: fmt.Errorf("the graph has %s, which the checkpoint lacks", key),
-				Hint: "trace the model that the checkpoint is of: export.graph(model, \"graph.json\", x)"}
+			err = fmt.Errorf("the graph has %s, which the checkpoint lacks", key)
 		case !slices.Equal(t.Shape, v.shape):
-			return &hint.Error{Err: fmt.Errorf("%s has shape %v, and %v in the graph", key, t.Shape, v.shape),
-				Hint: "trace the model that the checkpoint is of: export.graph(model, \"graph.json\", x)"}
+			err = fmt.Errorf("%s has shape %v, and %v in the graph", key, t.Shape, v.shape)
+		}
+		if err != nil {
+			return hint.Add(err, "trace the model that the checkpoint is of: export.graph(model, \"graph.json\", x)")
 		}
 		v.fixed, v.of = true, append(v.of, key)
 		if v.key == nil {
