@@ -91,26 +91,37 @@ func printPlan(stdout, stderr io.Writer, p *repfuse.Planned, style planStyle) er
 		}
 		return nil
 	}
-	width := nameWidth(p.Blocks)
-	family := ""
-	for _, b := range p.Blocks {
-		if b.Family != family {
-			family = b.Family
-			printf(stdout, "\n%s%s\n", family, prefixed(" — ", b.Title))
-		}
-		for _, o := range b.Makes {
-			printf(stdout, "  %-*s  %s\n", width, text.Module(o.Weight), layer(o))
-			for branch := range strings.Lines(o.Expression) {
-				if style.verbose {
-					printf(stdout, "    %s\n", strings.TrimSuffix(branch, "\n"))
-				}
-			}
-		}
-	}
+	printLayers(stdout, p.Blocks, style.verbose)
 	fmt.Fprintln(stdout)
 	printFates(stdout, p.Tensors, style.verbose)
 	printf(stdout, "result   %s, %s\n", count(len(p.Result), "tensor"), size(p.Bytes))
 	return nil
+}
+
+// printLayers prints the layers that blocks become, by family, with verbose all of them with their branches.
+func printLayers(w io.Writer, blocks []repfuse.Block, verbose bool) {
+	const most = 60
+	width, family, met := nameWidth(blocks), "", 0
+	for _, b := range blocks {
+		if b.Family != family && (verbose || met < most) {
+			family = b.Family
+			printf(w, "\n%s%s\n", family, prefixed(" — ", b.Title))
+		}
+		for _, o := range b.Makes {
+			if met++; met > most && !verbose {
+				continue
+			}
+			printf(w, "  %-*s  %s\n", width, text.Module(o.Weight), layer(o))
+			for branch := range strings.Lines(o.Expression) {
+				if verbose {
+					printf(w, "    %s\n", strings.TrimSuffix(branch, "\n"))
+				}
+			}
+		}
+	}
+	if met > most && !verbose {
+		printf(w, "  … and %s more (-v prints them)\n", count(met-most, "layer"))
+	}
 }
 
 // nameWidth is the room for names, so that what stands behind them lines up.
