@@ -50,3 +50,21 @@ func TestDeepestCall(t *testing.T) {
 		}
 	}
 }
+
+// A constant takes so many steps at most, and so do all that are computed to find constants.
+func TestLongestConstant(t *testing.T) {
+	for work, ok := range map[int]bool{1 << 24: true, 1<<24 + 1: false} {
+		f := &facts{consts: map[*Value]*Const{}, shapes: map[*Value][]int{}, types: map[*Value]tensor.Type{}}
+		if c := f.computed(&Value{}, tensor.F32, []int{1}, work, nil); (c != nil) != ok {
+			t.Errorf("%d steps: %v", work, c)
+		}
+	}
+	f := &facts{spent: 1<<27 - 1}
+	for spent, ok := range []bool{true, false} {
+		c := &Const{Named: tensor.Named{Tensor: tensor.Tensor{Type: tensor.I64, Shape: []int{1}}}, work: 1}
+		c.eval = func() (*array, error) { return newArray(tensor.I64, []int{1}) }
+		if err := f.keep(c); (err == nil) != ok {
+			t.Errorf("step 2²⁷+%d of all: %v", spent, err)
+		}
+	}
+}
