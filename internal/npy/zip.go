@@ -11,6 +11,7 @@ import (
 
 	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
+	"repfuse/internal/zipfile"
 )
 
 // maxRatio is how many bytes deflate can make of one at most (RFC 1951: a match of
@@ -43,7 +44,7 @@ func (s *Set) readZip(f *disk.File, size int64, inflated *scratch, o Options) er
 	if err := tensor.Few(len(r.File)); err != nil {
 		return err
 	}
-	if err := checkLayout(f, r.File); err != nil {
+	if err := zipfile.Apart(f, r.File); err != nil {
 		return err
 	}
 	m, met := newHeaders(o), map[string]bool{}

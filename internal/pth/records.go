@@ -1,13 +1,13 @@
 package pth
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 
 	"repfuse/internal/tensor"
+	"repfuse/internal/zipfile"
 )
 
 // Records is an archive of PyTorch's without a data.pkl: of a format that keeps tensors, or
@@ -28,37 +28,14 @@ func ReadRecords(r io.ReaderAt, size int64, marks ...string) (*Records, error) {
 		at := strings.IndexByte(f.Name, '/') + 1
 		if slices.Contains(marks, f.Name[at:]) {
 			z.root = f.Name[:at]
-			if err := z.apart(); err != nil {
-				return nil, err
+			if err := zipfile.Apart(r, z.list); err != nil {
+				return nil, fmt.Errorf("record %w", err)
 			}
 			big, err := z.byteOrder()
 			return &Records{z, big}, err
 		}
 	}
 	return nil, fmt.Errorf("a zip archive without %s", strings.Join(marks, " or "))
-}
-
-// apart is an error where two records share bytes, which no writer does.
-func (z *zipped) apart() error {
-	type span struct {
-		name       string
-		begin, end int64
-	}
-	var spans []span
-	for _, f := range z.list {
-		rec, err := z.span(f, f.Name)
-		if err != nil {
-			return err
-		}
-		spans = append(spans, span{f.Name, rec.off, rec.off + rec.n})
-	}
-	slices.SortFunc(spans, func(a, b span) int { return cmp.Or(cmp.Compare(a.begin, b.begin), cmp.Compare(a.end, b.end)) })
-	for k := 1; k < len(spans); k++ {
-		if spans[k].begin < spans[k-1].end {
-			return fmt.Errorf("record %s shares bytes with %s", spans[k].name, spans[k-1].name)
-		}
-	}
-	return nil
 }
 
 // Names lists the records below a folder of the archive's, without the folder.

@@ -1,5 +1,6 @@
 // Package zipfile writes zip archives of tensors as numpy and as PyTorch write them, to the byte:
-// members that are stored as they are, whose places are known before the first byte is written.
+// members that are stored as they are, whose places are known before the first byte is written. Of archives that are
+// read it says whether their members lie apart.
 package zipfile
 
 import (

@@ -1,4 +1,4 @@
-package npy
+package zipfile
 
 import (
 	"archive/zip"
@@ -6,9 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
-	"repfuse/internal/disk"
 	"repfuse/internal/tensor"
 )
 
@@ -18,9 +18,9 @@ type span struct {
 	begin, end int64
 }
 
-// checkLayout is an error where members share bytes, which makes much of a small file, or have
+// Apart is an error where members share bytes, which makes much of a small file, or have
 // another name before their bytes than in the directory, where readers differ on which counts.
-func checkLayout(f *disk.File, members []*zip.File) error {
+func Apart(f io.ReaderAt, members []*zip.File) error {
 	spans := make([]span, 0, len(members))
 	for _, z := range members {
 		off, err := z.DataOffset()
@@ -44,7 +44,7 @@ func checkLayout(f *disk.File, members []*zip.File) error {
 
 // header is where the local header of a member begins whose bytes begin at off: as many bytes
 // before as its own fields say (APPNOTE 4.3.7), with the member's name in it.
-func header(f *disk.File, off int64, name string) (int64, error) {
+func header(f io.ReaderAt, off int64, name string) (int64, error) {
 	const fixed, usual, most = 30, 64, 1<<16 - 1
 	for _, extra := range []int64{usual, most} {
 		n := min(off, fixed+int64(len(name))+extra)
