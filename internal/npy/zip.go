@@ -101,7 +101,7 @@ func openStored(f *disk.File, size int64, z *zip.File, m *headers) (tensor.Tenso
 		return tensor.Tensor{}, err
 	}
 	h.Offset += off
-	check := sync.OnceValue(func() error { return tensor.CheckCRC(io.NewSectionReader(f, off, n), z.CRC32) })
+	check := sync.OnceValue(func() error { return tensor.CheckCRC(io.NewSectionReader(f, off, n), z.CRC32, nil) })
 	return tensor.Tensor{Type: h.Type, Shape: h.Shape, Open: func() (tensor.Data, error) {
 		if err := check(); err != nil {
 			return nil, fmt.Errorf("%s: %w", z.Name, err)

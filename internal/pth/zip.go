@@ -106,26 +106,35 @@ func (z *zipped) checked(name string) (record, error) {
 		return rec, nil
 	}
 	if z.held[name] == nil {
-		z.held[name] = &checked{rec.r, sync.OnceValue(func() error {
-			if err := tensor.CheckCRC(io.NewSectionReader(z.r, rec.off, rec.n), crc); err != nil {
-				return fmt.Errorf("record %s: %w", name, err)
-			}
-			return nil
-		})}
+		z.held[name] = &checked{record: rec, name: name, crc: crc}
 	}
 	rec.r = z.held[name]
 	return rec, nil
 }
 
-// checked reads what was checked before.
+// checked reads a record that is held to its CRC when it is first read.
 type checked struct {
-	r     io.ReaderAt
-	check func() error
+	record
+	name string
+	crc  uint32
+	once sync.Once
+	err  error
 }
 
+// ReadAt reads the record once more the first time, except where it is asked for all of it.
 func (c *checked) ReadAt(p []byte, off int64) (int, error) {
-	if err := c.check(); err != nil {
-		return 0, err
+	whole := false
+	c.once.Do(func() {
+		if err := tensor.CheckCRC(io.NewSectionReader(c.r, c.off, c.n), c.crc, p); err != nil {
+			c.err = fmt.Errorf("record %s: %w", c.name, err)
+		}
+		whole = off == c.off && int64(len(p)) == c.n
+	})
+	switch {
+	case c.err != nil:
+		return 0, c.err
+	case whole:
+		return len(p), nil
 	}
 	return c.r.ReadAt(p, off)
 }
@@ -170,7 +179,7 @@ func (z *zipped) pickle() (io.ReaderAt, int64, error) {
 	}
 	text := io.NewSectionReader(rec.r, rec.off, rec.n)
 	if f.CRC32 != 0 { // 0 is written where PyTorch was told to compute none
-		if err := tensor.CheckCRC(text, f.CRC32); err != nil {
+		if err := tensor.CheckCRC(text, f.CRC32, nil); err != nil {
 			return nil, 0, err
 		}
 	}

@@ -29,10 +29,14 @@ func timesCRC(a, b uint32) uint32 {
 	return product
 }
 
-// CheckCRC holds the bytes of r to their CRC-32 (IEEE).
-func CheckCRC(r *io.SectionReader, want uint32) error {
+// CheckCRC holds the bytes of r to their CRC-32 (IEEE). They are read through buffer, where that is large enough to be of
+// use: one of r's size holds all of them then.
+func CheckCRC(r *io.SectionReader, want uint32, buffer []byte) error {
+	if int64(len(buffer)) < max(1, min(r.Size(), 1<<12)) {
+		buffer = make([]byte, min(r.Size()+1, 1<<17))
+	}
 	sum := crc32.NewIEEE()
-	n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, make([]byte, min(r.Size()+1, 1<<17)))
+	n, err := io.CopyBuffer(sum, struct{ io.Reader }{r}, buffer)
 	switch {
 	case err != nil:
 		return err
