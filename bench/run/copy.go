@@ -3,14 +3,15 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync"
+
+	"repfuse/internal/parallel"
 )
 
 // copyFlag makes this program the bare copy: what reading and writing alone cost, in
@@ -34,24 +35,13 @@ func copyAll(from, to string) error {
 	if err := os.Mkdir(to, 0o777); err != nil {
 		return err
 	}
-	queue := make(chan fs.DirEntry, len(files))
-	for _, f := range files {
-		queue <- f
-	}
-	close(queue)
-	jobs := runtime.GOMAXPROCS(0)
-	failed := make([]error, jobs)
-	var wait sync.WaitGroup
-	for k := range jobs {
-		wait.Go(func() {
-			buffer := make([]byte, 256<<10)
-			for f := range queue {
-				failed[k] = errors.Join(failed[k], copyFile(filepath.Join(from, f.Name()), filepath.Join(to, f.Name()), buffer))
-			}
-		})
-	}
-	wait.Wait()
-	return errors.Join(failed...)
+	return parallel.Each(context.Background(), runtime.GOMAXPROCS(0), len(files), func() func(int) error {
+		buffer := make([]byte, 256<<10)
+		return func(i int) error {
+			name := files[i].Name()
+			return copyFile(filepath.Join(from, name), filepath.Join(to, name), buffer)
+		}
+	})
 }
 
 func copyFile(from, to string, buffer []byte) error {

@@ -46,7 +46,7 @@ var formats = []format{
 	{safetensorsName, nil, "a directory of .safetensors", openDir, createShards, safetensors.Strangers},
 	{"npz", []string{".npz"}, ".npz", openZip, createZip, nil},
 	{safetensorsName, []string{safetensors.Ext}, safetensors.Ext, openSafetensors, createSafetensors, nil},
-	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openIndex, nil, nil},
+	{safetensorsName, []string{safetensors.IndexSuffix}, safetensors.IndexSuffix, openSafetensors, nil, nil},
 	{pthName, []string{".pth", ".pt", ".ckpt", ".bin", ".pth.tar"}, ".pth, .pt, .ckpt, .bin", openPth, createPth, nil},
 	{pthName, []string{".tar", ".pdparams"}, ".pdparams", openPth, nil, nil},
 	{pt2Name, []string{pt2.Ext}, pt2.Ext, openExported, nil, nil},

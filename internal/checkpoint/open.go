@@ -107,22 +107,16 @@ func createZip(path, _ string, specs []tensor.Spec, o CreateOptions) (tensor.Wri
 	return npy.CreateZip(path, specs, o.create)
 }
 
+// openSafetensors opens a file, or the shards of an index that was named itself.
 func openSafetensors(path string, _ Options) (*Checkpoint, error) {
 	f, err := safetensors.Open(path)
 	if err != nil {
 		return nil, err
 	}
-	return fromSafetensors(f), nil
-}
-
-// openIndex opens the shards of an index that was named itself.
-func openIndex(path string, _ Options) (*Checkpoint, error) {
-	f, err := safetensors.Open(path)
-	if err != nil {
-		return nil, err
-	}
 	c := fromSafetensors(f)
-	c.Shards, c.Files = true, beside(filepath.Dir(path), f.Names)
+	if strings.HasSuffix(path, safetensors.IndexSuffix) {
+		c.Shards, c.Files = true, beside(filepath.Dir(path), f.Names)
+	}
 	return c, nil
 }
 

@@ -25,25 +25,22 @@ func CheckPaths(src, dst string) error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: %w", dst, disk.Cause(err))
 	}
-	if s.IsDir() {
-		inside, err := within(dst, s)
-		if err != nil {
-			return err
-		}
-		if inside {
-			return fmt.Errorf("%s lies inside %s, want it beside", dst, src)
-		}
+	if err := outside(dst, src, s); err != nil || d == nil {
+		return err
 	}
-	if d != nil && d.IsDir() {
-		inside, err := within(src, d)
-		if err != nil {
-			return err
-		}
-		if inside {
-			return fmt.Errorf("%s lies inside %s, want it beside", src, dst)
-		}
+	return outside(src, dst, d)
+}
+
+// outside is an error where a path lies inside a directory.
+func outside(path, dir string, info fs.FileInfo) error {
+	if !info.IsDir() {
+		return nil
 	}
-	return nil
+	inside, err := within(path, info)
+	if err == nil && inside {
+		err = fmt.Errorf("%s lies inside %s, want it beside", path, dir)
+	}
+	return err
 }
 
 // Apart is an error where writing dst, or what comes to lie beside it, could touch one of the files that were

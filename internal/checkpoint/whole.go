@@ -56,14 +56,8 @@ func CheckAside(path string, force bool, inputs ...string) error {
 		if err != nil {
 			continue // which is an error of its own
 		}
-		inside := false
-		if in.IsDir() {
-			if inside, err = within(path, in); err != nil {
-				return err
-			}
-		}
-		if inside {
-			return fmt.Errorf("%s lies inside %s, want it beside", path, input)
+		if err := outside(path, input, in); err != nil {
+			return err
 		}
 		if there != nil && os.SameFile(there, in) {
 			return fmt.Errorf("%s is %s itself, want it beside", path, input)

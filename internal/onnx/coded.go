@@ -91,11 +91,8 @@ func (w *walk) next() (v uint64, ok bool, err error) {
 	}
 }
 
-// ReadAt fills p from byte off of the elements on.
+// ReadAt fills p, which lies among the elements, from byte off of them on.
 func (c *coded) ReadAt(p []byte, off int64) (int, error) {
-	if off >= c.n*int64(c.size) {
-		return 0, io.EOF
-	}
 	k := off / int64(c.size)
 	at := c.marks[k/every]
 	w := walk{m: message{&source{r: c.m.src.r, size: c.m.src.size}, at.at, c.m.end, c.m.in}, end: c.m.end, c: c}
@@ -123,6 +120,3 @@ func (c *coded) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return done, nil
 }
-
-// Close does nothing: the file stays open as long as the model.
-func (c *coded) Close() error { return nil }

@@ -169,6 +169,6 @@ func (t *Tensor) numbers(n int64) error {
 		}
 		return nil
 	}
-	t.Open = func() (tensor.Data, error) { return c, nil }
+	t.Open = func() (tensor.Data, error) { return tensor.Section(c, 0, c.n*int64(c.size)), nil }
 	return nil
 }

@@ -161,15 +161,12 @@ func (l *latin1) runes(pos int64, each func(b byte, width int) bool) error {
 	return nil
 }
 
-// ReadAt fills p with bytes from off on.
+// ReadAt fills p, which lies among the bytes, from off on.
 func (l *latin1) ReadAt(p []byte, off int64) (int, error) {
-	if off < 0 || off >= l.n {
-		return 0, io.EOF
-	}
-	skip, done := off%latin1Step, 0
 	if len(p) == 0 {
 		return 0, nil
 	}
+	skip, done := off%latin1Step, 0
 	err := l.runes(l.at[off/latin1Step], func(b byte, _ int) bool {
 		if skip > 0 {
 			skip--

@@ -9,6 +9,7 @@
 package safetensors
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -60,14 +61,12 @@ func single(path string, f *disk.File) (*File, error) {
 
 // Close closes the files. Data that is still open cannot be read after it.
 func (f *File) Close() error {
-	var first error
+	var all error
 	for _, file := range f.files {
-		if err := file.Close(); err != nil && first == nil {
-			first = err
-		}
+		all = errors.Join(all, file.Close())
 	}
 	f.files = nil
-	return first
+	return all
 }
 
 func readFile(f *disk.File) (*header, error) {
