@@ -119,45 +119,86 @@ func (b *builder) Concat(list []built) (built, error) {
 	return built{c, out}, nil
 }
 
-// transposed builds a transposed convolution among operators on channels: the
+// transposed builds a transposed convolution, or a sum of such, among operators on channels: the
 // parts in the order applied, and the same in the order in which the rows of the
 // stored kernel [I, O/g, k…], which are the input channels, are pulled through.
 func (b *builder) transposed(e op.Expr, form op.Form) (forward, pulled node, err error) {
-	in, parts, met := form.In, []node(nil), false
+	in, met := form.In, false
+	var parts, back []node
 	for _, p := range flat(e) {
-		switch p := p.(type) {
-		case op.Conv:
-			if !p.Transposed || met {
-				return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
-			}
-			// its groups and taps are the whole's: all else in it acts on single channels
-			c, err := b.Conv(p, form)
-			if err != nil {
-				return nil, nil, err
-			}
-			c.node.(*conv).scatters = form.Out
-			parts, in, met = append(parts, c.node), form.Out, true
-			continue
-		case op.BatchNorm, op.Shift:
-			if !met && b.rank > 0 {
-				return nil, nil, fmt.Errorf("%s before a transposed convolution: a constant does not reach all its outputs alike", p)
-			}
-		case op.Scale, op.Identity:
+		one, isConv := p.(op.Conv)
+		all, isSum := p.(op.Sum)
+		_, adds := p.(op.Shift)
+		_, norm := p.(op.BatchNorm)
+		var to, from node
+		switch {
+		case isConv && one.Transposed && !met:
+			to, err = b.scattering(one, form)
+			from, in, met = to, form.Out, true
+		case isSum && !met:
+			to, from, err = b.added(all, in)
+			in, met = form.Out, true
+		case (adds || norm) && !met && b.rank > 0:
+			return nil, nil, fmt.Errorf("%s before a transposed convolution: a constant does not reach all its outputs alike", p)
 		default:
-			return nil, nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", p)
+			to, err = b.onChannels(p, in)
+			from = to
 		}
-		n, err := op.Fold(b, p, in, b.rank)
 		if err != nil {
 			return nil, nil, err
 		}
-		parts = append(parts, n.node)
+		parts, back = append(parts, to), append(back, from)
 	}
 	if !met {
 		return nil, nil, errors.New("no transposed convolution in a transposed form")
 	}
-	back := slices.Clone(parts)
 	slices.Reverse(back)
 	return &seq{parts: parts}, &seq{parts: back}, nil
+}
+
+// scattering is a transposed convolution. Its groups and taps are those of the form: all else in it acts on single channels.
+func (b *builder) scattering(e op.Conv, form op.Form) (node, error) {
+	c, err := b.Conv(e, form)
+	if err != nil {
+		return nil, err
+	}
+	c.node.(*conv).scatters = form.Out
+	return c.node, nil
+}
+
+// added is a sum of transposed convolutions.
+func (b *builder) added(e op.Sum, in int) (forward, pulled node, err error) {
+	if e, err = op.Placed(e); err != nil {
+		return nil, nil, err
+	}
+	var to, from []built
+	for _, branch := range e {
+		f, err := op.CheckFrom(branch, in, b.rank)
+		if err != nil {
+			return nil, nil, err
+		}
+		p, q, err := b.transposed(branch, f)
+		if err != nil {
+			return nil, nil, err
+		}
+		to, from = append(to, built{p, f.Out}), append(from, built{q, f.Out})
+	}
+	all, err := b.Sum(to)
+	if err != nil {
+		return nil, nil, err
+	}
+	turned, err := b.Sum(from)
+	return all.node, turned.node, err
+}
+
+// onChannels is an operator beside a transposed convolution.
+func (b *builder) onChannels(e op.Expr, in int) (node, error) {
+	switch e.(type) {
+	case op.BatchNorm, op.Shift, op.Scale, op.Identity:
+		n, err := op.Fold(b, e, in, b.rank)
+		return n.node, err
+	}
+	return nil, fmt.Errorf("%s beside a transposed convolution, want operators on channels only", e)
 }
 
 // flat is the parts of nested sequences, in order.

@@ -178,6 +178,10 @@ func truth(t *testing.T, e op.Expr, in, rank int) *poly {
 		}
 		return p
 	case op.Sum:
+		e, err := op.Placed(e)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var p *poly
 		for _, part := range e {
 			q := truth(t, part, in, rank)

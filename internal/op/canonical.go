@@ -42,7 +42,7 @@ func Equal(a, b Expr) bool {
 	case Conv:
 		b, ok := b.(Conv)
 		return ok && same(&a.Weight, &b.Weight) && same(a.Bias, b.Bias) && slices.Equal(a.Stride, b.Stride) && slices.Equal(a.Padding, b.Padding) && a.PaddingMode == b.PaddingMode &&
-			a.Plane == b.Plane && slices.Equal(a.Dilation, b.Dilation) && a.Transposed == b.Transposed && a.Groups == b.Groups
+			a.Plane == b.Plane && slices.Equal(a.Dilation, b.Dilation) && a.Transposed == b.Transposed && a.Groups == b.Groups && slices.Equal(a.At, b.At)
 	case BatchNorm:
 		b, ok := b.(BatchNorm)
 		return ok && same(a.Gamma, b.Gamma) && same(a.Beta, b.Beta) && same(a.Mean, b.Mean) && same(a.Var, b.Var) && a.Eps == b.Eps

@@ -185,7 +185,10 @@ func (c checker) transposed(e Conv, in int) (Form, error) {
 	f.Bias, f.Transposed = e.Bias != nil, true
 	f.Stride = e.Stride
 	for a, k := range w.Shape[2:] {
-		f.Hi[a], f.Step[a] = k-1, min(k-1, 1)
+		if e.At != nil {
+			f.Lo[a] = e.At[a]
+		}
+		f.Hi[a], f.Step[a] = f.Lo[a]+k-1, min(k-1, 1)
 	}
 	return f, vector(e.Bias, f.Out)
 }
@@ -244,6 +247,10 @@ func (s Seq) form(c checker, in int) (Form, error) {
 }
 
 func (s Sum) form(c checker, in int) (Form, error) {
+	s, err := Placed(s)
+	if err != nil {
+		return Form{}, err
+	}
 	f, _, err := c.branches(s, in, "sum")
 	return f, err
 }
@@ -267,8 +274,10 @@ func (c checker) branches(parts []Expr, in int, kind string) (all Form, each []F
 		switch {
 		case err != nil:
 			return Form{}, nil, err
-		case f.Transposed && len(parts) > 1:
+		case f.Transposed && kind != "sum" && len(parts) > 1, k > 0 && f.Transposed != all.Transposed:
 			return Form{}, nil, fmt.Errorf("%s: a transposed convolution stands beside another branch", part)
+		case k > 0 && f.Transposed && f.Groups != all.Groups:
+			return Form{}, nil, fmt.Errorf("%s has %d groups, want %d as %s has", part, f.Groups, all.Groups, parts[0])
 		}
 		if kind != "sum" {
 			each = append(each, f)

@@ -43,6 +43,9 @@ func fold[V any](i Interpreter[V], c checker, e Expr, in int) (v V, out int, err
 		v, err = i.Seq(parts)
 		return v, in, err
 	case Sum:
+		if e, err = Placed(e); err != nil {
+			return v, in, err
+		}
 		parts, out, err := foldAll(i, c, e, in)
 		if err == nil {
 			v, err = i.Sum(parts)

@@ -134,7 +134,12 @@ func after(f, g Form) Form {
 func beside(f, g Form) Form {
 	h := Form{In: f.In, Out: f.Out, Groups: GCD(f.Groups, g.Groups), Bias: f.Bias || g.Bias,
 		PaddingMode: cmp.Or(f.PaddingMode, g.PaddingMode), loose: f.loose || g.loose,
-		borders: append(slices.Clip(f.borders), g.borders...), apart: f.apart.beside(g.apart)}
+		borders: append(slices.Clip(f.borders), g.borders...), apart: f.apart.beside(g.apart), Transposed: f.Transposed}
+	if f.Transposed {
+		if h.Stride = f.Stride; h.Stride == nil {
+			h.Stride = g.Stride
+		}
+	}
 	h.sampled, _ = f.sampled.beside(g.sampled)
 	for a := range f.Lo {
 		h.Lo = append(h.Lo, min(f.Lo[a], g.Lo[a]))

@@ -77,12 +77,14 @@ type Conv struct {
 	Plane bool
 	// Dilation is the distance between taps; nil is 1.
 	Dilation []int
-	// Transposed marks a transposed convolution: Weight [I, O/g, k…]. Its taps do not
-	// mix with other kernels, so only what acts on channels may stand beside it, whatever its stride and
+	// Transposed marks a transposed convolution: Weight [I, O/g, k…]. Its taps mix with those of others in a sum
+	// alone (see Placed), so only what acts on channels may stand before or behind it, whatever its stride and
 	// padding are.
 	Transposed bool
 	// Groups is a fact from outside the keys; 0 leaves it to the channels.
 	Groups int
+	// At is where the first tap of a transposed convolution lies among those that it is added to.
+	At []int
 }
 
 // BatchNorm is a batch normalisation by its running statistics, all of shape [C].

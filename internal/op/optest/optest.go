@@ -52,29 +52,40 @@ func Random(seed uint64, o Options) op.Expr {
 	}
 }
 
-// Transposed is a random transposed convolution with operators on channels about it.
+// Transposed is a random transposed convolution, or a sum of some, with operators on channels about it.
 func Transposed(seed uint64, o Options) op.Expr {
 	g := &generator{Rand: rand.New(rand.NewPCG(seed, 0x6f7074657375)), Options: o}
 	groups := 1 + g.IntN(3)
 	in, out := groups*(1+g.IntN(3)), groups*(1+g.IntN(3))
-	shape := []int{in, out / groups}
-	for range g.Rank {
-		shape = append(shape, 1+g.IntN(3))
-	}
-	c := op.Conv{Weight: *g.tensor("weight", g.value, shape...), Transposed: true, Groups: groups}
-	if g.IntN(2) == 0 {
-		c.Bias = g.tensor("bias", g.value, out)
-	}
-	e := op.Seq{c, g.batchNorm(out)}
-	switch g.IntN(4) {
-	case 0, 1:
-		e = append(op.Seq{op.Scale{By: g.tensor("by", g.value, in)}}, e...)
-	case 2: // a constant reaches all outputs alike if there are no taps
-		if g.Rank == 0 {
-			e = append(op.Seq{g.batchNorm(in)}, e...)
+	extents := g.numbers(1, 3, 1)
+	branch := func() op.Expr {
+		c := op.Conv{Weight: *g.tensor("weight", g.value, append([]int{in, out / groups}, extents...)...), Transposed: true, Groups: groups}
+		if g.IntN(2) == 0 {
+			c.Bias = g.tensor("bias", g.value, out)
 		}
+		e := op.Seq{c, g.batchNorm(out)}
+		switch g.IntN(4) {
+		case 0, 1:
+			e = append(op.Seq{op.Scale{By: g.tensor("by", g.value, in)}}, e...)
+		case 2: // a constant reaches all outputs alike if there are no taps
+			if g.Rank == 0 {
+				e = append(op.Seq{g.batchNorm(in)}, e...)
+			}
+		}
+		return e
 	}
-	return e
+	e := branch()
+	if g.IntN(2) == 0 {
+		return e
+	}
+	all := op.Sum{e}
+	for range 1 + g.IntN(2) {
+		for a, k := range extents { // of which the middles lie over each other
+			extents[a] = k%2 + 2*g.IntN(2) + 2*(1-k%2)
+		}
+		all = append(all, branch())
+	}
+	return op.Seq{op.Scale{By: g.tensor("by", g.value, in)}, all, g.batchNorm(out)}
 }
 
 type generator struct {
