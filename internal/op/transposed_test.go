@@ -47,4 +47,10 @@ func TestPlaced(t *testing.T) {
 			t.Errorf("%s: the second lies at %s of %v, want %s of %v", test.sum, at, f.WeightShape(), test.at, big)
 		}
 	}
+	for _, strides := range [][2][]int{{{2, 2}, nil}, {nil, {2, 2}}} {
+		f, err := op.Check(op.Sum{up("big", big, op.Conv{Stride: strides[0]}), up("other", big, op.Conv{Stride: strides[1]})})
+		if err != nil || !slices.Equal(f.Stride, []int{2, 2}) {
+			t.Errorf("strides %v: %v, %v, want [2 2]", strides, f.Stride, err)
+		}
+	}
 }
