@@ -86,14 +86,16 @@ func TestAliveWays(t *testing.T) {
 	}
 }
 
-// deadZeros lists the rows and columns of a block's kernels whose zeros stay without a gradient.
-func deadZeros(t *testing.T, e op.Expr, changed map[string]tensor.Tensor) []string {
-	values := map[string][]float64{}
-	type line struct {
-		key   string
-		zeros []int
-	}
-	lines := map[string]line{}
+// line is a row or a column of a kernel, or a vector: the elements of it that are zero.
+type line struct {
+	key   string
+	zeros []int
+}
+
+// linesOf is the elements of what an expression reads, by key, and its lines that have zeros.
+func linesOf(t *testing.T, e op.Expr, changed map[string]tensor.Tensor) (values map[string][]float64, lines map[string]line) {
+	t.Helper()
+	values, lines = map[string][]float64{}, map[string]line{}
 	for p := range op.Params(e) {
 		if to, ok := changed[p.Key]; ok {
 			p.Tensor = to
@@ -116,6 +118,13 @@ func deadZeros(t *testing.T, e op.Expr, changed map[string]tensor.Tensor) []stri
 			}
 		}
 	}
+	return values, lines
+}
+
+// deadZeros lists the rows and columns of a block's kernels whose zeros stay without a gradient.
+func deadZeros(t *testing.T, e op.Expr, changed map[string]tensor.Tensor) []string {
+	t.Helper()
+	values, lines := linesOf(t, e, changed)
 	alive := map[string]bool{}
 	for range 3 { // steps of training
 		before := computes(t, e, values)

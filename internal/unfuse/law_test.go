@@ -184,24 +184,7 @@ func TestSmall(t *testing.T) {
 			t.Fatal(err)
 		}
 		for k, branch := range branches[1:] {
-			e := op.Sum{branch, op.Seq{op.Scale{Factor: 0}, dense(4, 4, 3, 3)}} // as 3×3
-			bound, err := op.Rebind(e, func(p op.Param) (op.Param, error) {
-				if to, ok := set[p.Key]; ok {
-					p.Tensor = to
-				}
-				return p, nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			c, err := fuse.Collapse(bound, tensor.F32)
-			if err != nil {
-				t.Fatal(err)
-			}
-			part, err := c.Weight.Floats()
-			if err != nil {
-				t.Fatal(err)
-			}
+			part := partOf(t, op.Sum{branch, op.Seq{op.Scale{Factor: 0}, dense(4, 4, 3, 3)}}, set) // as 3×3
 			some := false
 			for n, v := range part {
 				share := v / of[n]
@@ -222,6 +205,29 @@ func TestSmall(t *testing.T) {
 			before = append(before, part)
 		}
 	}
+}
+
+// partOf is the kernel that an expression comes to with some tensors set.
+func partOf(t *testing.T, e op.Expr, set map[string]tensor.Tensor) []float64 {
+	t.Helper()
+	bound, err := op.Rebind(e, func(p op.Param) (op.Param, error) {
+		if to, ok := set[p.Key]; ok {
+			p.Tensor = to
+		}
+		return p, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := fuse.Collapse(bound, tensor.F32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part, err := c.Weight.Floats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return part
 }
 
 var keys int
