@@ -27,7 +27,7 @@ func (m Maker) With(path string, head []byte) (*File, error) {
 var ErrDiffers = errors.New("differs from what would be written")
 
 // Compare opens the file at path in place of making it. Nothing is written: WriteAt is ErrDiffers where the file
-// has other bytes, Close where it has more of them than were given, each once. A file that cannot be read is ErrDiffers too.
+// has other bytes, Close where it goes on behind the last that was given. A file that cannot be read is ErrDiffers too.
 func Compare(path string) (*File, error) {
 	f, err := Open(path)
 	if err != nil {
@@ -48,11 +48,14 @@ func (f *File) compare(p []byte, off int64) (int, error) {
 		}
 		done += len(b)
 	}
-	f.given.Add(int64(len(p)))
-	return len(p), nil
+	for end := off + int64(len(p)); ; { // what is aligned has gaps, which nobody gives
+		if last := f.given.Load(); last >= end || f.given.CompareAndSwap(last, end) {
+			return len(p), nil
+		}
+	}
 }
 
-// whole is ErrDiffers where a file of Compare has bytes that were not given.
+// whole is ErrDiffers where a file of Compare has bytes behind those that were given.
 func (f *File) whole() error {
 	if f.given == nil {
 		return nil

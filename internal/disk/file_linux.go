@@ -18,7 +18,7 @@ import (
 type File struct {
 	fd        int
 	dir, name string        // for messages
-	given     *atomic.Int64 // bytes, of a file of Compare; else nil
+	given     *atomic.Int64 // the end of what was given, of a file of Compare; else nil
 }
 
 // Path is what the file was opened by.
