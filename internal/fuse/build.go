@@ -3,6 +3,7 @@ package fuse
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"repfuse/internal/exact"
@@ -13,6 +14,7 @@ import (
 type builder struct {
 	rank  int
 	convs []*conv
+	gain  float64 // no number becomes more than 2^gain times as large by all factors
 }
 
 // built is a node and the channels that come out of it.
@@ -66,6 +68,13 @@ func (b *builder) Shift(e op.Shift, form op.Form) (built, error) {
 
 // diag is a factor and a constant for each channel.
 func (b *builder) diag(form op.Form, factor *exact.Factors, term *exact.Terms) built {
+	if factor != nil {
+		most := 1.
+		for _, f := range factor.Value {
+			most = max(most, math.Abs(f.Hi))
+		}
+		b.gain += math.Log2(most)
+	}
 	return built{&diag{box: point(b.rank), factor: factor, term: term, area: 1}, form.Out}
 }
 

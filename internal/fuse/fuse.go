@@ -44,6 +44,11 @@ const (
 	productBytes = 1 << 20
 )
 
+// mostGain is the power of two by which factors may enlarge what float64 loses at its lower end. Sums
+// lose less than 2⁻¹⁰⁰⁰, norms of columns, whose squares are lost, 2⁻⁵⁰⁰: what 2²⁵⁶ times as much
+// is lies far below half an ulp of the smallest number of float32.
+const mostGain = 256
+
 // narrow is the width below which a tap of a row is too little to be handled by itself, as
 // in depthwise kernels.
 var narrow = 8 // a variable for tests
@@ -61,6 +66,7 @@ type Fused struct {
 	step        step    // for the kernel
 	units, root *layout // what pulling begins with, and comes to
 	products    bool    // of matrices are involved
+	raised      bool    // what float64 has as 0, or the square of, may become a number that counts
 	perGroup    int     // rows of the stored kernel in a group
 	tileRows    int     // that are computed together
 	numbers     int     // float64 that they take
@@ -83,7 +89,8 @@ func New(e op.Expr, out tensor.Type) (*Fused, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &Fused{Form: form, Type: out, forward: forward, convs: b.convs, perGroup: form.WeightShape()[0] / form.Groups}
+	f := &Fused{Form: form, Type: out, forward: forward, convs: b.convs, raised: b.gain > mostGain,
+		perGroup: form.WeightShape()[0] / form.Groups}
 	return f, f.plan(pulled)
 }
 

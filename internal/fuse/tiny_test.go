@@ -36,9 +36,18 @@ func TestTiny(t *testing.T) {
 	}
 	norm := op.BatchNorm{Mean: param("mean", tensor.F64, []int{2}, 1e-300, 3), Var: param("var", tensor.F64, []int{2}, 1e10, 1e-12),
 		Gamma: param("gamma", tensor.F64, []int{2}, 1e-306, -1e-303), Beta: param("beta", tensor.F64, []int{2}, 3e-310, 0x1p-1073)}
+	matrix := func(out, in int, v ...float64) op.Expr {
+		return op.Conv{Weight: *param("k", tensor.F64, []int{out, in, 1, 1}, v...)}
+	}
+	const e, tiny = 0x1p-52, 0x1p-565
+	left := op.Seq{op.Scale{Factor: 0x1p665}, matrix(3, 1, tiny*(1+e), tiny, tiny), matrix(3, 3, 1+e, 0, 0, 0, 1, 0, 0, 0, 1),
+		matrix(1, 3, 1+e, -1-3*e, -3*e*e)} // 2¹⁰⁰·((1+e)³ − 1 − 3e − 3e²) = 2¹⁰⁰·e³, of which two float64 see nothing
 	for _, e := range []op.Expr{
+		left,
 		append(op.Seq{w(1)}, scales(1e200, 1e200, 1e-200, 1e-200)...), // on the way 1e-400
 		append(op.Seq{w(1)}, scales(1e150, 1e-200, 1e-250)...),
+		append(scales(1e170, 1e230), w(1e-200), mix(1e-200)), // rows of the kernel are 1e-400 before the factors bring them back
+		append(scales(1e170), w(1e-170), mix(1)),             // and squares of these are 0
 		w(1e-310), w(0x1p-1073),
 		op.Sum{w(1e-308), w(-3e-310), append(op.Seq{w(1)}, scales(1e-170, 1e-140)...)},
 		op.Seq{w(1e-160), mix(1e-155)}, op.Seq{w(1e-200), mix(1e-200), op.Scale{Factor: 1e92}},

@@ -125,6 +125,7 @@ func (w *Worker) rows(out []byte, typ tensor.Type, a, n int) (*output, error) {
 		return nil, err
 	}
 	s.round()
+	s.lost = s.lost || f.raised
 	if s.seen.infinite || s.over != nil {
 		s.lost, s.over = true, nil
 		return s, f.finite(w.kernels) // nothing that follows could say as much
@@ -148,7 +149,7 @@ func (w *Worker) refine(s *output, set func(at int, v exact.DD, unit float64)) e
 		double := &refiner[exact.DD, exact.Doubles]{field: exact.Doubles{Low: &low}, numbers: &w.space.twofold, kernels: w.kernels}
 		unit := double.field.Unit()
 		err := elements(double, w.f, s, list[:n], func(at int, v exact.DD) {
-			if !low && w.test.Enough(v, s.magnitude(at), unit) {
+			if !low && !w.f.raised && w.test.Enough(v, s.magnitude(at), unit) {
 				set(at, v, unit)
 			} else {
 				hard = append(hard, at)
