@@ -28,6 +28,10 @@ func TestPlaced(t *testing.T) {
 		{op.Sum{up("big", big, padded(2)), up("small", []int{8, 4, 2, 2}, padded(0))}, "", "big and small enlarge to different extents"},
 		{op.Sum{up("big", big, op.Conv{}), up("odd", []int{8, 4, 3, 4}, op.Conv{})}, "", "big and odd: kernels of 4 and 3 have no middle in common"},
 		{op.Sum{up("big", big, op.Conv{Stride: []int{2, 2}}), up("other", big, op.Conv{Stride: []int{4, 4}})}, "", "other has stride [4 4], want [2 2] as big has"},
+		{op.Sum{up("big", big, op.Conv{}), up("wider", big, op.Conv{Dilation: []int{1, 2}})}, "", "wider has dilation 2, want 1 as big has"},
+		{op.Sum{up("big", big, op.Conv{Padding: []int{3}, Dilation: []int{2}}), up("small", []int{8, 4, 2, 2}, op.Conv{Padding: []int{1}, Dilation: []int{2, 2}})}, "[1 1]", ""},
+		{op.Sum{up("big", big, op.Conv{}), op.Seq{op.Sum{up("a", []int{8, 4, 2, 2}, op.Conv{}), up("b", []int{8, 4, 2, 2}, op.Conv{})}, op.Scale{Factor: 2}}}, "",
+			"a and b are transposed convolutions in one branch, want each in a branch of its own"},
 		{op.Sum{up("big", big, op.Conv{}), up("apart", []int{8, 2, 4, 4}, op.Conv{Groups: 2})}, "", "2 groups, want 1"},
 		{op.Sum{up("big", big, op.Conv{}), op.Scale{Factor: 2}}, "", "a transposed convolution stands beside another branch"},
 	} {
@@ -46,6 +50,10 @@ func TestPlaced(t *testing.T) {
 		if at := fmt.Sprint(placed[1].(op.Conv).At); at != test.at || !slices.Equal(f.WeightShape(), big) {
 			t.Errorf("%s: the second lies at %s of %v, want %s of %v", test.sum, at, f.WeightShape(), test.at, big)
 		}
+	}
+	one := op.Sum{up("spread", []int{8, 4, 3}, op.Conv{Dilation: []int{2}}), up("point", []int{8, 4, 1}, op.Conv{})}
+	if placed, err := op.Placed(one); err != nil || fmt.Sprint(placed[1].(op.Conv).At) != "[1]" {
+		t.Errorf("%s: %v, %v, want the second at [1]", one, placed, err)
 	}
 	for _, strides := range [][2][]int{{{2, 2}, nil}, {nil, {2, 2}}} {
 		f, err := op.Check(op.Sum{up("big", big, op.Conv{Stride: strides[0]}), up("other", big, op.Conv{Stride: strides[1]})})
