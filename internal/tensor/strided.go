@@ -78,6 +78,9 @@ func (l Strided) data(r io.ReaderAt, base int64, c io.Closer, most int) Data {
 	if n == 0 || inOrder && (!l.Big || size == 1) {
 		return OwnedSection(r, base+l.Offset*int64(size), n, c)
 	}
+	if inOrder { // a band goes through itself alone
+		most = min(most, windowBytes)
+	}
 	if len(l.Shape) == 0 {
 		l.Shape, l.Strides = []int{1}, []int{1}
 	}
@@ -107,7 +110,7 @@ func (l Strided) merged() Strided {
 
 const (
 	// bandBytes is how much is translated at a time: each band goes once through what it lies among.
-	bandBytes = 1 << 20
+	bandBytes = 4 << 20
 	// windowBytes is how much of the file is read at a time.
 	windowBytes = 1 << 18
 	// farBytes is how much between two elements is read over rather than passed over.

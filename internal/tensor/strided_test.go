@@ -104,6 +104,38 @@ func TestLayouts(t *testing.T) {
 	}
 }
 
+// zeros counts the bytes that are read.
+type zeros int64
+
+func (z *zeros) ReadAt(p []byte, _ int64) (int, error) {
+	*z += zeros(len(p))
+	return len(p), nil
+}
+
+// A matrix of 16 MiB in the order of columns is read through once for each band of 4 MiB, in order once,
+// whatever the pieces in which it is asked for.
+func TestLayoutPasses(t *testing.T) {
+	const size = 16 << 20
+	for _, test := range []struct {
+		l      Strided
+		passes zeros
+	}{
+		{Strided{F32, []int{1024, 4096}, []int{1, 1024}, 0, false}, 4},
+		{Strided{F32, []int{1024, 4096}, []int{4096, 1}, 0, true}, 1},
+	} {
+		var read zeros
+		d := test.l.Data(&read, 0, nil)
+		for off := int64(0); off < size; off += 1 << 16 {
+			if err := ReadFull(d, make([]byte, 1<<16), off); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if read > test.passes*size {
+			t.Errorf("%+v: %d bytes read, want at most %d times %d", test.l, read, test.passes, size)
+		}
+	}
+}
+
 func mismatch(a, b []byte) int {
 	for i := range a {
 		if a[i] != b[i] {
