@@ -75,8 +75,8 @@ func TestDiskFull(t *testing.T) {
 	if err := c.Run(); c.ProcessState.ExitCode() != exitError {
 		t.Errorf("exit status %v (%v), want %d", c.ProcessState, err, exitError)
 	}
-	if !strings.Contains(stderr.String(), "no space left on device") || strings.Count(stderr.String(), "\n") > 2 {
-		t.Errorf("stderr %q, want one line that says no space left on device", &stderr)
+	if !strings.Contains(stderr.String(), filepath.Join(small, "out")+": ") || !strings.Contains(stderr.String(), "no space left on device") || strings.Contains(stderr.String(), "-tmp") || strings.Count(stderr.String(), "\n") > 2 {
+		t.Errorf("stderr %q, want one line that says no space left on device for out", &stderr)
 	}
 	wantNothing(t, small)
 }

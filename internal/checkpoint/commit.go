@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -40,7 +39,7 @@ func (out *Output) Commit() error {
 		}
 	}
 	if err := commit(moves); err != nil {
-		err = fmt.Errorf("%s: %w", out.path, out.named(err))
+		err = out.named(err)
 		if errors.Is(err, syscall.EBUSY) {
 			err = hint.Add(err, "it may be a mount point, which cannot be replaced: name a directory in it")
 		}

@@ -83,7 +83,7 @@ func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) 
 		return nil, err
 	}
 	if err := out.begin(specs); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, out.named(err))
+		return nil, out.named(err)
 	}
 	return out, nil
 }
@@ -247,15 +247,18 @@ func (out *Output) place(name string) string {
 	return out.dst + "." + name
 }
 
-// named is an error as it is of the destination, which people know, and not of its
-// temporary sibling, which is gone when they read it.
+// named is an error as it is of the destination, which people know, and not of temporary
+// siblings, which are gone when they read it.
 func (out *Output) named(err error) error {
 	if err == nil {
 		return nil
 	}
-	base := filepath.Base(out.tmp)
-	text := strings.NewReplacer(out.tmp+": ", "", base+": ", "", out.tmp, out.path, base, filepath.Base(out.path)).Replace(err.Error())
-	return &renamed{err, text}
+	words := []string{"write " + out.tmp + ": ", "", out.tmp + ": ", "", filepath.Base(out.tmp) + ": ", ""}
+	for _, end := range []string{"", "." + External, "." + Record} {
+		tmp, place := sibling(out.dst+end, temporary), out.path+end
+		words = append(words, tmp, place, filepath.Base(tmp), filepath.Base(place))
+	}
+	return &renamed{err, out.path + ": " + strings.NewReplacer(words...).Replace(err.Error())}
 }
 
 // renamed is an error in other words.
@@ -296,13 +299,13 @@ func (out *Output) AddFile(name string, b []byte) error {
 	}
 	f, err := out.o.create(path)
 	if err != nil {
-		return err
+		return out.named(err)
 	}
 	if !out.dir() && out.same == nil {
 		out.unlock = append(out.unlock, lock(path))
 	}
 	_, err = f.WriteAt(b, 0)
-	return errors.Join(err, f.Close())
+	return out.named(errors.Join(err, f.Close()))
 }
 
 // Abort removes what was written. After Commit it does nothing, so that it can be

@@ -528,10 +528,23 @@ func TestKilledWhileReplacing(t *testing.T) {
 	}
 }
 
-// An error names the destination and not what is written in its place until it is whole.
+// An error names the destination and not what is written in its place until it is whole, be it of a
+// checkpoint or of what lies beside it.
 func TestErrorsNameDestination(t *testing.T) {
 	dst := filepath.Join(t.TempDir(), "out.safetensors")
 	_, err := Create(dst, []tensor.Spec{{Key: "a", Type: tensor.F32, Shape: []int{-1}}}, CreateOptions{})
+	wantNamed(t, err, dst)
+	out, err := Create(dst, []tensor.Spec{{Key: "a", Type: tensor.F32, Shape: []int{1}}}, CreateOptions{})
+	must(t, err)
+	defer out.Abort()
+	wantNamed(t, out.WriteAt(0, make([]byte, 5), 0), dst)
+	must(t, os.WriteFile(sibling(dst+"."+Record, temporary), nil, 0o666))
+	wantNamed(t, out.AddFile(Record, nil), dst)
+	wantNamed(t, out.Commit(), dst)
+}
+
+func wantNamed(t *testing.T, err error, dst string) {
+	t.Helper()
 	if err == nil || strings.Contains(err.Error(), "repfuse-tmp") || !strings.HasPrefix(err.Error(), dst+": ") {
 		t.Errorf("%v, want an error of %s", err, dst)
 	}
