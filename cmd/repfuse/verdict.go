@@ -214,7 +214,7 @@ func printPrecision(w io.Writer, m *repfuse.Measurement) {
 	case 1:
 		printItem(w, "precision", "%s: %s", short(warned[0].Key), warned[0].Warning)
 	default:
-		printItem(w, "precision", "%d of %s in poor health (-v prints it), the worst %s: %s", len(warned), count(len(all), "kernel"), short(warned[0].Key), warned[0].Warning)
+		printItem(w, "precision", "%d of %s need care in low precision (-v prints them), the worst %s: %s", len(warned), count(len(all), "kernel"), short(warned[0].Key), warned[0].Warning)
 	}
 }
 

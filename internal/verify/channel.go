@@ -9,7 +9,7 @@ import (
 // channel is how one output channel of the two forms compares.
 type channel struct {
 	largest, nearest spot
-	relative, sum    float64
+	most, sum        float64 // the largest |want|, and the sum of all differences
 	n                int
 }
 
@@ -25,9 +25,7 @@ func (s *channel) compare(l limit, trial, from int, want, got []float64) {
 	for k, w := range want {
 		d := finite(math.Abs(got[k] - w))
 		s.sum += d
-		if w != 0 {
-			s.relative = max(s.relative, finite(d/math.Abs(w)))
-		}
+		s.most = max(s.most, math.Abs(w))
 		e := excess(d, l.at(w))
 		if first := s.n+k == 0; first || d > s.largest.diff {
 			s.largest = spot{d, e, w, got[k], from + k, trial}
@@ -48,7 +46,7 @@ func finite(v float64) float64 {
 	return v
 }
 
-// excess is d as a multiple of the tolerance.
+// excess is d as a multiple of the tolerance, or of what else it is held to.
 func excess(d, tolerance float64) float64 {
 	if d <= tolerance && tolerance == 0 {
 		return 0
@@ -65,7 +63,7 @@ type summary struct {
 
 func summarise(all []channel, size []int) summary {
 	var s summary
-	largest, nearest := 0, 0
+	largest, nearest, most := 0, 0, 0.0
 	for o, c := range all {
 		if c.largest.diff > all[largest].largest.diff {
 			largest = o
@@ -73,7 +71,7 @@ func summarise(all []channel, size []int) summary {
 		if c.nearest.excess > all[nearest].nearest.excess {
 			nearest = o
 		}
-		s.relative = max(s.relative, c.relative)
+		most = max(most, c.most)
 		s.mean += c.sum
 		s.elements += c.n
 	}
@@ -81,6 +79,7 @@ func summarise(all []channel, size []int) summary {
 	s.largest = all[largest].largest.place(largest, size)
 	s.nearest = all[nearest].nearest.place(nearest, size)
 	s.worst = all[nearest].nearest.excess
+	s.relative = excess(s.largest.Difference, most)
 	return s
 }
 

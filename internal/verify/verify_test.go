@@ -139,6 +139,12 @@ func TestMeasured(t *testing.T) {
 	if b.Elements != 3*5*7 || b.Relative != 0.5 || b.Mean < 1 || b.Mean > 3 {
 		t.Errorf("%d elements, relative %g, mean %g, want 105, 0.5 and some 2", b.Elements, b.Relative, b.Mean)
 	}
+	// An output near zero has no part in what is relative.
+	at := []tensor.Named{{Key: "w", Tensor: tensor.Of(tensor.F32, []int{1, 1, 1, 1}, []float64{2})}, {Key: "b", Tensor: tensor.Of(tensor.F32, []int{1}, []float64{0.5})}}
+	p.Blocks[0].Outputs[0].Bias = "b"
+	if b := run(t, p, at, verify.Options{Size: []int{5, 7}, Range: 4, Trials: 3}).Blocks[0]; b.Relative < 0.5/8 || b.Relative > 0.5/6 {
+		t.Errorf("relative %g, want 0.5 of an output between 6 and 8", b.Relative)
+	}
 	if b.Before.MultiplyAdds != 1 || b.Before.Bytes != 4 || b.After.Seconds <= 0 || b.Before.Seconds <= 0 {
 		t.Errorf("costs %+v and %+v", b.Before, b.After)
 	}
