@@ -19,7 +19,7 @@ func (out *Output) Commit() error {
 		return err
 	}
 	if out.same != nil {
-		return out.nothingElse()
+		return errors.Join(out.nothingElse(), out.sync(append(out.beside, out.dst)...), out.syncNames())
 	}
 	if err := out.checkPlace(); err != nil { // again: writing took its time
 		return err
@@ -31,11 +31,9 @@ func (out *Output) Commit() error {
 	if record := out.place(Record); !out.dir() && !slices.Contains(out.beside, record) {
 		moves = append(moves, move{to: record, replace: true}) // the old file's would lie about the new one
 	}
-	if out.o.Sync {
-		for _, m := range moves {
-			if err := syncTree(m.from); err != nil {
-				return err
-			}
+	for _, m := range moves {
+		if err := out.sync(m.from); err != nil {
+			return err
 		}
 	}
 	if err := commit(moves); err != nil {
@@ -46,10 +44,25 @@ func (out *Output) Commit() error {
 		return err
 	}
 	out.end()
-	if out.o.Sync {
-		return syncFile(filepath.Dir(out.dst))
+	return out.syncNames()
+}
+
+// sync brings files, or all there is in directories, to the disk where that is asked for.
+func (out *Output) sync(paths ...string) (err error) {
+	for _, path := range paths {
+		if out.o.Sync && err == nil {
+			err = syncTree(path)
+		}
 	}
-	return nil
+	return err
+}
+
+// syncNames does so with the names beside the destination.
+func (out *Output) syncNames() error {
+	if !out.o.Sync {
+		return nil
+	}
+	return syncFile(filepath.Dir(out.dst))
 }
 
 // move is one renaming. Without from, what is at to goes and nothing comes.

@@ -35,7 +35,7 @@ func (out *Output) nothingElse() error {
 		return nil
 	}
 	entries, err := os.ReadDir(out.dst)
-	if err != nil || int64(len(entries)) != out.same.Load() || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !e.Type().IsRegular() }) {
+	if err != nil || int64(len(entries)) != out.same.Load() {
 		return disk.ErrDiffers
 	}
 	return nil

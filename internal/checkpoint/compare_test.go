@@ -87,14 +87,16 @@ func TestCompare(t *testing.T) {
 				}
 			}
 			wantNames(t, dir, before...)
+			record := dst + "." + Record
 			if info, err := os.Stat(dst); err == nil && info.IsDir() {
+				record = filepath.Join(dst, Record)
 				must(t, os.Mkdir(filepath.Join(dst, "more"), 0o777))
 				differs("a directory in it")
 				must(t, os.Remove(filepath.Join(dst, "more")))
-				must(t, os.Rename(filepath.Join(dst, Record), filepath.Join(dir, "record")))
-				if os.Symlink(filepath.Join(dir, "record"), filepath.Join(dst, Record)) == nil {
-					differs("a link in it")
-				}
+			}
+			must(t, os.Rename(record, filepath.Join(dir, "record")))
+			if os.Symlink(filepath.Join(dir, "record"), record) == nil {
+				differs("a link to its record")
 			}
 		})
 	}

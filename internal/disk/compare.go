@@ -2,9 +2,11 @@ package disk
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"os"
+	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // Maker makes a file that is to be written at path: Create or Compare.
@@ -27,40 +29,79 @@ func (m Maker) With(path string, head []byte) (*File, error) {
 var ErrDiffers = errors.New("differs from what would be written")
 
 // Compare opens the file at path in place of making it. Nothing is written: WriteAt is ErrDiffers where the file
-// has other bytes, Close where it goes on behind the last that was given. A file that cannot be read is ErrDiffers too.
+// has other bytes, Close where it ends elsewhere than what was given, or is not zero where nothing was. A file that
+// cannot be read is ErrDiffers too, and so is a link.
 func Compare(path string) (*File, error) {
+	info, err := os.Lstat(path)
+	if err != nil || !info.Mode().IsRegular() { // opening a pipe may wait for its writer
+		return nil, ErrDiffers
+	}
 	f, err := Open(path)
 	if err != nil {
 		return nil, ErrDiffers
 	}
-	f.given = new(atomic.Int64)
+	f.given = &given{}
 	return f, nil
 }
 
+// given is which bytes of a file were given.
+type given struct {
+	mu    sync.Mutex
+	spans []span
+}
+
+type span struct{ from, to int64 }
+
 // compare is WriteAt of a file of Compare.
 func (f *File) compare(p []byte, off int64) (int, error) {
+	if len(p) == 0 { // which makes no file longer
+		return 0, nil
+	}
+	if !f.has(p, off) {
+		return 0, ErrDiffers
+	}
+	g := f.given
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if last := len(g.spans) - 1; last >= 0 && g.spans[last].to == off {
+		g.spans[last].to += int64(len(p))
+	} else {
+		g.spans = append(g.spans, span{off, off + int64(len(p))})
+	}
+	return len(p), nil
+}
+
+// has reports whether the bytes from off on are those of p.
+func (f *File) has(p []byte, off int64) bool {
 	buffer := compared.Get().(*[compareSize]byte)
 	defer compared.Put(buffer)
 	for done := 0; done < len(p); {
 		b := buffer[:min(compareSize, len(p)-done)]
 		if _, err := f.ReadAt(b, off+int64(done)); err != nil || !bytes.Equal(b, p[done:done+len(b)]) {
-			return 0, ErrDiffers
+			return false
 		}
 		done += len(b)
 	}
-	for end := off + int64(len(p)); ; { // what is aligned has gaps, which nobody gives
-		if last := f.given.Load(); last >= end || f.given.CompareAndSwap(last, end) {
-			return len(p), nil
-		}
-	}
+	return true
 }
 
-// whole is ErrDiffers where a file of Compare has bytes behind those that were given.
+// whole is ErrDiffers where a file of Compare has bytes that were not given, except for zeros before such that were.
 func (f *File) whole() error {
 	if f.given == nil {
 		return nil
 	}
-	if is, err := f.Identity(); err != nil || !is.Regular() || is.Bytes() != f.given.Load() {
+	var end int64
+	spans := f.given.spans
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	for _, s := range spans {
+		for ; end < s.from; end = min(end+compareSize, s.from) {
+			if !f.has(zeros[:min(compareSize, s.from-end)], end) {
+				return ErrDiffers
+			}
+		}
+		end = max(end, s.to)
+	}
+	if is, err := f.Identity(); err != nil || !is.Regular() || is.Bytes() != end {
 		return ErrDiffers
 	}
 	return nil
@@ -68,4 +109,7 @@ func (f *File) whole() error {
 
 const compareSize = 64 << 10
 
-var compared = sync.Pool{New: func() any { return new([compareSize]byte) }}
+var (
+	compared = sync.Pool{New: func() any { return new([compareSize]byte) }}
+	zeros    [compareSize]byte
+)

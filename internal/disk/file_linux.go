@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,8 +16,8 @@ import (
 // most of the work.
 type File struct {
 	fd        int
-	dir, name string        // for messages
-	given     *atomic.Int64 // the end of what was given, of a file of Compare; else nil
+	dir, name string // for messages
+	given     *given // of a file of Compare; else nil
 }
 
 // Path is what the file was opened by.

@@ -7,13 +7,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 )
 
 // File is an open regular file.
 type File struct {
 	*os.File
-	given *atomic.Int64 // the end of what was given, of a file of Compare; else nil
+	given *given // of a file of Compare; else nil
 }
 
 // Open opens a file for reading.
