@@ -177,7 +177,6 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 		specs[k] = it.Spec
 	}
 	if _, err := os.Stat(dst); w.IfChanged && err == nil {
-		o.Force = true
 		if out, err := checkpoint.Compare(dst, specs, o); err == nil && w.fill(ctx, c, out) == nil {
 			return true, nil
 		}
@@ -227,7 +226,7 @@ func (w *writing) fill(ctx context.Context, c *checkpoint.Checkpoint, out *check
 // options is how a checkpoint is made of c.
 func (w *writing) options(c *checkpoint.Checkpoint) (checkpoint.CreateOptions, error) {
 	o := checkpoint.CreateOptions{Format: w.Format, Directory: w.directory, ShardSize: w.ShardSize, Wrap: w.Wrap,
-		Force: w.Force, Sync: w.Sync, Metadata: c.Metadata}
+		Force: w.Force || w.IfChanged, Sync: w.Sync, Metadata: c.Metadata}
 	switch {
 	case w.Format != "" && w.Format != "npy" && w.Format != "safetensors":
 		return o, fmt.Errorf("--format %s, want npy or safetensors; other formats are files, by their extension", w.Format)

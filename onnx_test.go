@@ -175,6 +175,43 @@ func TestExternalDataStays(t *testing.T) {
 	}
 }
 
+// External data that is there already is replaced with Force alone, and what IfChanged finds is up to date.
+func TestExternalDataThere(t *testing.T) {
+	src := networkOf(t, "repvgg-external")
+	dst := filepath.Join(t.TempDir(), "fused.onnx")
+	data := dst + ".data"
+	if err := os.WriteFile(data, []byte("of another"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	fuse := func(to repfuse.Destination) (*repfuse.Fused, error) {
+		return repfuse.Fuse(context.Background(), src, dst, repfuse.FuseOptions{Destination: to})
+	}
+	if _, err := fuse(repfuse.Destination{}); err == nil || err.Error() != data+" is there already" {
+		t.Errorf("%v, want an error", err)
+	}
+	if b, _ := os.ReadFile(data); string(b) != "of another" {
+		t.Errorf("it holds %q", b)
+	}
+	for _, upToDate := range []bool{false, true} {
+		f, err := fuse(repfuse.Destination{IfChanged: true})
+		if err != nil || f.UpToDate != upToDate {
+			t.Fatalf("%v, want that it is up to date: %t", err, upToDate)
+		}
+	}
+	b, err := os.ReadFile(data)
+	if at := bytes.Index(b, make([]byte, 16)); err != nil || at < 0 {
+		t.Fatalf("%v, want a gap before a page", err)
+	} else {
+		b[at+8] = 1
+	}
+	if err := os.WriteFile(data, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := fuse(repfuse.Destination{IfChanged: true}); err != nil || f.UpToDate {
+		t.Errorf("%v, want that a byte of a gap was another", err)
+	}
+}
+
 // A page does not take the place of external data, whatever that is called.
 func TestPageOverExternalData(t *testing.T) {
 	src := networkOf(t, "x-external-subdir")

@@ -3,10 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -14,6 +11,7 @@ import (
 	"repfuse/internal/disk"
 	"repfuse/internal/hint"
 	"repfuse/internal/pt2"
+	"repfuse/internal/tensor"
 )
 
 // headSize is how many bytes of a file tell its format; a zip's first name is among them.
@@ -25,24 +23,14 @@ const zipMagic = "PK\x03\x04"
 // byContent finds the format of a file by how it begins, whatever its name. A file that is told
 // and that repfuse cannot read is an error with the command that makes of it one that it can.
 func byContent(path string) (f format, ok bool, err error) {
-	file, err := os.Open(path)
+	head, size, err := beginning(path)
 	if err != nil {
-		return format{}, false, fmt.Errorf("%s: %w", path, disk.Cause(err))
+		return format{}, false, fmt.Errorf("%s: %w", path, err)
 	}
-	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return format{}, false, fmt.Errorf("%s: %w", path, disk.Cause(err))
-	}
-	head := make([]byte, headSize)
-	n, err := file.ReadAt(head, 0)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return format{}, false, fmt.Errorf("%s: %w", path, disk.Cause(err))
-	}
-	if err := strange(path, head[:n]); err != nil {
+	if err := strange(path, head); err != nil {
 		return format{}, false, err
 	}
-	name := formatOf(head[:n], info.Size())
+	name := formatOf(head, size)
 	if _, known := bySuffix(path); name == "" && !known && bytes.HasPrefix(head, []byte(zipMagic)) {
 		name = "pth" // packed anew, in another order
 	}
@@ -52,6 +40,20 @@ func byContent(path string) (f format, ok bool, err error) {
 		}
 	}
 	return format{}, false, nil
+}
+
+// beginning is how a file begins, and how many bytes it has.
+func beginning(path string) (head []byte, size int64, err error) {
+	file, size, err := disk.OpenRegular(path)
+	if err != nil {
+		return nil, 0, disk.Cause(err)
+	}
+	defer file.Close()
+	head = make([]byte, min(size, headSize))
+	if err := tensor.ReadFull(file, head, 0); err != nil {
+		return nil, 0, disk.Cause(err)
+	}
+	return head, size, nil
 }
 
 // formatOf is the name of the format that a file of so many bytes begins like, "" of none.

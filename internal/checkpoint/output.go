@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -76,7 +77,11 @@ func Create(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) 
 		return nil, err
 	}
 	out.tmp = sibling(out.dst, temporary)
-	if err := sweep(out.dst, out.dst+"."+Record); err != nil {
+	beside := []string{out.dst + "." + Record}
+	if out.hasData() {
+		beside = append(beside, out.place(External))
+	}
+	if err := sweep(out.dst, beside...); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := out.checkPlace(); err != nil {
@@ -181,7 +186,7 @@ func (out *Output) begin(specs []tensor.Spec) (err error) {
 
 // open makes the writer.
 func (out *Output) open(specs []tensor.Spec) (err error) {
-	if out.o.Model != nil && out.o.Model.External {
+	if out.hasData() {
 		out.beside = append(out.beside, out.place(External))
 	}
 	out.w, err = out.format.create(out.tmp, out.dst, specs, out.o)
@@ -191,9 +196,15 @@ func (out *Output) open(specs []tensor.Spec) (err error) {
 // dir reports whether the output is a directory.
 func (out *Output) dir() bool { return out.format.dir() }
 
+// hasData reports whether the output is an .onnx with external data.
+func (out *Output) hasData() bool { return out.o.Model != nil && out.o.Model.External }
+
 // checkPlace is an error where something stands at the destination that may not be
 // replaced.
 func (out *Output) checkPlace() error {
+	if err := out.checkBeside(); err != nil {
+		return err
+	}
 	info, err := os.Stat(out.dst)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -210,6 +221,36 @@ func (out *Output) checkPlace() error {
 		return out.checkDir(info)
 	case !out.o.Force:
 		return hint.Add(fmt.Errorf("%s is there already", out.path), "--force replaces it")
+	}
+	return out.checkFile()
+}
+
+// checkBeside is checkPlace of what comes to lie beside a file.
+func (out *Output) checkBeside() error {
+	if out.dir() {
+		return nil
+	}
+	for _, name := range []string{Record, External} {
+		info, err := os.Stat(out.place(name))
+		switch path := out.path + "." + name; {
+		case err != nil || name == External && !out.hasData():
+		case info.IsDir():
+			return fmt.Errorf("%s is a directory, want a file or nothing there", path)
+		case name == External && !out.o.Force:
+			return hint.Add(fmt.Errorf("%s is there already", path), "--force replaces it")
+		}
+	}
+	return nil
+}
+
+// checkFile is an error for a file that may not be replaced: it is neither empty nor begins as a checkpoint does.
+func (out *Output) checkFile() error {
+	head, size, err := beginning(out.dst)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s: %w", out.path, err)
+	case size > 0 && formatOf(head, size) == "" && !bytes.HasPrefix(head, []byte(zipMagic)):
+		return hint.Add(fmt.Errorf("%s is there, and no checkpoint by its content", out.path), "%s, if nobody needs it", hint.Words("rm", out.path))
 	}
 	return nil
 }

@@ -217,6 +217,34 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// Nor does Force replace what is no checkpoint by its content, or what is not repfuse's beside one.
+func TestForcedRefused(t *testing.T) {
+	t.Chdir(t.TempDir())
+	must(t, os.WriteFile("firmware.bin", []byte("blob"), 0o666))
+	must(t, os.WriteFile("empty.npz", nil, 0o666))
+	must(t, os.Mkdir("tokenizer", 0o777))
+	must(t, os.WriteFile(filepath.Join("tokenizer", "vocab.txt"), []byte("a"), 0o666))
+	must(t, os.MkdirAll("m.pth."+Record, 0o777))
+	before := names(t, ".")
+	for dst, want := range map[string]string{
+		"firmware.bin": "firmware.bin is there, and no checkpoint by its content",
+		"tokenizer":    "tokenizer holds vocab.txt, want an empty directory or nothing there",
+		"m.pth":        "m.pth." + Record + " is a directory, want a file or nothing there",
+	} {
+		if _, err := Create(dst, small, CreateOptions{Force: true}); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
+	}
+	wantNames(t, ".", before...)
+	for _, o := range []CreateOptions{{}, {Force: true}} { // an own record alone is of a checkpoint without tensors
+		out, err := Create("none", nil, o)
+		must(t, err)
+		must(t, out.AddFile(Record, []byte("{}")))
+		must(t, out.Commit())
+	}
+	write(t, "empty.npz", CreateOptions{Force: true}, 1)
+}
+
 // What appears at the destination while the new checkpoint is written is not touched.
 func TestRefusedLate(t *testing.T) {
 	for _, place := range places {
@@ -431,6 +459,12 @@ func TestLeftoverRecord(t *testing.T) {
 	put(old(record)) // the run ended after the new file was in its place
 	must(t, sweep(dst, record))
 	wantNames(t, dir, "out.safetensors")
+
+	must(t, os.Remove(dst))
+	put(old(dst))
+	put(old(dst + ".data"))
+	must(t, sweep(dst, record, dst+".data"))
+	wantNames(t, dir, "out.safetensors", "out.safetensors.data")
 }
 
 // A run that is at work is not disturbed by another to the same place.

@@ -25,13 +25,15 @@ func sibling(path, kind string) string {
 	return filepath.Join(filepath.Dir(path), name)
 }
 
-// sweep removes what killed runs left beside a destination and beside its record.
+// sweep removes what killed runs left beside a destination and beside its record and external data.
 // What such a run had moved aside is moved back if it had not replaced it yet.
 // Siblings of a run that lives stay.
-func sweep(dst, record string) error {
+func sweep(dst string, beside ...string) error {
 	undone, err := sweepOne(dst, isMissing(dst))
-	if err == nil {
-		_, err = sweepOne(record, undone && isMissing(record))
+	for _, path := range beside {
+		if err == nil {
+			_, err = sweepOne(path, undone && isMissing(path))
+		}
 	}
 	return err
 }

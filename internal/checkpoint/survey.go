@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"cmp"
 	"io/fs"
 	"path/filepath"
 
@@ -8,9 +9,12 @@ import (
 )
 
 // survey looks at a directory that is to be replaced: whether it is empty, and
-// what in it is no part of one checkpoint, "" where all is.
+// what in it is no part of one checkpoint, "" where all is. Where neither tensors nor a record are, that is
+// whatever lies with tensors elsewhere, such as a tokenizer.
 func survey(dir string) (empty bool, stranger string, err error) {
 	var names []string // of what no format has claimed yet
+	var alone string   // what lies with tensors
+	record := false
 	empty = true
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == dir {
@@ -23,18 +27,25 @@ func survey(dir string) (empty bool, stranger string, err error) {
 		case !d.Type().IsRegular():
 			stranger = name
 			return fs.SkipAll
-		case d.Name() != facts.File && d.Name() != facts.Graph && d.Name() != Record && !isCompanion(name):
+		case d.Name() == Record:
+			record = true
+		case d.Name() == facts.File || d.Name() == facts.Graph || isCompanion(name):
+			alone = cmp.Or(alone, name)
+		default:
 			names = append(names, name)
 		}
 		return err
 	})
+	if len(names) > 0 || record {
+		alone = ""
+	}
 	for _, f := range formats {
 		if f.dir() {
 			names = f.strangers(names)
 		}
 	}
-	if stranger == "" && len(names) > 0 {
-		stranger = names[0]
+	if len(names) > 0 {
+		alone = names[0]
 	}
-	return empty, stranger, err
+	return empty, cmp.Or(stranger, alone), err
 }
