@@ -9,12 +9,11 @@ import (
 )
 
 // survey looks at a directory that is to be replaced: whether it is empty, and
-// what in it is no part of one checkpoint, "" where all is. Where neither tensors nor a record are, that is
-// whatever lies with tensors elsewhere, such as a tokenizer.
+// what in it is no part of one checkpoint, "" where all is. Where no tensors are, that is
+// what elsewhere lies with some, such as a tokenizer.
 func survey(dir string) (empty bool, stranger string, err error) {
 	var names []string // of what no format has claimed yet
 	var alone string   // what lies with tensors
-	record := false
 	empty = true
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || path == dir {
@@ -28,7 +27,6 @@ func survey(dir string) (empty bool, stranger string, err error) {
 			stranger = name
 			return fs.SkipAll
 		case d.Name() == Record:
-			record = true
 		case d.Name() == facts.File || d.Name() == facts.Graph || isCompanion(name):
 			alone = cmp.Or(alone, name)
 		default:
@@ -36,7 +34,7 @@ func survey(dir string) (empty bool, stranger string, err error) {
 		}
 		return err
 	})
-	if len(names) > 0 || record {
+	if len(names) > 0 {
 		alone = ""
 	}
 	for _, f := range formats {

@@ -20,7 +20,7 @@ func TestCompare(t *testing.T) {
 		for _, p := range []struct {
 			text string
 			off  int64
-		}{{"end", far}, {"begin", 2}, {"in", 5}, {"begin", 2}, {"", far + 100}} {
+		}{{"end", far}, {"begin", 2}, {"eg", 3}, {"begin", 2}, {"", far + 100}} {
 			if err == nil {
 				_, err = f.WriteAt([]byte(p.text), p.off)
 			}
