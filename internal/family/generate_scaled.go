@@ -33,11 +33,15 @@ type scaled struct {
 
 const noAxis = -1
 
-// leastSquares is the least sum of squares that two float64 hold within 2⁻⁹⁰, as the least number is 2⁻¹⁰⁷⁴.
-const leastSquares = 0x1p-984
+// leastPair is the least number that two float64 hold within 2⁻⁹⁰, as the least of one is 2⁻¹⁰⁷⁴.
+const leastPair = 0x1p-984
 
-// factor says that less is taken from an element, and the rest multiplied.
-type factor struct{ by, less exact.DD }
+// factor says that less is taken from an element, and the rest multiplied; by back too where it
+// is not 0, as two float64 do not hold by times back.
+type factor struct {
+	by, less exact.DD
+	back     float64
+}
 
 // normed(V), normed(V, G): the weight norm, g·v/‖v‖. The norm is over all axes except the
 // one along which g lies, over all of them where g is one number, and over all except the
@@ -70,12 +74,12 @@ func normed(a []argument) (*scaled, error) {
 		case err != nil:
 		case norm == 0:
 			err = fmt.Errorf("%s: what lies at %d has norm 0, and so no direction", v.Key, k)
-		case !(squares.Hi >= leastSquares): // or no number, as one beyond float64 becomes
+		case !(squares.Hi >= leastPair): // or no number, as one beyond float64 becomes
 			err = fmt.Errorf("%s: what lies at %d has norm %.3g, whose square float64 does not hold", v.Key, k, norm)
 		case math.IsInf(g[k], 0) || math.IsNaN(g[k]):
 			err = fmt.Errorf("%s[%d] is %g, want a finite number", a[1].tensor.Key, k, g[k])
 		default:
-			f.by = exact.DD{Hi: g[k]}.Div(squares.Sqrt())
+			f = over(g[k], squares.Sqrt())
 		}
 		return f, err
 	}
@@ -86,6 +90,18 @@ func normed(a []argument) (*scaled, error) {
 		return s.each(func(total exact.DD, _, at int, v []float64) exact.DD { return s.squares(total, at, v) }, divided)
 	})
 	return s, nil
+}
+
+// over is g/norm.
+func over(g float64, norm exact.DD) factor {
+	nearer := 0x1p1000
+	switch by := (exact.DD{Hi: g}.Div(norm)); {
+	case math.IsNaN(by.Hi): // beyond float64
+		nearer = 0x1p-1000
+	case math.Abs(by.Hi) >= leastPair:
+		return factor{by: by}
+	}
+	return factor{by: exact.DD{Hi: g * nearer}.Div(norm), back: 1 / nearer}
 }
 
 // along is the axis of v along which g has one element an index.
@@ -192,7 +208,7 @@ func standardized(a []argument) (*scaled, error) {
 			if d.Hi == 0 {
 				return factor{}, fmt.Errorf("%s: row %d is one number everywhere, and ε is 0", w.Key, k)
 			}
-			return factor{exact.DD{Hi: 1}.Div(d.Sqrt()), means[k].less}, nil
+			return factor{by: exact.DD{Hi: 1}.Div(d.Sqrt()), less: means[k].less}, nil
 		})
 	})
 	return s, nil
@@ -217,6 +233,11 @@ func (s *scaled) scale(v []float64, f factor) {
 	default:
 		for k := range v {
 			v[k] *= f.by.Hi
+		}
+	}
+	if f.back != 0 {
+		for k := range v {
+			v[k] *= f.back
 		}
 	}
 }

@@ -94,6 +94,34 @@ func TestNormed(t *testing.T) {
 	}
 }
 
+// Factors that float64 does not hold, or not with all digits, lose none.
+func TestNormedFarFactors(t *testing.T) {
+	for _, c := range []struct {
+		v, g float64
+		typ  tensor.Type // of v
+	}{{1e150, 1e-300, tensor.F64}, {1e110, 1.1e-200, tensor.F64}, {7e120, -3e-201, tensor.F64}, {3, 1e-312, tensor.F64}, {1e-100, 1e250, tensor.F64},
+		{1e-140, 1e200, tensor.F64}, {1e150, 0, tensor.F64}, {0x1p100, 1e-308, tensor.F32}} {
+		v := []float64{c.v, -c.v / 4, c.v / 8}
+		s, err := normed([]argument{
+			{tensor: &op.Param{Key: "v", Tensor: tensor.Of(c.typ, []int{1, 3}, v)}},
+			{tensor: &op.Param{Key: "g", Tensor: tensor.Of(tensor.F64, []int{1, 1}, []float64{c.g})}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		squares := exactly(0)
+		for _, x := range v {
+			squares.Add(squares, times300(exactly(x), exactly(x)))
+		}
+		for k, got := range floats(t, s.tensor()) {
+			want, _ := new(big.Float).Quo(times300(exactly(c.g), exactly(v[k])), new(big.Float).SetPrec(300).Sqrt(squares)).Float64()
+			if math.Abs(got-want) > math.Abs(want)*0x1p-42 || got != want && c.typ == tensor.F64 { // as scaled has it
+				t.Errorf("%g of a norm of about %g: %g, want %g", c.g, c.v, got, want)
+			}
+		}
+	}
+}
+
 // w/(uᵀ·W·v) with the rows along the first and along the second axis; where the lengths
 // fit both, it is the first that is taken.
 func TestSpectral(t *testing.T) {
@@ -272,12 +300,12 @@ func TestScaledMistakes(t *testing.T) {
 	}
 }
 
-// zeroRow is a kernel of two rows, the second of which is zero.
 // twoRows is one number in each of two rows.
 func twoRows(key string, v float64) argument {
 	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(tensor.F64, []int{2, 1}, []float64{v, v})}}
 }
 
+// zeroRow is a kernel of two rows, the second of which is zero.
 func zeroRow(key string) argument {
 	return argument{word: key, tensor: &op.Param{Key: key, Tensor: tensor.Of(tensor.F64, []int{2, 2}, []float64{1, 2, 0, 0})}}
 }
