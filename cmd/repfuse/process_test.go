@@ -177,6 +177,19 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// A signal that the caller has a command ignore, as nohup does, does not end it.
+func TestIgnored(t *testing.T) {
+	dir := t.TempDir()
+	command(t, dir)
+	weights(t, dir, "repvgg-model-tiny")
+	sparse(t, filepath.Join(dir, "weights", "large.weight.npy"), 16<<20)
+	c := exec.Command("sh", "-c", "trap '' HUP; ./repfuse fuse -q weights out & for k in 1 2 3 4 5 6 7 8; do kill -HUP $!; sleep 0.02; done; wait $!")
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func interrupt(t *testing.T, by syscall.Signal) {
 	dir := t.TempDir()
 	repfuse := command(t, dir)
