@@ -2,6 +2,7 @@ package unfuse_test
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -106,6 +107,7 @@ func TestWays(t *testing.T) {
 		"groups that are wider in the middle":           op.Seq{grouped, dense(8, 4, 3, 3), dense(4, 4, 1, 1)},
 		"an input that is added in the middle, too":     op.Sum{x, op.Seq{biased(8, 4, 1, 1), op.Sum{biased(8, 8, 3, 3), x}, biased(4, 8, 1, 1)}},
 		"an input beside a kernel that is wider":        op.Sum{x, op.Seq{dense(12, 4, 3, 3), dense(4, 12, 1, 1)}},
+		"an input that a wide kernel carries on":        op.Sum{x, op.Seq{dense(8, 4, 3, 3), dense(12, 8, 1, 1), dense(4, 12, 1, 1)}},
 		"a tenth, for which another makes up":           op.Seq{biased(8, 4, 3, 3), dense(4, 8, 1, 1), op.Scale{Factor: 0.1}},
 		"kernels that are stacked":                      op.Concat{biased(4, 4, 3, 3), op.Seq{dense(2, 4, 3, 3), op.Shift{By: stored("s", []int{2})}}},
 		"parts that pass on some channels each":         op.Seq{dense(4, 4, 3, 3), op.Concat{biased(1, 4, 1, 1), biased(3, 4, 1, 1)}},
@@ -228,6 +230,34 @@ func partOf(t *testing.T, e op.Expr, set map[string]tensor.Tensor) []float64 {
 		t.Fatal(err)
 	}
 	return part
+}
+
+// A block costs the same, however many there are.
+func TestManyBlocks(t *testing.T) {
+	norm := op.BatchNorm{Gamma: stored("g", []int{1}), Beta: stored("b", []int{1}), Mean: stored("m", []int{1}), Var: stored("v", []int{1}), Eps: 1e-5}
+	kernel := tensor.Of(tensor.F32, []int{1, 1, 1, 1}, []float64{3})
+	allocated := func(blocks int) float64 {
+		p := &plan.Plan{Blocks: make([]plan.Block, blocks)}
+		for k := range p.Blocks {
+			e := op.Sum{op.Conv{Weight: *stored("w", kernel.Shape)}, op.Seq{op.Conv{Weight: *stored("w", kernel.Shape)}, norm}}
+			form, err := op.Check(e)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Blocks[k].Outputs = []plan.Output{{Weight: "weight", Expr: e, Form: form}}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := unfuse.Values(p, func(string) tensor.Tensor { return kernel }, 0); err != nil {
+			t.Fatal(err)
+		}
+		runtime.ReadMemStats(&after)
+		return float64(after.TotalAlloc - before.TotalAlloc)
+	}
+	allocated(1) // what the first run alone makes
+	if few, many := allocated(100), allocated(1600); many > 2*16*few {
+		t.Errorf("%.0f bytes for 100 blocks, %.0f for 1600", few, many)
+	}
 }
 
 var keys int

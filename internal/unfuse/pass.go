@@ -148,7 +148,7 @@ func (s *solver) dirac(e op.Conv, c channels, v float64, bias []float64) error {
 			if i < shape[1] {
 				row[i*taps+tap] = v
 			}
-			if c.less > 0 {
+			if o < c.less {
 				row[(i+c.less)*taps+tap] = -v
 			}
 		}

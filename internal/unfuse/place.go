@@ -17,7 +17,11 @@ func (s *solver) place(e op.Expr, c channels, w want) error {
 	case op.Conv:
 		return s.setKernel(e, c, w)
 	case op.Seq:
-		return s.first(2*len(e), func(k int) error { return s.placeIn(e, k/2, k%2 == 1, c, w) })
+		ways := 1
+		if w.less != 0 {
+			ways = 2 // with and without channels to spare
+		}
+		return s.first(ways*len(e), func(k int) error { return s.placeIn(e, k/ways, k%ways == 1, c, w) })
 	case op.Sum:
 		return s.first(len(e)+1, func(k int) error {
 			if k == len(e) {

@@ -12,7 +12,6 @@ package unfuse
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -34,6 +33,7 @@ func values(p *plan.Plan, deployed func(key string) tensor.Tensor, small float64
 	err := p.EachOutput(nil, func(b *plan.Block, o *plan.Output) error {
 		w := want{kernel: deployed(o.Weight), form: o.Form}
 		s.typ, s.rank = w.kernel.Type, w.form.Rank()
+		s.changes = nil
 		var err error
 		if o.Bias != "" {
 			w.bias, err = deployed(o.Bias).Floats()
@@ -57,6 +57,8 @@ type solver struct {
 	typ  tensor.Type // of the kernel at hand
 	rank int
 	set  map[string]tensor.Tensor
+	// changes of set for the output at hand, the last one last.
+	changes []change
 	// tight has batch norms pass their input on so nearly that it can be taken away from itself.
 	tight bool
 	// some allows ways by which some kernels come back and others do not.
@@ -64,6 +66,22 @@ type solver struct {
 	small float64
 	parts uint64 // that were cut off kernels
 	units map[norm]unit
+}
+
+// change is what stood under a key of set before, nil being nothing.
+type change struct {
+	key    string
+	before *tensor.Tensor
+}
+
+// assign sets a tensor, until first takes it back.
+func (s *solver) assign(key string, t tensor.Tensor) {
+	c := change{key: key}
+	if before, ok := s.set[key]; ok {
+		c.before = &before
+	}
+	s.changes = append(s.changes, c)
+	s.set[key] = t
 }
 
 // want is what an expression is to compute: a kernel of a form, with a bias added, nil being none, and less times the
@@ -102,13 +120,18 @@ func refuse(weight int, format string, args ...any) error {
 
 // first is the first of n ways that succeeds, with nothing set by those before.
 func (s *solver) first(n int, try func(k int) error) error {
-	worst := refusal{0, noKernel}
+	worst, before := refusal{0, noKernel}, *s
 	for k := range n {
-		before := *s
-		before.set = maps.Clone(s.set)
 		err := try(k)
 		if err == nil {
 			return nil
+		}
+		for _, c := range slices.Backward(s.changes[len(before.changes):]) {
+			if c.before == nil {
+				delete(s.set, c.key)
+			} else {
+				s.set[c.key] = *c.before
+			}
 		}
 		*s = before
 		r, ok := err.(refusal)
@@ -136,7 +159,7 @@ func (s *solver) put(p op.Param, t tensor.Tensor) error {
 			return refuse(2, "%s is read in two places, which want two values of it", p.Key)
 		}
 	}
-	s.set[p.Key] = t
+	s.assign(p.Key, t)
 	return nil
 }
 
@@ -156,7 +179,7 @@ func (s *solver) putComputed(p op.Param, t tensor.Tensor) error {
 		return refuse(1, "%s(…) %s", name, err)
 	}
 	for _, q := range stored {
-		s.set[q.Key] = q.Tensor
+		s.assign(q.Key, q.Tensor)
 	}
 	if len(stored) > 0 {
 		return nil
