@@ -232,6 +232,33 @@ func partOf(t *testing.T, e op.Expr, set map[string]tensor.Tensor) []float64 {
 	return part
 }
 
+// What a way that fails sets anew is what it was before.
+func TestTakenBack(t *testing.T) {
+	whole := op.Conv{Weight: *stored("w", []int{4, 4, 3, 3})}
+	of := whole
+	of.Weight.Computed = &tensor.Computation{Type: tensor.F32, Set: func(t tensor.Tensor, _ func(tensor.Named) tensor.Tensor) ([]tensor.Named, error) {
+		return []tensor.Named{{Key: "stored", Tensor: t}}, nil
+	}}
+	e := op.Concat{of, op.Sum{op.Seq{of, op.AvgPool{Kernel: []int{1, 1}}, op.Scale{By: stored("s", []int{4})}}, whole}}
+	form, err := op.Check(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &plan.Plan{Blocks: []plan.Block{{Outputs: []plan.Output{{Weight: "weight", Expr: e, Form: form}}}}}
+	kernel := random(p.Items(nil)[0].Spec, false)
+	set, err := unfuse.Sure(p, func(string) tensor.Tensor { return kernel })
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := kernel.Floats()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := set["stored"].Floats(); err != nil || !slices.Equal(got, all[:len(all)/2]) {
+		t.Errorf("%v, %v, want the rows of the first part", got, err)
+	}
+}
+
 // A block costs the same, however many there are.
 func TestManyBlocks(t *testing.T) {
 	norm := op.BatchNorm{Gamma: stored("g", []int{1}), Beta: stored("b", []int{1}), Mean: stored("m", []int{1}), Var: stored("v", []int{1}), Eps: 1e-5}
