@@ -114,20 +114,18 @@ func setOREPA(a []argument, wanted tensor.Tensor, _ func(op.Param) tensor.Tensor
 	return []op.Param{kernel, rows}, nil
 }
 
-// setNormed has v be the kernel and g its norms. An element comes back where g, rounded to its type, is near enough
-// to the norm, as it is where the kernel was computed of some g: no v is better, as the norm of what comes back is g.
+// setNormed has v be the kernel and g its norms; rows of zeros keep their v, as without a direction they are no numbers.
+// An element comes back where g, rounded to its type, is near enough to the norm. The more elements a row of a
+// kernel that was computed of some g has, the nearer it is, as their roundings make up for each other.
 func setNormed(a []argument, wanted tensor.Tensor, _ func(op.Param) tensor.Tensor) ([]op.Param, error) {
-	v := *a[0].tensor
 	if len(a) < 2 {
 		return nil, errors.New("has no norms that could be set")
 	}
-	v.Tensor = wanted
-	g := with(a[1].tensor, func() ([]float64, error) {
-		axis, err := along(a[1].tensor, &v)
-		if err != nil {
-			return nil, err
-		}
-		s := &scaled{of: &v, axis: axis}
+	kernel := *a[0].tensor
+	axis, err := along(a[1].tensor, &kernel)
+	kernel.Tensor = wanted
+	s := &scaled{of: &kernel, axis: axis}
+	norms := sync.OnceValues(func() ([]float64, error) {
 		sums, err := s.each(func(total exact.DD, _, at int, v []float64) exact.DD { return s.squares(total, at, v) },
 			func(_ int, squares exact.DD) (factor, error) { return factor{by: squares}, nil })
 		norms := make([]float64, len(sums))
@@ -136,7 +134,25 @@ func setNormed(a []argument, wanted tensor.Tensor, _ func(op.Param) tensor.Tenso
 		}
 		return norms, err
 	})
-	return []op.Param{v, g}, nil
+	v := with(a[0].tensor, func() ([]float64, error) {
+		to, err := wanted.Floats()
+		g, errNorms := norms()
+		if err = cmp.Or(err, errNorms); err != nil || !slices.Contains(g, 0) {
+			return to, err
+		}
+		is, err := a[0].tensor.Floats()
+		if err != nil {
+			return nil, err
+		}
+		for k, run := range s.runs(0, to) {
+			if g[k] == 0 {
+				copy(run, is)
+			}
+			is = is[len(run):]
+		}
+		return to, nil
+	})
+	return []op.Param{v, with(a[1].tensor, norms)}, err
 }
 
 // setSpectral has W be the kernel, and u and v what the power iteration comes to for it, u divided by σ: uᵀ·W·v is 1.
