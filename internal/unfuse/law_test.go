@@ -154,6 +154,20 @@ func TestSome(t *testing.T) {
 			t.Errorf("%s is taken away from every kernel", name)
 		}
 	}
+	// What the first branch would take and cannot hold is left to the others.
+	row, column := op.Conv{Weight: *stored("w", []int{4, 4, 1, 3})}, op.Conv{Weight: *stored("w", []int{4, 4, 3, 1})}
+	of := op.Conv{Weight: *stored("w", []int{4, 4, 1, 3})}
+	cross := func(s tensor.Spec) tensor.Tensor {
+		v := make([]float64, tensor.Elems(s.Shape))
+		for k := range v {
+			v[k] = float64(k) * []float64{0, 1, 0, 1, 1, 1, 0, 1, 0}[k%9]
+		}
+		return tensor.Of(s.Type, s.Shape, v)
+	}
+	e := op.Sum{op.Seq{of, op.AvgPool{Kernel: []int{1, 1}}, op.Scale{By: stored("s", []int{4})}}, row, column}
+	if back, err := comesBackAs(t, e, cross, values); err != nil || !back {
+		t.Errorf("%s: %t, %v", e, back, err)
+	}
 }
 
 // Each branch beside the first has a part of each element, of its sign and at most the share that it is to have,

@@ -245,7 +245,7 @@ func (s *solver) placeShare(e op.Expr, c channels, w want, most float64) (share,
 	if err != nil {
 		return share{}, err
 	}
-	if most == 0 || p.Transposed || p.In != w.form.In || p.Out != w.form.Out || p.Groups%w.form.Groups != 0 {
+	if most == 0 || p.Transposed || p.In != w.form.In || p.Out != w.form.Out {
 		return share{}, refuse(0, noKernel)
 	}
 	s.parts++
