@@ -85,13 +85,10 @@ func (s *solver) placeIn(e op.Seq, k int, spare bool, c channels, w want) error 
 		default:
 			err = s.place(part, c, here)
 		}
-		if err == nil && j == k && used != spare {
-			err = refuse(0, noKernel)
-		}
 		if err != nil {
 			return err
 		}
-		if j == k && spare {
+		if j == k && used {
 			next.less = w.form.Out
 		}
 		c = next
