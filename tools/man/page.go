@@ -66,9 +66,10 @@ var surroundings = []struct {
 		{"repfuse.json", "The record that fuse leaves in DST, and as DST.repfuse.json beside a DST that is a file: what was assumed, what was made, and a checksum of each tensor. verify reads it, and plan and fuse of what is fused already."},
 		{"modules.json", "What the exporter's Python knows of a model and its keys do not say: epsilon, groups, strides, classes. Read where it lies beside the tensors."},
 		{"graph.json", "The operators that the model ran, from the exporter too. Read where it lies beside the tensors, or as --graph names it."},
-		{".DST.repfuse-tmp-N, .DST.repfuse-old-N", "DST while process N writes it, and what it replaces. What a run that was killed leaves of them is removed by the next one to the same DST."},
+		{".DST.repfuse-tmp-N, .DST.repfuse-old-N", "DST while process N writes it, and what it replaces. What a run that was killed leaves of them is removed by the next one that writes the same DST."},
 	}},
-	{"ENVIRONMENT", "The bytes that are written depend on none of these. Temporary files lie beside DST: TMPDIR is not read.", [][2]string{
+	{"ENVIRONMENT", "The bytes that are written depend on none of these. What is written lies beside DST until it is whole.", [][2]string{
+		{"TMPDIR", "Where compressed arrays of a .npz are inflated while it is read. Default: /tmp."},
 		{"REPFUSE_CPU", "generic or avx2: which instructions compute. Default: those that the processor has."},
 		{"GOMAXPROCS", "How many processors are used at most."},
 		{"GOGC", "How much garbage may lie about, in percent, as for any program in Go."},
