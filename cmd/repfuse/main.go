@@ -93,14 +93,13 @@ type signalled syscall.Signal
 func (s signalled) Error() string { return syscall.Signal(s).String() }
 
 // untilSignal is a context that an interrupt, and what asks a process to end, ends. The signals come here until stop is
-// called. What the caller had ignored, as nohup does, stays ignored.
+// called. A hangup that nohup had ignored stays ignored.
 func untilSignal() (ctx context.Context, stop func()) {
 	ctx, end := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signal.Notify(signals, s)
-		}
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
 	}
 	go func() {
 		if s, ok := <-signals; ok {

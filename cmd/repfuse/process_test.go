@@ -177,8 +177,8 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
-// A signal that the caller has a command ignore, as nohup does, does not end it.
-func TestIgnored(t *testing.T) {
+// A hangup does not end what nohup runs.
+func TestNohup(t *testing.T) {
 	dir := t.TempDir()
 	command(t, dir)
 	weights(t, dir, "repvgg-model-tiny")
