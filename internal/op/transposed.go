@@ -46,7 +46,7 @@ func Placed(s Sum) (Sum, error) {
 				return nil, fmt.Errorf("%s and %s enlarge to different extents: kernels of %d and %d with paddings %v and %v, want a difference that paddings halve",
 					largest.Weight.Key, c.Weight.Key, extent(largest), extent(c), largest.Padding, c.Padding)
 			}
-			if !slices.Equal(largest.Stride, c.Stride) && largest.Stride != nil && c.Stride != nil {
+			if axis(largest.Stride, a, 0) != axis(c.Stride, a, 0) && largest.Stride != nil && c.Stride != nil {
 				return nil, fmt.Errorf("%s has stride %v, want %v as %s has", c.Weight.Key, c.Stride, largest.Stride, largest.Weight.Key)
 			}
 			at[k] = append(at[k], gap/2)

@@ -55,7 +55,7 @@ func TestPlaced(t *testing.T) {
 	if placed, err := op.Placed(one); err != nil || fmt.Sprint(placed[1].(op.Conv).At) != "[1]" {
 		t.Errorf("%s: %v, %v, want the second at [1]", one, placed, err)
 	}
-	for _, strides := range [][2][]int{{{2, 2}, nil}, {nil, {2, 2}}} {
+	for _, strides := range [][2][]int{{{2, 2}, nil}, {nil, {2, 2}}, {{2, 2}, {2}}} {
 		f, err := op.Check(op.Sum{up("big", big, op.Conv{Stride: strides[0]}), up("other", big, op.Conv{Stride: strides[1]})})
 		if err != nil || !slices.Equal(f.Stride, []int{2, 2}) {
 			t.Errorf("strides %v: %v, %v, want [2 2]", strides, f.Stride, err)
