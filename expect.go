@@ -17,7 +17,8 @@ import (
 
 // expected holds what would be written against a deploy model's own keys: a difference
 // for each that is unexpected, of another shape, or missing.
-func (p *Planned) expected(path string) error {
+func (p *Planned) expected(o *PlanOptions) error {
+	path := o.Expect
 	want, read, err := expectedKeys(path)
 	if err != nil {
 		return err
@@ -45,9 +46,13 @@ func (p *Planned) expected(path string) error {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		differs("missing", "%s: missing, want it as %s says", key, path)
 	}
+	all := hint.Command("plan", "--json", "--expect", path, p.Source)
+	if o.given() || o.State != "" {
+		all += ", with the other flags too,"
+	}
 	for _, kind := range slices.Sorted(maps.Keys(met)) {
 		if n := met[kind] - most; n > 0 {
-			p.unexpected = append(p.unexpected, hint.Add(fmt.Errorf("%s: %d keys more are %s", path, n, kind), "%s names them", hint.Command("plan", "--json", "--expect", path, p.Source)))
+			p.unexpected = append(p.unexpected, hint.Add(fmt.Errorf("%s: %d keys more are %s", path, n, kind), "%s names them", all))
 		}
 	}
 	return nil

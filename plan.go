@@ -157,7 +157,7 @@ func (o *PlanOptions) planned(s *source) (*Planned, []plan.Item, error) {
 		p.Result = append(p.Result, specOf(it.Spec))
 	}
 	if o.Expect != "" {
-		err = p.expected(o.Expect)
+		err = p.expected(o)
 	}
 	return p, items, err
 }
