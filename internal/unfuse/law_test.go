@@ -2,6 +2,7 @@ package unfuse_test
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -219,6 +220,39 @@ func TestSmall(t *testing.T) {
 				t.Errorf("%s has what another has", branch)
 			}
 			before = append(before, part)
+		}
+	}
+}
+
+// A part is at least the last digit of each element, or the branch comes to zero, with its kernel as it is.
+func TestSmallest(t *testing.T) {
+	few := op.Conv{Weight: *stored("w", []int{4, 4, 3, 3})}
+	norm := op.BatchNorm{Gamma: stored("g", []int{4}), Beta: stored("b", []int{4}), Mean: stored("m", []int{4}), Var: stored("v", []int{4}), Eps: 1e-5}
+	e := op.Sum{op.Conv{Weight: *stored("w", []int{4, 4, 3, 3}), Bias: stored("b", []int{4})}, op.Seq{few, norm}}
+	for small, want := range map[float64]float64{0x1p-22: 1, 0x1p-25: 0} { // an element is 2²³ to 2²⁴ of its last digits
+		set := map[string]tensor.Tensor{}
+		back, err := comesBackAs(t, e, func(s tensor.Spec) tensor.Tensor { return random(s, false) },
+			func(p *plan.Plan, deployed func(string) tensor.Tensor) (map[string]tensor.Tensor, error) {
+				var err error
+				set, err = unfuse.Values(p, deployed, small)
+				return set, err
+			})
+		if err != nil || !back {
+			t.Fatalf("%g: %t, %v", small, back, err)
+		}
+		part, isSet := set[few.Weight.Key]
+		if isSet != (want == 1) {
+			t.Errorf("%g: the kernel of the second branch is set: %t", small, isSet)
+		}
+		gamma, err := set[norm.Gamma.Key].Floats()
+		if err != nil || math.Round(gamma[0]) != want {
+			t.Errorf("%g: γ is %g, want about %g (%v)", small, gamma, want, err)
+		}
+		if !isSet {
+			continue
+		}
+		if v, err := part.Floats(); err != nil || slices.Contains(v, 0) {
+			t.Errorf("%g: a part of 0 (%v)", small, err)
 		}
 	}
 }

@@ -195,14 +195,15 @@ type share struct {
 	most float64
 }
 
-// of is a whole number of ulps of v, of v's sign and no larger: v less some such is exact.
+// of is a whole number of ulps of v, of v's sign and no larger: v less some such is exact. It is 0 only where one ulp is
+// more than most.
 func (p share) of(at int, v float64, typ tensor.Type) float64 {
-	x := p.seed<<40 + uint64(at) // splitmix64, by Steele, Lea and Flood
+	x := p.seed<<40 + uint64(at) // mixed as in splitmix64, by Steele, Lea and Flood
 	for _, by := range []uint64{0xbf58476d1ce4e5b9, 0x94d049bb133111eb} {
 		x = (x ^ x>>31) * by
 	}
 	u := tensor.Ulp(v, typ)
-	return math.Trunc(v/u*p.most*float64(x>>11)*0x1p-53) * u
+	return math.Copysign(math.Ceil(math.Floor(math.Abs(v)/u*p.most)*float64(x>>11)*0x1p-53), v) * u
 }
 
 // amid places the kernel in e and makes the others zero, or a small part of the kernel, of which e has the rest.
@@ -239,7 +240,8 @@ func (s *solver) amid(others []op.Expr, e op.Expr, c channels, w want) error {
 	return s.place(e, c, w)
 }
 
-// placeShare places at most so much of each element in a branch that can have it.
+// placeShare places at most so much of each element in a branch that can have it. A kernel of zeros it does not: silence
+// is better at that.
 func (s *solver) placeShare(e op.Expr, c channels, w want, most float64) (share, error) {
 	rest, p, err := s.pieceOf(e, c)
 	if err != nil {
@@ -251,6 +253,9 @@ func (s *solver) placeShare(e op.Expr, c channels, w want, most float64) (share,
 	s.parts++
 	part := share{p, s.parts, most}
 	here := want{form: p.Form, kernel: w.cut(p, func(at int, v float64) float64 { return part.of(at, v, w.kernel.Type) })}
+	if v, err := here.kernel.Floats(); err != nil || nothing(v) {
+		return share{}, cmp.Or(err, refuse(0, noKernel))
+	}
 	return part, s.place(rest, c, here)
 }
 
