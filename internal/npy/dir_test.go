@@ -267,6 +267,20 @@ func TestCreateDirMisused(t *testing.T) {
 	}
 }
 
+// A tensor without elements, of which nothing is ever written, has its file.
+func TestCreateDirEmpty(t *testing.T) {
+	dir := t.TempDir()
+	w, err := CreateDir(dir, []tensor.Spec{{Key: "k", Type: tensor.I8, Shape: []int{3, 0}}}, disk.Create)
+	must(t, err)
+	must(t, errors.Join(w.Done(0, 0), w.Close()))
+	set, err := OpenDir(dir, Options{})
+	must(t, err)
+	defer set.Close()
+	if len(set.Tensors) != 1 || !slices.Equal(set.Tensors[0].Shape, []int{3, 0}) {
+		t.Errorf("%+v, want k of shape [3 0]", set.Tensors)
+	}
+}
+
 // More tensors than a file may have are an error before one of them is looked at.
 func TestTooMany(t *testing.T) {
 	const n, want = 1<<18 + 1, "262145 tensors and more, want at most 262144"
