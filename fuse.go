@@ -180,9 +180,6 @@ func (w *writing) run(ctx context.Context, c *checkpoint.Checkpoint, dst string)
 		if out, err := checkpoint.Compare(dst, specs, o); err == nil && w.fill(ctx, c, out) == nil {
 			return true, nil
 		}
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
 	}
 	out, err := checkpoint.Create(dst, specs, o)
 	if err != nil {
