@@ -23,6 +23,8 @@ type generator struct {
 	scaled func([]argument) (*scaled, error)
 	// set, where there is one, inverts it.
 	set setter
+	// near is as in tensor.Computation.
+	near bool
 }
 
 // A formula makes the elements of those of each argument that is a tensor.
@@ -78,7 +80,7 @@ var generators = map[string]*generator{
 	"swapped":      {params: []kind{required}, prepare: swapped},
 	"exp":          {params: []kind{required}, prepare: exponential, roundings: inSteps(1)},
 	"product":      {params: []kind{required, required, like}, prepare: product, roundings: func(a []argument) (int, int) { return 1, a[1].tensor.Shape[0] - 1 }},
-	"normed":       {params: []kind{required, optional}, scaled: normed, set: setNormed},
+	"normed":       {params: []kind{required, optional}, scaled: normed, set: setNormed, near: true},
 	"spectral":     {params: []kind{required, required, required, word}, scaled: spectral, set: setSpectral},
 	"standardized": {params: []kind{required, word}, scaled: standardized},
 }

@@ -110,6 +110,7 @@ func Computed(name string, of op.Param) (op.Param, error) {
 func (g *generator) tensor(args []argument) (tensor.Tensor, error) {
 	t, err := g.computed(args)
 	if err == nil && g.set != nil {
+		t.Computed.Near = g.near
 		t.Computed.Set = func(wanted tensor.Tensor, now func(op.Param) tensor.Tensor) ([]op.Param, error) {
 			return g.set(args, wanted, now)
 		}

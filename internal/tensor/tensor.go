@@ -37,6 +37,8 @@ type Computation struct {
 	// Set, if it is not nil, gives the stored tensors of which the elements of t are computed, as near as it can, where now
 	// gives those as they are. Its error says why no elements give t.
 	Set func(t Tensor, now func(Named) Tensor) ([]Named, error)
+	// Near says that what Set gives may round to other elements than those of t, except where these are all zero.
+	Near bool
 }
 
 // Named is a tensor under its key in a checkpoint.

@@ -11,6 +11,7 @@
 package unfuse
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -168,6 +169,11 @@ func (s *solver) putComputed(p op.Param, t tensor.Tensor) error {
 	name, _, _ := strings.Cut(p.Key, "(")
 	if p.Computed.Set == nil {
 		return refuse(1, "%s(…) computes what would have to be set, and is not inverted", name)
+	}
+	if p.Computed.Near && !s.some {
+		if v, err := t.Floats(); err != nil || !nothing(v) {
+			return cmp.Or(err, refuse(1, "%s(…) does not give every kernel back", name))
+		}
 	}
 	stored, err := p.Computed.Set(t, func(q op.Param) tensor.Tensor {
 		if t, ok := s.set[q.Key]; ok {
