@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -93,12 +94,13 @@ type signalled syscall.Signal
 func (s signalled) Error() string { return syscall.Signal(s).String() }
 
 // untilSignal is a context that an interrupt, and what asks a process to end, ends. The signals come here until stop is
-// called. A hangup that nohup had ignored stays ignored.
+// called. A hangup that nohup had ignored stays ignored. In a browser none comes, and to ask whether it is ignored is a
+// fault of Go's runtime there.
 func untilSignal() (ctx context.Context, stop func()) {
 	ctx, end := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	if !signal.Ignored(syscall.SIGHUP) {
+	if runtime.GOOS != "wasip1" && !signal.Ignored(syscall.SIGHUP) {
 		signal.Notify(signals, syscall.SIGHUP)
 	}
 	go func() {

@@ -18,6 +18,9 @@ import (
 // No zero that is left in a kernel is dead: what a block computes changes with its row and with its column, at once or
 // after those have changed on which it does.
 func TestAlive(t *testing.T) {
+	if testing.Short() {
+		t.Skip("half a minute in an emulator, and one goroutine for the race detector")
+	}
 	set, err := family.Builtin()
 	if err != nil {
 		t.Fatal(err)

@@ -38,6 +38,9 @@ var nearly = []string{"fastvit-repmixer", "qarepvgg", "qarepvgg-v6", "repsr", "r
 // Every block of every reference case, given the kernel of another, fuses to that kernel bit for bit, or is of a family
 // that takes back its own alone, or of a case that cannot be.
 func TestFamilies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a minute in an emulator, and one goroutine for the race detector")
+	}
 	set, err := family.Builtin()
 	if err != nil {
 		t.Fatal(err)
