@@ -6,8 +6,8 @@ import (
 	"repfuse/internal/parallel"
 )
 
-// Memory is what Runners lie in, and are made with, kept for the Runners that follow: they
-// want about as much, and the garbage of a few images is more than all else takes. Its
+// Memory is what Runners keep their maps in, and what they are made with. It stays for the Runners that
+// follow, which want about as much: the garbage of a few images is more than all else takes. Its
 // zero value is ready for use. Runners that share it are made and closed by one goroutine.
 type Memory struct {
 	maps buffers[float64]

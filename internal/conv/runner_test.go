@@ -174,7 +174,7 @@ func TestRunnersOfOneImage(t *testing.T) {
 }
 
 // Two Runners that take turns in the same space give what each gives by itself.
-func TestBeside(t *testing.T) {
+func TestSharedSpace(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	x := conv.Random(40, []int{9, 9}, 1, 1)
 	exprs := []op.Expr{

@@ -45,8 +45,8 @@ const (
 )
 
 // mostGain is the power of two by which factors may enlarge what float64 loses at its lower end. Sums
-// lose less than 2⁻¹⁰⁰⁰, norms of columns, whose squares are lost, 2⁻⁵⁰⁰: what 2²⁵⁶ times as much
-// is lies far below half an ulp of the smallest number of float32.
+// lose less than 2⁻¹⁰⁰⁰, and norms of columns, as squares are lost, less than 2⁻⁵⁰⁰. 2²⁵⁶ times as much is
+// 2⁻²⁴⁴ at most, far below half an ulp of the smallest number of float32. A float64 may be off by it.
 const mostGain = 256
 
 // narrow is the width below which a tap of a row is too little to be handled by itself, as

@@ -40,7 +40,7 @@ type output struct {
 	transposed bool
 	copied     []bool // rows that were
 	seen       found  // among the sums
-	lost       bool   // a factor on the way here made a number too small or too large for float64
+	lost       bool   // a number on the way here was, or may have been, too small or too large for float64
 
 	small  int            // elements that are not zero and became subnormal or zero
 	over   *OverflowError // of the first element that is infinite, nil where none is

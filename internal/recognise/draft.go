@@ -51,7 +51,11 @@ func Draft(tensors []tensor.Named, o Options) (*Drafted, error) {
 	list, left := draft.Propose(draft.Input{Tensors: loose, Ordered: o.Ordered, Facts: o.Facts})
 	d.Left = left
 	for _, f := range list {
-		if err := cmp.Or(r.paddedIn(f.Modules), r.accepts(f)); err != nil {
+		err := r.paddedIn(f.Modules)
+		if err == nil {
+			err = r.accepts(f)
+		}
+		if err != nil {
 			d.Left = append(d.Left, err.Error())
 			continue
 		}

@@ -36,7 +36,7 @@ func overruled(taken []candidate) ([]plan.Note, error) {
 		n := plan.Note{Where: list(blocks),
 			Text: fmt.Sprintf("%s=yes was said and is a no: %s is read as %d → %d channels, which cannot be added up",
 				name, made.Weight, made.Form.In, made.Form.Out),
-			Hint: fmt.Sprintf("%s=%d, if there are groups", flagAt("set", against[name][0].Module, "groups"), made.Form.Out/made.Form.In)}
+			Hint: flagAt("set", against[name][0].Module, fmt.Sprintf("groups=%d", made.Form.Out/made.Form.In)) + ", if there are groups"}
 		if !followed[name] {
 			return nil, &hint.Error{Err: fmt.Errorf("%s", n), Hint: n.Hint}
 		}

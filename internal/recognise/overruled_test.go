@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"repfuse/internal/hint"
 	"repfuse/internal/recognise"
 )
 
@@ -27,6 +28,9 @@ func TestOverruledYes(t *testing.T) {
 		if test.err != "" || err != nil {
 			if err == nil || test.err == "" || !strings.Contains(err.Error(), test.err) {
 				t.Errorf("%s %s: error %v, want %q", test.keys, test.sets, err, test.err)
+			}
+			if got, want := hint.Of(err), "--set b=groups=2, if there are groups"; got != want {
+				t.Errorf("%s %s: hint %q, want %q", test.keys, test.sets, got, want)
 			}
 			continue
 		}

@@ -206,7 +206,7 @@ type recogniser struct {
 	graph   *evidence        // nil without a graph
 	taken   []candidate      // in the order of found.Blocks
 	near    []error          // of modules that are a block except for some keys
-	padded  map[string]error // of those, by path, that are one in all but that a layer pads
+	padded  map[string]error // why one of these is no block, by its path, where all that it lacks is that a layer pads
 	// resembles is the modules that have some names of a family and are none of its blocks.
 	resembles []candidate
 	found     *plan.Found

@@ -252,11 +252,13 @@ func (s *selection) unique() error {
 	}
 	from := map[string]string{}
 	for _, t := range s.sources {
-		if other, twice := from[t.Name]; twice && t.Apart == "" {
-			return fmt.Errorf("%s and %s are both %s without %s", other, t.Key, t.Name, compiled)
-		} else if t.Apart == "" {
-			from[t.Name] = t.Key
+		if t.Apart != "" {
+			continue
 		}
+		if other, twice := from[t.Name]; twice {
+			return fmt.Errorf("%s and %s are both %s without %s", other, t.Key, t.Name, compiled)
+		}
+		from[t.Name] = t.Key
 	}
 	return nil
 }

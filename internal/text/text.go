@@ -1,5 +1,5 @@
-// Package text writes figures as people read them, the same in the command's lines and
-// on the page of the report.
+// Package text writes figures and foreign text as people may read them, the same in the command's
+// lines and on the page of the report, and compares names as people count.
 package text
 
 import (

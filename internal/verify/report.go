@@ -112,8 +112,8 @@ type Block struct {
 	// that is largest against its channel's tolerance.
 	Largest Place `json:"largest"`
 	Nearest Place `json:"nearest"`
-	// Relative is Largest's difference by the largest output of the branches, Mean the mean
-	// difference.
+	// Relative is Largest's difference divided by the branches' largest output in magnitude, Mean
+	// the mean difference.
 	Relative float64 `json:"relative"`
 	Mean     float64 `json:"mean"`
 	// Tolerance is that of Nearest's channel.

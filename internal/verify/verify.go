@@ -17,7 +17,6 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 
 	"repfuse/internal/conv"
 	"repfuse/internal/health"
@@ -29,8 +28,8 @@ import (
 
 // Options say how to verify. The zero value is what the command does by default.
 type Options struct {
-	// Size is the image's extents: one number for all axes, or one for each axis of the blocks that have most of
-	// them, of which others have the last ones. Nil is 14 on each axis (8 where there are three), or the kernel and
+	// Size is the image's extents: one number for all axes, or one for each axis of the blocks that have most
+	// axes; blocks of fewer axes take the last numbers. Nil is 14 on each axis (8 where there are three), or the kernel and
 	// one more where that is larger.
 	Size []int
 	// Trials is how many images each block is run on; 0 is one.
@@ -126,7 +125,7 @@ func checkSize(size []int, p *plan.Plan) error {
 	if axes > 1 {
 		want = fmt.Sprintf("one number, or %d as the blocks have axes", axes)
 	}
-	return fmt.Errorf("--size %s, want %s", strings.ReplaceAll(text.Extents(size), "×", "x"), want)
+	return fmt.Errorf("--size %s, want %s", text.Join(size, "x"), want)
 }
 
 // run is one call of Run.
