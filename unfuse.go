@@ -57,8 +57,8 @@ type Unfused struct {
 }
 
 // Unfuse writes to dst a training form that computes what the deploy form src does: one branch of each block has
-// the kernel, the others come to zero or a small part of it, and Fuse of dst gives back the kernels and biases of src bit for bit, which is
-// tried before anything is written. A block that no values make compute that is an error.
+// the kernel, and the others come to zero or to a small part of it. Fuse of dst gives back the kernels and biases of src
+// bit for bit: that is tried before anything is written, and a block that does not give them back is an error.
 func Unfuse(ctx context.Context, src, dst string, o UnfuseOptions) (*Unfused, error) {
 	like, err := o.like(ctx, dst)
 	if err != nil {
@@ -121,10 +121,7 @@ func (o *UnfuseOptions) like(ctx context.Context, dst string) (*source, error) {
 
 // unfused is the tensors of a training form like s that fuses to the tensors of deploy.
 func (s *source) unfused(ctx context.Context, deploy *checkpoint.Checkpoint, o *UnfuseOptions, r *Unfused) ([]plan.Item, error) {
-	stored := map[string]tensor.Tensor{}
-	for _, t := range deploy.Tensors {
-		stored[t.Key] = t.Tensor
-	}
+	stored := tensor.ByKey(deploy.Tensors)
 	if err := s.matches(deploy.Path, stored); err != nil {
 		return nil, err
 	}

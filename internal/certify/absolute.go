@@ -54,7 +54,7 @@ func (magnitudes) Concat(parts []op.Expr) (op.Expr, error)            { return o
 // row it is so because terms as large as those cancelled.
 func largestOfRow(p op.Param) op.Param {
 	values := p.Floats
-	p.Open = func() (tensor.Data, error) {
+	p.Open = tensor.Later(tensor.F64, p.Shape, func() ([]float64, error) {
 		v, err := values()
 		if err != nil {
 			return nil, err
@@ -69,8 +69,8 @@ func largestOfRow(p op.Param) op.Param {
 				v[o*row+i] = largest
 			}
 		}
-		return tensor.Of(tensor.F64, p.Shape, v).Open()
-	}
+		return v, nil
+	}).Open
 	p.Type = tensor.F64
 	return p
 }

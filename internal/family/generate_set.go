@@ -26,13 +26,7 @@ func fixed([]argument, tensor.Tensor, func(op.Param) tensor.Tensor) ([]op.Param,
 // with is an argument with other elements.
 func with(p *op.Param, values func() ([]float64, error)) op.Param {
 	q := *p
-	q.Open = func() (tensor.Data, error) {
-		v, err := values()
-		if err != nil {
-			return nil, err
-		}
-		return tensor.Of(p.Type, p.Shape, v).Open()
-	}
+	q.Open = tensor.Later(p.Type, p.Shape, values).Open
 	return q
 }
 

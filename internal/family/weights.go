@@ -140,8 +140,7 @@ func (g *generator) computed(args []argument) (tensor.Tensor, error) {
 	if g.roundings != nil {
 		how.Steps, how.Sums = g.roundings(args)
 	}
-	t := tensor.Tensor{Type: tensor.F64, Shape: shape, Computed: how}
-	t.Open = func() (tensor.Data, error) {
+	t := tensor.Later(tensor.F64, shape, func() ([]float64, error) {
 		v := make([][]float64, len(args))
 		for k, a := range args {
 			if a.tensor == nil || g.kind(k) == like {
@@ -152,7 +151,8 @@ func (g *generator) computed(args []argument) (tensor.Tensor, error) {
 				return nil, err
 			}
 		}
-		return tensor.Of(tensor.F64, shape, f(v)).Open()
-	}
+		return f(v), nil
+	})
+	t.Computed = how
 	return t, nil
 }

@@ -1,5 +1,12 @@
 package golden
 
+import (
+	"slices"
+	"testing"
+
+	"repfuse/internal/tensor"
+)
+
 // NotUnfused is the cases of which a block cannot be given the kernel that it came to, each with the reason as an error
 // has it.
 var NotUnfused = map[string]string{
@@ -18,3 +25,23 @@ var NotUnfused = map[string]string{
 }
 
 const differs = "other bytes than were unfused"
+
+// Halved is tensors whose floating-point elements are half of those given.
+func Halved(t testing.TB, list []tensor.Named) []tensor.Named {
+	t.Helper()
+	list = slices.Clone(list)
+	for k, n := range list {
+		if !n.Type.IsFloat() {
+			continue
+		}
+		v, err := n.Floats()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for j := range v {
+			v[j] /= 2
+		}
+		list[k].Tensor = tensor.Of(n.Type, n.Shape, v)
+	}
+	return list
+}

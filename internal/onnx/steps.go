@@ -118,17 +118,13 @@ func (t *Net) times(p *op.Param, by float64, s *step) *op.Param {
 // computedParam is a vector in float64 that is made of another, element by element.
 func computedParam(p *op.Param, key string, f func(float64) float64) *op.Param {
 	from := p.Tensor
-	open := func() (tensor.Data, error) {
+	return &op.Param{Key: key, Tensor: tensor.Later(tensor.F64, from.Shape, func() ([]float64, error) {
 		v, err := from.Floats()
-		if err != nil {
-			return nil, err
-		}
 		for k := range v {
 			v[k] = f(v[k])
 		}
-		return tensor.Of(tensor.F64, from.Shape, v).Open()
-	}
-	return &op.Param{Key: key, Tensor: tensor.Tensor{Type: tensor.F64, Shape: from.Shape, Open: open}}
+		return v, err
+	})}
 }
 
 func (t *Net) matMul(n *Node) (*step, string) {

@@ -126,8 +126,8 @@ type AvgPool struct {
 	ExcludesPadding, Plane            bool
 }
 
-// Select takes channels From to To-1 of Of. Apart says that no other part of the Concat takes any of them,
-// which then has groups.
+// Select takes channels From to To-1 of Of. Apart says that no other part of the Concat takes any of them; the
+// Concat then has groups.
 type Select struct {
 	From, To, Of int
 	Apart        bool

@@ -147,6 +147,17 @@ func Of(t Type, shape []int, values []float64) Tensor {
 	return FromBytes(t, shape, b)
 }
 
+// Later is Of of elements that are computed each time it is opened.
+func Later(t Type, shape []int, values func() ([]float64, error)) Tensor {
+	return Tensor{Type: t, Shape: shape, Open: func() (Data, error) {
+		v, err := values()
+		if err != nil {
+			return nil, err
+		}
+		return Of(t, shape, v).Open()
+	}}
+}
+
 // FromBytes makes a tensor of bytes in memory.
 func FromBytes(t Type, shape []int, b []byte) Tensor {
 	return Tensor{Type: t, Shape: shape, Open: func() (Data, error) { return Section(bytes.NewReader(b), 0, int64(len(b))), nil }}

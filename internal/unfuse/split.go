@@ -51,7 +51,7 @@ func (p piece) in(g op.Form) []int {
 
 // cut is the elements of w that lie in a piece, as keep has them; elements that it has and w has not are zero.
 func (w want) cut(p piece, keep func(at int, v float64) float64) tensor.Tensor {
-	return later(w.kernel.Type, p.WeightShape(), func() ([]float64, error) {
+	return tensor.Later(w.kernel.Type, p.WeightShape(), func() ([]float64, error) {
 		v, err := w.kernel.Floats()
 		if err != nil {
 			return nil, err

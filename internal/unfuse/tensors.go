@@ -18,18 +18,7 @@ func storedType(p op.Param) tensor.Type {
 
 // made is a tensor whose elements are made when it is opened.
 func made(p op.Param, values func() ([]float64, error)) tensor.Tensor {
-	return later(storedType(p), p.Shape, values)
-}
-
-// later is made of a type and a shape.
-func later(typ tensor.Type, shape []int, values func() ([]float64, error)) tensor.Tensor {
-	return tensor.Tensor{Type: typ, Shape: shape, Open: func() (tensor.Data, error) {
-		v, err := values()
-		if err != nil {
-			return nil, err
-		}
-		return tensor.Of(typ, shape, v).Open()
-	}}
+	return tensor.Later(storedType(p), p.Shape, values)
 }
 
 // fill sets all of a tensor to one number.
@@ -65,7 +54,7 @@ func nothing(bias []float64) bool {
 
 // changed is a tensor whose elements are changed when it is opened.
 func changed(t tensor.Tensor, change func(v []float64)) tensor.Tensor {
-	return later(t.Type, t.Shape, func() ([]float64, error) {
+	return tensor.Later(t.Type, t.Shape, func() ([]float64, error) {
 		v, err := t.Floats()
 		if err == nil {
 			change(v)

@@ -97,7 +97,7 @@ type want struct {
 }
 
 // channels is how many come into an operator, and from which on they are what it is to pass on. Where bare, those
-// beyond are to be zero. Those that lie less further on, if that is not 0, are to be subtracted.
+// beyond are to be zero. If less is not 0, the channels that many further on are to be subtracted.
 type channels struct {
 	in, from int
 	bare     bool
