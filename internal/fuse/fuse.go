@@ -44,9 +44,9 @@ const (
 	productBytes = 1 << 20
 )
 
-// mostGain is the power of two by which factors may enlarge what float64 loses at its lower end. Sums
-// lose less than 2⁻¹⁰⁰⁰, and norms of columns, as squares are lost, less than 2⁻⁵⁰⁰. 2²⁵⁶ times as much is
-// 2⁻²⁴⁴ at most, far below half an ulp of the smallest number of float32. A float64 may be off by it.
+// mostGain is the power of two by which factors may enlarge what float64 loses at its lower end: sums and their
+// bounds lose less than 2⁻¹⁰⁰⁰, and 2²⁵⁶ times as much is far below half an ulp of the smallest number of float32.
+// Of a float64 result each element is computed once more in any case.
 const mostGain = 256
 
 // narrow is the width below which a tap of a row is too little to be handled by itself, as

@@ -1,6 +1,10 @@
 package fuse
 
-import "math"
+import (
+	"math"
+
+	"repfuse/internal/tensor"
+)
 
 // A step is a node whose taps are placed, ready to pull rows through. Steps are not
 // written to: workers share them.
@@ -100,11 +104,32 @@ func (n *conv) norms(k *kernels) ([]float64, error) {
 		}
 		return nil
 	})
+	small := false
 	for i, v := range norms {
-		norms[i] = math.Sqrt(v)
+		norms[i], small = math.Sqrt(v), small || v < lostSquares
+	}
+	if err != nil || !small || n.weight.Type != tensor.F64 { // numbers of the others have larger squares, or are 0
+		return norms, err
+	}
+	most := make([]float64, len(norms))
+	err = k.scan(n, func(o int, row []float64) error {
+		for i, v := range row {
+			at := &most[o/n.perGroup*n.cells+i]
+			*at = max(*at, math.Abs(v))
+		}
+		return nil
+	})
+	for i, v := range most {
+		if norms[i]*norms[i] < lostSquares {
+			norms[i] = math.Sqrt(float64(n.perGroup)) * v
+		}
 	}
 	return norms, err
 }
+
+// lostSquares is what a sum of squares is above, or it may lack some that float64 has as 0: the norm is
+// bounded by the largest number then.
+const lostSquares = 0x1p-960
 
 func (n *sum) plan(k *planner, r, dst *layout) (step, error) {
 	s := &sumStep{}

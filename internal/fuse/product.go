@@ -147,6 +147,7 @@ func (b *block) norm(p place, τ int, k channels) float64 {
 		v = mag
 	}
 	v = v[k.lo-p.base : k.hi-p.base]
+	all := v
 	var s [4]float64 // chains that do not wait for each other
 	for ; len(v) >= 4; v = v[4:] {
 		s[0] += float64(v[0] * v[0])
@@ -157,5 +158,12 @@ func (b *block) norm(p place, τ int, k channels) float64 {
 	for _, x := range v {
 		s[0] += float64(x * x)
 	}
-	return math.Sqrt((s[0] + s[1]) + (s[2] + s[3]))
+	if sum := (s[0] + s[1]) + (s[2] + s[3]); sum >= lostSquares {
+		return math.Sqrt(sum)
+	}
+	most := 0.0
+	for _, x := range all {
+		most = max(most, math.Abs(x))
+	}
+	return math.Sqrt(float64(len(all))) * most
 }

@@ -43,7 +43,7 @@ func TestTiny(t *testing.T) {
 	left := op.Seq{op.Scale{Factor: 0x1p665}, matrix(3, 1, tiny*(1+e), tiny, tiny), matrix(3, 3, 1+e, 0, 0, 0, 1, 0, 0, 0, 1),
 		matrix(1, 3, 1+e, -1-3*e, -3*e*e)} // 2¹⁰⁰·((1+e)³ − 1 − 3e − 3e²) = 2¹⁰⁰·e³, of which two float64 see nothing
 	for _, e := range []op.Expr{
-		left,
+		left, left[1:], append(op.Seq{op.Scale{Factor: 0x1p200}}, left[1:]...),
 		append(op.Seq{w(1)}, scales(1e200, 1e200, 1e-200, 1e-200)...), // on the way 1e-400
 		append(op.Seq{w(1)}, scales(1e150, 1e-200, 1e-250)...),
 		append(scales(1e170, 1e230), w(1e-200), mix(1e-200)), // rows of the kernel are 1e-400 before the factors bring them back
