@@ -9,9 +9,9 @@ import (
 	"repfuse/internal/tensor"
 )
 
-// Compare is Create where what would be written may be at path already. Nothing is written: what the output is given
-// is held to the files that are there. Where they are other ones, be it by a byte, or lack one or have one more, that is
-// disk.ErrDiffers, at the latest of Commit.
+// Compare is called instead of Create where path may hold already what would be written. It writes nothing: the output
+// compares what it is given with the files that are there. Where a byte differs, or a file is missing or is one too many,
+// one of the calls returns disk.ErrDiffers, Commit at the latest.
 func Compare(path string, specs []tensor.Spec, o CreateOptions) (*Output, error) {
 	same := new(atomic.Int64)
 	o.create = func(path string) (*disk.File, error) {

@@ -101,3 +101,21 @@ func TestCompare(t *testing.T) {
 		})
 	}
 }
+
+// No room is made in a shard that is compared, which would make a shorter one longer.
+func TestCompareReservesNothing(t *testing.T) {
+	dst := filepath.Join(t.TempDir(), "shards")
+	specs, o := []tensor.Spec{{Key: "a", Type: tensor.U8, Shape: []int{4096}}}, CreateOptions{Format: "safetensors"}
+	writeAll(t, dst, specs, o, 1)
+	path := filepath.Join(dst, "model.safetensors")
+	info, err := os.Stat(path)
+	must(t, err)
+	head := info.Size() - specs[0].Bytes()
+	must(t, os.Truncate(path, head))
+	if err := compare(dst, specs, o, 1, "{}"); !errors.Is(err, disk.ErrDiffers) {
+		t.Errorf("%v, want that it differs", err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() != head {
+		t.Errorf("%v, %v, want the %d bytes as before", info, err, head)
+	}
+}

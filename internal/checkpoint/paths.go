@@ -54,10 +54,10 @@ func Apart(dst string, read ...string) error {
 		places = append(places, dst+"."+External)
 	}
 	for _, path := range read {
+		if path == "" {
+			continue
+		}
 		for _, place := range places {
-			if path == "" {
-				continue
-			}
 			if err := CheckPaths(path, place); err != nil {
 				return err
 			}

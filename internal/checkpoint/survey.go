@@ -9,8 +9,8 @@ import (
 )
 
 // survey looks at a directory that is to be replaced: whether it is empty, and
-// what in it is no part of one checkpoint, "" where all is. Where no tensors are, that is
-// what elsewhere lies with some, such as a tokenizer.
+// what in it is no part of one checkpoint, "" where all is. A file that may lie with tensors, such as
+// a tokenizer's, is no part where there are none.
 func survey(dir string) (empty bool, stranger string, err error) {
 	var names []string // of what no format has claimed yet
 	var alone string   // what lies with tensors

@@ -28,9 +28,9 @@ func (m Maker) With(path string, head []byte) (*File, error) {
 // ErrDiffers says that a file of Compare is not what would be written.
 var ErrDiffers = errors.New("differs from what would be written")
 
-// Compare opens the file at path in place of making it. Nothing is written: WriteAt is ErrDiffers where the file
-// has other bytes, Close where it ends elsewhere than what was given, or is not zero where nothing was. A file that
-// cannot be read is ErrDiffers too, and so is a link.
+// Compare opens the file at path and writes nothing to it. WriteAt returns ErrDiffers where the file has other bytes than
+// it is given. Close does so where the file is longer or shorter than what WriteAt was given, or has anything but zeros in
+// a gap between. A link, or a file that cannot be read, is ErrDiffers at once.
 func Compare(path string) (*File, error) {
 	info, err := os.Lstat(path)
 	if err != nil || !info.Mode().IsRegular() { // opening a pipe may wait for its writer
@@ -85,7 +85,7 @@ func (f *File) has(p []byte, off int64) bool {
 	return true
 }
 
-// whole is ErrDiffers where a file of Compare has bytes that were not given, except for zeros before such that were.
+// whole is ErrDiffers where a file of Compare has bytes that were not given, except for zeros before some that were.
 func (f *File) whole() error {
 	if f.given == nil {
 		return nil

@@ -14,7 +14,7 @@ type Writer struct {
 	Tally  *tensor.Tally
 	Places []Place // of the tensors
 	// Begin makes a file with what is not of the tensors in it, End writes what depends on their
-	// CRCs, Last what comes when all is closed; each may be nil.
+	// CRCs, Last what comes when all is closed; the last two may be nil.
 	Begin func(file int) (*File, error)
 	End   func(f *File, crcs []uint32) error
 	Last  func() error

@@ -26,3 +26,15 @@ func TestReshaped(t *testing.T) {
 		}
 	}
 }
+
+// Channels may come to lie along the second axis or the last of several.
+func TestMovedTo(t *testing.T) {
+	for _, test := range []struct {
+		to, rank, axis int
+		ok             bool
+	}{{1, 2, Channels, true}, {1, 4, Channels, true}, {3, 4, LastAxis, true}, {2, 4, 0, false}, {0, 2, 0, false}, {0, 1, 0, false}} {
+		if axis, ok := MovedTo(test.to, test.rank); ok != test.ok || ok && axis != test.axis {
+			t.Errorf("axis %d of %d: %d, %t", test.to, test.rank, axis, ok)
+		}
+	}
+}

@@ -21,13 +21,13 @@ func axisOf(n *Node, rank int, otherwise int64) (axis int, ok bool) {
 	return onAxis(intAttr(n, "axis", otherwise), rank)
 }
 
-// onAxis is an axis counted from the first of rank axes, where a negative one is counted from behind;
-// ok is false where it is none of them.
-func onAxis(v int64, rank int) (axis int, ok bool) {
+// onAxis is one of n axes, or of n places on an axis, counted from the first, where a negative v is counted from
+// behind; ok is false where it is none of them.
+func onAxis(v int64, n int) (k int, ok bool) {
 	if v < 0 {
-		v += int64(rank)
+		v += int64(n)
 	}
-	return int(v), v >= 0 && v < int64(rank)
+	return int(v), v >= 0 && v < int64(n)
 }
 
 // textAttr is an attribute that is a word.

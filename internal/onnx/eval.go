@@ -277,11 +277,11 @@ func scattered(n *Node, in []*array) (at []int, size int, err error) {
 	for k := 0; k+depth <= len(index.i); k += depth {
 		to := 0
 		for j, v := range index.i[k : k+depth] {
-			k, ok := onAxis(v, data.shape[j])
+			i, ok := onAxis(v, data.shape[j])
 			if !ok {
 				return nil, 0, errFold
 			}
-			to += k * own[j]
+			to += i * own[j]
 		}
 		at = append(at, to)
 	}

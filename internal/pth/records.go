@@ -51,7 +51,8 @@ func (r *Records) Names(folder string) (names []string) {
 // Has reports whether there is a record.
 func (r *Records) Has(name string) bool { return r.z.files[r.z.root+name] != nil }
 
-// Text is a whole record of at most most bytes, held to its CRC. It is not compressed, as little would make much.
+// Text is a whole record of at most most bytes, held to its CRC. A compressed one is an error, as a few bytes
+// could make very many.
 func (r *Records) Text(name string, most int64) ([]byte, error) {
 	rec, err := r.z.checked(name)
 	if err == nil && rec.n > most {

@@ -78,7 +78,7 @@ func (l Strided) data(r io.ReaderAt, base int64, c io.Closer, most int) Data {
 	if n == 0 || inOrder && (!l.Big || size == 1) {
 		return OwnedSection(r, base+l.Offset*int64(size), n, c)
 	}
-	if inOrder { // a band goes through itself alone
+	if inOrder { // a band reads no more than itself
 		most = min(most, windowBytes)
 	}
 	if len(l.Shape) == 0 {
@@ -186,7 +186,7 @@ func axes(shape, strides []int) []axis {
 
 // gather fills the band with elements from the one at on, in the order of the file.
 func (t *translated) gather(all []axis, at int64) error {
-	span, end := 1, at+1 // what is worth one read, and the last element of all
+	span, end := 1, at+1 // the elements worth one read, and what is behind the last element of all
 	for k := len(all) - 1; k >= 0; k-- {
 		if a := all[k]; (a.from-span)*t.size <= farBytes {
 			span += (a.n - 1) * a.from
@@ -221,8 +221,8 @@ func (t *translated) gather(all []axis, at int64) error {
 	}
 }
 
-// window is the file from an element on as far as it was read, one element at least; where none
-// is there it reads so many, up to the last.
+// window is what is in memory of the file from an element on, one element at least. Where there is none it
+// reads n elements, none behind the last, end - 1.
 func (t *translated) window(from int64, n int, end int64) ([]byte, error) {
 	k := int(from-t.at) * t.size
 	if k < 0 || k >= len(t.ahead) {

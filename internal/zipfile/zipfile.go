@@ -51,7 +51,7 @@ type Member struct {
 	crc               uint32
 }
 
-// Create makes an archive, which must not be there, of the members in their order.
+// Create makes, by create, an archive at path of the members in their order.
 func (s Style) Create(path string, members []Member, specs []tensor.Spec, create disk.Maker) (tensor.Writer, error) {
 	tally, err := tensor.NewTally(specs)
 	if err != nil {

@@ -35,6 +35,16 @@ func TestZip64(t *testing.T) {
 	}
 }
 
+// An archive of which an int64 could not count the bytes, with its headers, is an error.
+func TestTooLarge(t *testing.T) {
+	for name, style := range map[string]Style{"numpy": NumPy, "torch": Torch} {
+		most := []tensor.Spec{{Key: "k", Type: tensor.U8, Shape: []int{math.MaxInt - 10}}}
+		if _, err := style.layout([]Member{{Name: "k"}}, most); math.MaxInt == math.MaxInt64 && err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
 // written writes an archive of members, the last with bytes in it, and reads it.
 func written(t *testing.T, style Style, sizes []int) error {
 	var specs []tensor.Spec
