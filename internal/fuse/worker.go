@@ -54,8 +54,8 @@ func (w *Worker) Kernel(dst []byte, a, b int) (small int, err error) {
 }
 
 // Reals gives rows a to b-1 of the kernel, in the stored order, as the numbers that
-// Kernel rounds: hi+lo is within bound + 2⁻¹⁰⁷⁴ of the real value. For products of numbers below 2⁻⁵⁰⁰, whose
-// squares float64 loses, bound may be too small. All three have one place for each element.
+// Kernel rounds: hi+lo is within bound + 2⁻¹⁰⁷⁴ of the real value. All three have one place for each
+// element.
 func (w *Worker) Reals(hi, lo, bound []float64, a, b int) error {
 	size := w.f.root.cells()
 	for ; a < b; a += w.f.tileRows {
